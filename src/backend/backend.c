@@ -1,0 +1,112 @@
+/* The entry points of the backend contract: they check what every backend may then rely on. */
+#include "backend/backend.h"
+
+#include <string.h>
+
+#include "core/threads.h"
+
+const an_backend *const *an_backends(void) {
+    static const an_backend *const backends[] = {
+#ifdef AN_WITH_DNNL
+        &an_backend_cpu,
+#endif
+        &an_backend_reference,
+        NULL,
+    };
+    return backends;
+}
+
+alexnet_status an_backend_find(const char *device, const an_backend **out, alexnet_error *error) {
+    char names[128] = "auto";
+    for (const an_backend *const *backend = an_backends(); *backend; backend++) {
+        if (strcmp(device, "auto") == 0 || strcmp(device, (*backend)->name) == 0) {
+            *out = *backend;
+            return ALEXNET_OK;
+        }
+        strncat(names, " ", sizeof names - strlen(names) - 1);
+        strncat(names, (*backend)->name, sizeof names - strlen(names) - 1);
+    }
+    *out = NULL;
+    return an_fail(error, ALEXNET_UNSUPPORTED, "device '%s' is not in this build; there are: %s",
+                   device, names);
+}
+
+alexnet_status an_plan_create(const an_backend *backend, const an_network *network,
+                              const an_plan_options *options, an_plan **out, alexnet_error *error) {
+    *out = NULL;
+    if (options->batch < 1)
+        return an_fail(error, ALEXNET_INVALID, "batch %d: it must be at least 1", options->batch);
+    if (options->threads < 0)
+        return an_fail(error, ALEXNET_INVALID, "threads %d: they must be at least 1, or 0 for all",
+                       options->threads);
+    an_plan_options filled = *options;
+    if (filled.threads == 0)
+        filled.threads = an_cpu_count();
+    const int previous = an_threads_enter(filled.threads);
+    const alexnet_status status = backend->create(network, &filled, out, error);
+    an_threads_leave(previous);
+    return status;
+}
+
+void an_plan_free(an_plan *plan) {
+    if (plan)
+        plan->backend->destroy(plan);
+}
+
+alexnet_status an_plan_load(an_plan *plan, const an_weights *weights, alexnet_error *error) {
+    const int previous = an_threads_enter(plan->options.threads);
+    const alexnet_status status = plan->backend->load(plan, weights, error);
+    an_threads_leave(previous);
+    return status;
+}
+
+alexnet_status an_plan_forward(an_plan *plan, const float *input, int images, float *logits,
+                               alexnet_error *error) {
+    if (images < 1 || images > plan->options.batch)
+        return an_fail(error, ALEXNET_INVALID, "%d images in a plan for 1 to %d", images,
+                       plan->options.batch);
+    const int previous = an_threads_enter(plan->options.threads);
+    const alexnet_status status = plan->backend->forward(plan, input, images, logits, error);
+    an_threads_leave(previous);
+    return status;
+}
+
+alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *result,
+                            alexnet_error *error) {
+    if (!plan->options.training)
+        return an_fail(error, ALEXNET_INVALID, "a plan for inference cannot train");
+    for (int i = 0; i < plan->options.batch; i++)
+        if (step->labels[i] >= plan->network.classes)
+            return an_fail(error, ALEXNET_INVALID, "label %d with %d classes", step->labels[i],
+                           plan->network.classes);
+    const int previous = an_threads_enter(plan->options.threads);
+    const alexnet_status status = plan->backend->step(plan, step, result, error);
+    an_threads_leave(previous);
+    return status;
+}
+
+alexnet_status an_plan_read(an_plan *plan, an_tensor tensor, int index, float *out,
+                            alexnet_error *error) {
+    const bool of_layer = tensor == AN_ACTIVATION || tensor == AN_ACTIVATION_GRADIENT;
+    const int count = of_layer ? plan->network.layer_count : plan->network.parameter_count;
+    if (index < (tensor == AN_ACTIVATION_GRADIENT ? -1 : 0) || index >= count)
+        return an_fail(error, ALEXNET_INVALID, "tensor %d of %d asked for", index, count);
+    if ((of_layer && !plan->options.observe) ||
+        (tensor != AN_ACTIVATION && !plan->options.training))
+        return an_fail(error, ALEXNET_INVALID, "this plan does not keep what was asked for");
+    const int previous = an_threads_enter(plan->options.threads);
+    const alexnet_status status = plan->backend->read(plan, tensor, index, out, error);
+    an_threads_leave(previous);
+    return status;
+}
+
+alexnet_status an_plan_write_momentum(an_plan *plan, int parameter, const float *values,
+                                      alexnet_error *error) {
+    if (!plan->options.training || parameter < 0 || parameter >= plan->network.parameter_count)
+        return an_fail(error, ALEXNET_INVALID, "this plan has no momentum %d", parameter);
+    return plan->backend->write_momentum(plan, parameter, values, error);
+}
+
+an_plan_memory an_plan_memory_of(const an_plan *plan) {
+    return plan->backend->memory(plan);
+}

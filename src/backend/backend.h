@@ -1,0 +1,166 @@
+/*
+ * The backend contract.
+ *
+ * A backend turns (network, batch size, inference or training, precision) into a plan, with all its
+ * memory taken once. A plan is for a whole network rather than single operations, so that a backend
+ * may fuse layers, keep its own layouts between them and pack weights ahead. Whatever it does
+ * inside, the data that crosses this interface is plain float32: (N, C, H, W), weights (O, I, K,
+ * K).
+ *
+ * The reference backend (reference/) is the textbook and the oracle: every other backend is tested
+ * against it through this interface.
+ *
+ * A plan is used by one thread at a time.
+ */
+#ifndef AN_BACKEND_BACKEND_H
+#define AN_BACKEND_BACKEND_H
+
+#include "model/network.h"
+
+typedef enum an_precision {
+    AN_FP32,
+    AN_BF16, /* bfloat16 storage and products, float32 sums, master weights and statistics */
+    AN_INT8  /* int8 weights and activations, inference only */
+} an_precision;
+
+typedef struct an_plan_options {
+    int batch;     /* the most images at a time */
+    bool training; /* step() as well as forward() */
+    bool observe; /* keep every layer's activations (and, training, their gradients and the input's)
+                     readable as they are before the next layer's fusion; costs memory and speed */
+    an_precision precision;
+    int threads; /* 0: the cores this process may use */
+} an_plan_options;
+
+/* How one parameter is updated; the trainer's solver fills one for each parameter and step. */
+typedef struct an_update {
+    float learning_rate; /* 0: frozen */
+    float weight_decay;
+} an_update;
+
+/*
+ * A training step.
+ *
+ * Loss: the mean, over the images that count, of the cross-entropy -log softmax(logits)[label].
+ *
+ * Update, §5 of the paper, momentum m, learning rate e, weight decay d, gradient g of the mean
+ * loss: v <- m v - d e w - e g;    w <- w + v.
+ *
+ * Dropout: unit u (index in (C, H, W)) of the image at position p of the epoch's order is zero in
+ * dropout layer l (index in the network) when word u % 4 of block u / 4 of the random stream
+ * (seed, AN_RANDOM_DROPOUT, epoch, p * AN_MAX_LAYERS + l) is less than rate * 2^32.
+ */
+typedef struct an_step {
+    const float *input;          /* (N, C, H, W), N = the plan's batch */
+    const int32_t *labels;       /* (N); negative: this image does not count */
+    const float *logit_gradient; /* (N, classes): used instead of the loss's; NULL: the loss's */
+    bool no_dropout;             /* the dropout layers act as in testing */
+    uint64_t seed;
+    uint32_t epoch;
+    uint64_t position; /* of the batch's first image in the epoch's order */
+    float momentum;
+    const an_update *updates; /* one a parameter; NULL: gradients only, nothing is updated */
+    /* Called as soon as a parameter's gradient is complete, last layer first, before its update:
+     * the place where an all-reduce hooks in. `gradient` may be changed in place. NULL: not called.
+     */
+    void (*gradient_ready)(void *context, int parameter, float *gradient, size_t count);
+    void *context;
+} an_step;
+
+typedef struct an_step_result {
+    double loss;           /* mean over the counted images; 0 where none counts */
+    int counted;           /* images with a label */
+    int correct, correct5; /* of them, how many had their label first, among the first five */
+} an_step_result;
+
+/* What a plan can be asked for. */
+typedef enum an_tensor {
+    AN_PARAMETER,          /* index: parameter; training plans */
+    AN_MOMENTUM,           /* index: parameter; training plans */
+    AN_PARAMETER_GRADIENT, /* index: parameter; training plans, after a step */
+    AN_ACTIVATION,         /* index: layer, its output (N, C, H, W); observing plans */
+    AN_ACTIVATION_GRADIENT /* index: layer, or -1 for the input; observing training plans */
+} an_tensor;
+
+/* The bytes that a plan has taken, by what for. */
+typedef struct an_plan_memory {
+    size_t parameters, gradients, momentum, activations, workspace;
+} an_plan_memory;
+
+typedef struct an_plan an_plan;
+
+/* What a backend implements. Arguments have been checked by the functions below. */
+typedef struct an_backend {
+    const char *name;        /* as in --device */
+    const char *description; /* one line, with the library's version, for `alexnet --version` */
+    alexnet_status (*create)(const an_network *network, const an_plan_options *options,
+                             an_plan **out, alexnet_error *error);
+    void (*destroy)(an_plan *plan);
+    alexnet_status (*load)(an_plan *plan, const an_weights *weights, alexnet_error *error);
+    alexnet_status (*forward)(an_plan *plan, const float *input, int images, float *logits,
+                              alexnet_error *error);
+    alexnet_status (*step)(an_plan *plan, const an_step *step, an_step_result *result,
+                           alexnet_error *error);
+    alexnet_status (*read)(an_plan *plan, an_tensor tensor, int index, float *out,
+                           alexnet_error *error);
+    alexnet_status (*write_momentum)(an_plan *plan, int parameter, const float *values,
+                                     alexnet_error *error);
+    an_plan_memory (*memory)(const an_plan *plan);
+} an_backend;
+
+/* What every backend's plan begins with. */
+struct an_plan {
+    const an_backend *backend;
+    an_network network;
+    an_plan_options options; /* threads filled in */
+};
+
+/* The backends in this build, the best first; ends with NULL. */
+const an_backend *const *an_backends(void);
+
+/* The backend of a --device: "auto" is the first. INVALID, UNSUPPORTED with the list otherwise. */
+alexnet_status an_backend_find(const char *device, const an_backend **out, alexnet_error *error);
+
+/* Makes a plan; its parameters are undefined until an_plan_load. Freed with an_plan_free. */
+alexnet_status an_plan_create(const an_backend *backend, const an_network *network,
+                              const an_plan_options *options, an_plan **out, alexnet_error *error);
+
+/* Frees a plan; NULL is allowed. */
+void an_plan_free(an_plan *plan);
+
+/*
+ * Takes parameters in and, in a training plan, sets the momentum to zero. A training plan copies
+ * them. An inference plan may keep pointing at tensors for which it has not called
+ * `weights->release`: those must outlive it.
+ */
+alexnet_status an_plan_load(an_plan *plan, const an_weights *weights, alexnet_error *error);
+
+/*
+ * Computes logits (images, classes) of `images` <= batch inputs (images, C, H, W), as in testing:
+ * no unit is dropped. Works in training plans too, with the parameters as they are.
+ */
+alexnet_status an_plan_forward(an_plan *plan, const float *input, int images, float *logits,
+                               alexnet_error *error);
+
+/* One training step; training plans. */
+alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *result,
+                            alexnet_error *error);
+
+/*
+ * Copies a tensor out as plain float32: parameters in their shape; activations and their gradients
+ * (batch, C, H, W) as of the last forward or step. INVALID where this plan does not keep it.
+ */
+alexnet_status an_plan_read(an_plan *plan, an_tensor tensor, int index, float *out,
+                            alexnet_error *error);
+
+/* Sets a parameter's momentum (the velocity v), as when resuming; training plans. */
+alexnet_status an_plan_write_momentum(an_plan *plan, int parameter, const float *values,
+                                      alexnet_error *error);
+
+an_plan_memory an_plan_memory_of(const an_plan *plan);
+
+/* The backends themselves. */
+extern const an_backend an_backend_reference;
+extern const an_backend an_backend_cpu;
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * Memory: aligned blocks, overflow-checked sizes, and planned arenas.
+ *
+ * A plan lists every tensor it will need in a table {name, shape} and takes the sum in one
+ * allocation; nothing is allocated while it runs.
+ */
+#ifndef AN_CORE_MEMORY_H
+#define AN_CORE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/status.h"
+
+/* Blocks start on a cache line, which is also the width of an AVX-512 register. */
+enum { AN_ALIGNMENT = 64 };
+
+/*
+ * `count` * `size` bytes, zeroed, aligned to AN_ALIGNMENT. *out is freed with an_free; NULL after a
+ * failure. `what` names the block in the message. Zero bytes give a valid pointer.
+ */
+alexnet_status an_alloc(void **out, size_t count, size_t size, const char *what,
+                        alexnet_error *error);
+
+/* Frees a block of an_alloc; NULL is allowed. */
+void an_free(void *block);
+
+/* *out = a * b; false on overflow. */
+bool an_multiply(size_t a, size_t b, size_t *out);
+
+/* A copy of a string, freed with free(); NULL where memory ran out. */
+char *an_string_copy(const char *text);
+
+/* One tensor of an arena: where its pointer goes and how many float32 values it holds. */
+typedef struct an_tensor_spec {
+    const char *name;
+    float **pointer; /* set by an_arena_take; NULL where count is 0 */
+    size_t count;
+} an_tensor_spec;
+
+/* One allocation that holds the tensors of a table one behind the other, each aligned. */
+typedef struct an_arena {
+    float *block;
+    size_t bytes;
+} an_arena;
+
+/* Takes the memory for a whole table, zeroed, and sets each row's pointer. Freed by an_arena_free.
+ */
+alexnet_status an_arena_take(an_arena *arena, const char *what, const an_tensor_spec *specs,
+                             size_t count, alexnet_error *error);
+
+/* Frees an arena (all its tensors); an all-zero arena is allowed. */
+void an_arena_free(an_arena *arena);
+
+/* The largest resident memory of this process so far, in bytes (getrusage). */
+size_t an_peak_resident(void);
+
+#endif

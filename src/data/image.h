@@ -1,0 +1,74 @@
+/* Pictures: decoding files to RGB, resizing, and the network's input out of them. */
+#ifndef AN_DATA_IMAGE_H
+#define AN_DATA_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/status.h"
+#include "model/network.h"
+
+/* Limits on what a file may ask for before a byte is decoded. */
+enum { AN_MAX_IMAGE_SIDE = 65500, AN_MAX_IMAGE_MEGAPIXELS = 250 };
+#define AN_MAX_IMAGE_BYTES ((size_t)1 << 30)
+
+/* A decoded picture, (H, W, 3) RGB bytes without gaps. An all-zero image is valid and empty. */
+typedef struct an_image {
+    int width, height;
+    uint8_t *pixels;
+    size_t capacity; /* bytes that `pixels` can hold; kept when an image is reused */
+} an_image;
+
+/* Makes room for width x height, keeping the memory where it suffices; the content is undefined. */
+alexnet_status an_image_reserve(an_image *image, int width, int height, alexnet_error *error);
+
+/* Frees the pixels; the image is empty afterwards and may be used again. */
+void an_image_free(an_image *image);
+
+/*
+ * Decodes JPEG (grayscale, CMYK and YCCK, progressive, turned as its EXIF orientation says), PNG
+ * (palette, grayscale, alpha over white, 16 bits) or PPM/PGM, recognised by content. `name` stands
+ * in messages. FORMAT where the bytes are no such picture, are cut off, or ask for too much.
+ */
+alexnet_status an_image_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
+                               alexnet_error *error);
+
+/* Reads and decodes a file ("-": standard input). */
+alexnet_status an_image_read(const char *path, an_image *out, alexnet_error *error);
+
+/* Writes an RGB PNG. */
+alexnet_status an_image_write_png(const an_image *image, const char *path, alexnet_error *error);
+
+/*
+ * Resizes to width x height: bilinear with antialiasing, a triangle filter as wide as the
+ * reduction, rounded as PIL and torchvision round it (8-bit result between the horizontal and
+ * vertical pass).
+ */
+alexnet_status an_image_resize(const an_image *image, int width, int height, an_image *out,
+                               alexnet_error *error);
+
+/* The size that makes the short side `side`, the long one rounded down as torchvision does it. */
+void an_short_side_size(int width, int height, int side, int *out_width, int *out_height);
+
+/* Which part of a resized picture becomes the input. */
+typedef struct an_crop {
+    int x, y;
+    bool mirror;
+} an_crop;
+
+/* The centre crop, rounded as torchvision's CenterCrop. */
+an_crop an_crop_centre(int width, int height, int side);
+
+/*
+ * Cuts `preprocess->crop` squared pixels out of an image and normalises them into a network's input
+ * (3, crop, crop). The crop must lie inside the image.
+ */
+void an_image_to_input(const an_image *image, an_crop crop, const an_preprocess *preprocess,
+                       float *out);
+
+/* Resize, centre crop and normalisation of one picture: what testing sees. scratch is reused. */
+alexnet_status an_image_preprocess(const an_image *image, const an_preprocess *preprocess,
+                                   an_image *scratch, float *out, alexnet_error *error);
+
+#endif

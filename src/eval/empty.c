@@ -1,0 +1,2 @@
+/* placeholder */
+typedef int an_eval_empty;

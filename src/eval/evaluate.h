@@ -1,0 +1,25 @@
+/* Evaluation of a network on a data set, and what follows from logits. */
+#ifndef AN_EVAL_EVALUATE_H
+#define AN_EVAL_EVALUATE_H
+
+#include "backend/backend.h"
+#include "data/loader.h"
+
+/* probabilities[i] = exp(logits[i]) / sum_j exp(logits[j]), computed without overflow. */
+void an_softmax(const float *logits, int classes, float *probabilities);
+
+/* The indices of the `k` largest values, largest first; equal values in index order. */
+void an_top_k(const float *values, int count, int k, int *indices);
+
+typedef struct an_evaluation {
+    size_t images, broken;
+    double top1, top5, loss; /* fractions of the images; mean cross-entropy */
+    double seconds;
+} an_evaluation;
+
+/* Runs a loader's epoch 0 through a plan. `progress` may be NULL. */
+alexnet_status an_evaluate(an_plan *plan, an_loader *loader, an_evaluation *out,
+                           void (*progress)(void *context, size_t done, size_t pictures),
+                           void *context, alexnet_error *error);
+
+#endif

@@ -1,0 +1,2 @@
+/* placeholder */
+typedef int an_formats_empty;

@@ -1,0 +1,44 @@
+/*
+ * Weights files as networks: which architecture, how many classes, which preprocessing and class
+ * names, and the tensors in the network's order.
+ *
+ * Metadata written and read (all strings): "alexnet.arch", "alexnet.classes", "alexnet.input_size",
+ * "alexnet.preprocess" (JSON: resize, crop, channels "rgb"/"bgr", scale, mean, std, interpolation),
+ * "alexnet.class_names" (JSON array of strings).
+ */
+#ifndef AN_FORMATS_WEIGHTS_H
+#define AN_FORMATS_WEIGHTS_H
+
+#include "formats/safetensors.h"
+#include "model/network.h"
+
+typedef struct an_weights_file {
+    an_network network;
+    an_preprocess preprocess;
+    char **class_names; /* (network.classes), or NULL where the file has none */
+    an_weights weights; /* float32 tensors: inside the mapping, or converted copies */
+    an_safetensors file;
+    float *converted; /* tensors that could not be used in place; NULL where none */
+} an_weights_file;
+
+/*
+ * Opens weights. `arch` says what a file without metadata is (NULL: `alexnet`); where the metadata
+ * names another architecture than a non-NULL `arch`, MISMATCH. Classes follow from the last layer.
+ * MISMATCH lists the first tensors that are missing, unknown or of another shape. Tensors whose
+ * names begin with "momentum." or "train." belong to a checkpoint and are passed over.
+ */
+alexnet_status an_weights_open(const char *path, const char *arch, an_weights_file *out,
+                               alexnet_error *error);
+
+void an_weights_close(an_weights_file *file);
+
+/*
+ * The metadata that describes a network, for an_safetensors_write: *out and its strings are freed
+ * with an_metadata_free. class_names: NULL where unknown.
+ */
+alexnet_status an_weights_metadata(const an_network *network, const an_preprocess *preprocess,
+                                   char *const *class_names, an_metadata **out, size_t *count,
+                                   alexnet_error *error);
+void an_metadata_free(an_metadata *metadata, size_t count);
+
+#endif

@@ -1,0 +1,2 @@
+/* placeholder */
+typedef int an_inspect_empty;

@@ -1,0 +1,42 @@
+/* Pictures that show a network at work: filters, activations, saliency, curves, contact sheets. */
+#ifndef AN_INSPECT_INSPECT_H
+#define AN_INSPECT_INSPECT_H
+
+#include <stdbool.h>
+
+#include "data/image.h"
+#include "model/network.h"
+
+/*
+ * The filters of the first convolution, each scaled to the full range of colours, in a grid as in
+ * the paper's figure 3. weights: (O, 3, K, K). `path` ends in .png or .svg.
+ */
+alexnet_status an_draw_filters(const float *weights, int filters, int kernel, bool bgr,
+                               const char *title, const char *path, alexnet_error *error);
+
+/* One layer's maps for a picture, brightest where the unit is most active. values: (C, H, W). */
+alexnet_status an_draw_activations(const float *values, an_shape shape, const char *title,
+                                   const char *path, alexnet_error *error);
+
+/* The picture beside how much each pixel changes a class's logit. gradient: (3, H, W). */
+alexnet_status an_draw_saliency(const an_image *picture, const float *gradient, int side,
+                                const char *title, const char *path, alexnet_error *error);
+
+/* Loss and accuracy over the steps and epochs of a run folder's metrics.jsonl. */
+alexnet_status an_draw_curves(const char *run_folder, const char *path, alexnet_error *error);
+
+/* A picture with what the network says about it. */
+typedef struct an_sheet_entry {
+    const an_image *image;
+    const char *caption; /* what it is, NULL where unknown */
+    int count;           /* answers shown, at most 3 */
+    const char *labels[3];
+    float probabilities[3];
+    int right; /* index of the true answer among them, -1: none, -2: unknown */
+} an_sheet_entry;
+
+/* Classified pictures in a grid, each with its answers as bars. */
+alexnet_status an_draw_sheet(const an_sheet_entry *entries, size_t count, const char *title,
+                             const char *path, alexnet_error *error);
+
+#endif

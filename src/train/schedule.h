@@ -1,0 +1,38 @@
+/* Learning rate schedules. */
+#ifndef AN_TRAIN_SCHEDULE_H
+#define AN_TRAIN_SCHEDULE_H
+
+#include <stdint.h>
+
+typedef enum an_schedule_kind {
+    AN_SCHEDULE_CONSTANT,
+    AN_SCHEDULE_STEP,   /* times `factor` every `every` epochs */
+    AN_SCHEDULE_COSINE, /* half a cosine from the base rate to zero */
+    AN_SCHEDULE_PLATEAU /* times `factor` when validation has stopped improving, §5 of the paper */
+} an_schedule_kind;
+
+typedef struct an_schedule {
+    an_schedule_kind kind;
+    double base;   /* learning rate */
+    double factor; /* step, plateau: 0.1 */
+    double every;  /* step: epochs */
+    int patience;  /* plateau: epochs without a better validation loss */
+    double warmup; /* epochs over which the rate rises linearly from zero */
+    double epochs; /* of the whole run */
+} an_schedule;
+
+/* What a plateau schedule remembers; part of a checkpoint. */
+typedef struct an_plateau {
+    double best; /* validation loss; infinity at the beginning */
+    int bad;     /* epochs since */
+    int drops;   /* times the rate was lowered */
+} an_plateau;
+
+/* The learning rate of step `step` (0, 1, ...) with `steps_per_epoch` steps in an epoch. */
+double an_schedule_rate(const an_schedule *schedule, const an_plateau *plateau, uint64_t step,
+                        uint64_t steps_per_epoch);
+
+/* Tells a plateau schedule an epoch's validation loss. */
+void an_plateau_update(const an_schedule *schedule, an_plateau *plateau, double loss);
+
+#endif
