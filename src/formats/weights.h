@@ -16,19 +16,25 @@ typedef struct an_weights_file {
     an_network network;
     an_preprocess preprocess;
     char **class_names; /* (network.classes), or NULL where the file has none */
-    an_weights weights; /* float32 tensors: inside the mapping, or converted copies */
+    an_weights weights; /* float32 tensors: inside the mapping, or in `owned` */
     an_safetensors file;
-    float *converted; /* tensors that could not be used in place; NULL where none */
+    float *owned; /* tensors that were initialised, or could not be used in place; NULL: none */
 } an_weights_file;
 
 /*
  * Opens weights. `arch` says what a file without metadata is (NULL: `alexnet`); where the metadata
  * names another architecture than a non-NULL `arch`, MISMATCH. Classes follow from the last layer.
  * MISMATCH lists the first tensors that are missing, unknown or of another shape. Tensors whose
- * names begin with "momentum." or "train." belong to a checkpoint and are passed over.
+ * names begin with "momentum." or "train." belong to a checkpoint and are passed over. The values
+ * are not looked at: opening takes no longer for a large file. *out must stay where it is while its
+ * weights are used.
  */
 alexnet_status an_weights_open(const char *path, const char *arch, an_weights_file *out,
                                alexnet_error *error);
+
+/* The same for a network that is not in a file: its initialised weights, without class names. */
+alexnet_status an_weights_initialise(const an_network *network, uint64_t seed, an_weights_file *out,
+                                     alexnet_error *error);
 
 void an_weights_close(an_weights_file *file);
 
