@@ -1,0 +1,76 @@
+/*
+ * Does a backend compute what it should? Two checks that a user can run (`alexnet check`), on the
+ * whole network with its own initialisation and random inputs and labels.
+ *
+ * an_check_gradients: is the gradient the derivative of the loss? Needs no second opinion.
+ *
+ *     For a parameter tensor w and a direction d, the derivative of the loss along d is the inner
+ *     product g.d with the gradient g of the backward pass; it must agree with the central
+ *     difference (L(w + h d) - L(w - h d)) / 2h of forward passes alone. One direction tests a
+ * whole tensor, where element by element would take 62 million forward passes. Two kinds of
+ *     direction are tried:
+ *       "along":  g itself on a random half of the elements, which shows wrong factors;
+ *                 the difference is large, so that little rounding is left in it;
+ *       "across": normally distributed, which shows parts of the gradient that are missing, too,
+ *                 but its derivative is about sqrt(count) times smaller than along g.
+ *     Losses are float32 logits turned into a mean cross-entropy in double precision, so a
+ *     difference of less than about 1e-6 drowns in rounding, while too long a step bends: ReLU and
+ *     max pooling have kinks. So h d starts at 1 % of the length of w (or, along, shorter:
+ *     where the loss should change by 1 %), and where the two disagree, h is divided by 4, and once
+ *     more; the best agreement counts. A wrong gradient disagrees at every h. Dropout is off.
+ *
+ *     The error is |analytic - numeric| divided by the larger of the two, or, across, by the root
+ *     mean square |g| |d| / sqrt(count) of what such a direction gives where that is larger still
+ *     (by chance g.d may be close to 0).
+ *
+ * an_check_backend: does it agree with another backend (the reference)? Compares the logits in
+ * testing, then, in a training step with dropout, loss, activations, their gradients and the
+ * parameters' gradients. The error is |found - expected| / |expected| (Euclidean) over the tensor.
+ */
+#ifndef AN_BACKEND_CHECK_H
+#define AN_BACKEND_CHECK_H
+
+#include "backend/backend.h"
+
+/* How to check. All zero means: 2 images, seed 0, every core, one direction of each kind, fp32. */
+typedef struct an_check_options {
+    int batch;
+    uint64_t seed;
+    int threads;
+    int samples;            /* an_check_gradients: directions of each kind a parameter */
+    an_precision precision; /* an_check_backend: of the backend under test */
+} an_check_options;
+
+/* One comparison. */
+typedef struct an_check_row {
+    const char *what; /* an_check_gradients: "along", "across"; an_check_backend: "logits", "loss",
+                         "activation", "activation gradient", "gradient" */
+    const char *name; /* of the parameter or layer; "input" for the gradient of the input */
+    double expected;  /* an_check_gradients: the numeric derivative; else the expected tensor's
+                         length  (Euclidean), or the expected loss */
+    double found;     /* the same of what the backend under test computed */
+    double error;     /* relative, as above */
+    double tolerance; /* what error is still sound */
+    bool passed;      /* error <= tolerance; false for NaN */
+    bool vacuous;     /* all zero on both sides: passed, but it proves nothing */
+} an_check_row;
+
+typedef void (*an_check_report)(void *context, const an_check_row *row);
+
+/*
+ * Checks every parameter's gradient on `backend`, last layer first, and reports each row as soon as
+ * it is known. *failures counts the rows that did not pass; the status says only whether the
+ * check could be carried out. Takes the memory of a training plan and up to three times the largest
+ * parameter more.
+ */
+alexnet_status an_check_gradients(const an_backend *backend, const an_network *network,
+                                  const an_check_options *options, an_check_report report,
+                                  void *context, int *failures, alexnet_error *error);
+
+/* Compares `tested` with `expected` (normally &an_backend_reference), reported in the same way. */
+alexnet_status an_check_backend(const an_backend *tested, const an_backend *expected,
+                                const an_network *network, const an_check_options *options,
+                                an_check_report report, void *context, int *failures,
+                                alexnet_error *error);
+
+#endif
