@@ -1,9 +1,123 @@
-/* The command: finds the sub-command and hands it its arguments. */
-#include <stdio.h>
+/* The command: finds the sub-command, hands it its arguments, and turns what comes of it into an
+ * exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted. */
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "alexnet/alexnet.h"
+#include "cli/command.h"
 
-int main(void) {
+enum { exit_done = 0, exit_failed = 1, exit_usage = 2, exit_interrupted = 130 };
+
+static void print_help(FILE *stream) {
+    fprintf(stream, "usage: alexnet COMMAND [options] [arguments]\n\n"
+                    "AlexNet, complete and fast, in C.\n\nCommands:\n");
+    for (const an_command *const *command = an_commands; *command; command++)
+        fprintf(stream, "  %-12s %s\n", (*command)->name, (*command)->title);
+    fprintf(stream, "\nalexnet COMMAND --help says more about each; alexnet --version says what is "
+                    "in this build.\n"
+                    "A good first command: alexnet demo\n");
+}
+
+static void print_version(void) {
     printf("alexnet %s\n", alexnet_version());
-    return 0;
+#ifdef AN_WITH_CAIRO
+    printf("  pictures          with text and curves (cairo)\n");
+#else
+    printf("  pictures          none: built without cairo\n");
+#endif
+}
+
+static int exit_code(alexnet_status status) {
+    switch (status) {
+    case ALEXNET_OK:
+        return exit_done;
+    case ALEXNET_INVALID:
+        return exit_usage;
+    case ALEXNET_INTERRUPTED:
+        return exit_interrupted;
+    default:
+        return exit_failed;
+    }
+}
+
+static alexnet_status count_arguments(const an_command *command, int count, char **arguments,
+                                      alexnet_error *error) {
+    if (count < command->least)
+        return an_fail(error, ALEXNET_INVALID, "it needs %s", command->arguments);
+    if (count > command->most)
+        return an_fail(error, ALEXNET_INVALID, "'%s' is an argument too many",
+                       arguments[command->most]);
+    return ALEXNET_OK;
+}
+
+static int run_command(const an_command *command, int argc, char **argv) {
+    alexnet_error error = {0};
+    int count = 0;
+    an_common *settings = an_command_settings(command);
+    if (!settings) {
+        fprintf(stderr, "alexnet %s: memory ran out\n", command->name);
+        return exit_failed;
+    }
+    alexnet_status status =
+        an_options_parse(command->options, settings, argc, argv, &count, &error);
+    if (status == ALEXNET_OK && settings->help) {
+        an_command_help(stdout, command);
+    } else {
+        if (status == ALEXNET_OK)
+            status = count_arguments(command, count, argv, &error);
+        if (status == ALEXNET_OK)
+            status = command->run(settings, argv, count, &error);
+    }
+    free(settings);
+    if (status != ALEXNET_OK)
+        fprintf(stderr, "alexnet %s: %s\n", command->name, error.message);
+    if (status == ALEXNET_INVALID)
+        fprintf(stderr, "alexnet %s --help lists what it takes.\n", command->name);
+    return exit_code(status);
+}
+
+static int unknown_command(const char *name) {
+    char names[256] = "", near[64];
+    size_t used = 0;
+    for (const an_command *const *command = an_commands; *command && used < sizeof names; command++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? "|" : "",
+                                 (*command)->name);
+    const char *nearest = an_nearest(name, names, near, sizeof near);
+    fprintf(stderr, "alexnet: there is no command '%s'%s%s%s; alexnet --help lists them\n", name,
+            nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    return exit_usage;
+}
+
+static int dispatch(int argc, char **argv) {
+    const char *name = argc > 1 ? argv[1] : NULL;
+    if (!name) {
+        print_help(stderr);
+        return exit_usage;
+    }
+    if (strcmp(name, "--version") == 0) {
+        print_version();
+        return exit_done;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        const an_command *command = argc > 2 ? an_command_find(argv[2]) : NULL;
+        if (argc > 2 && !command)
+            return unknown_command(argv[2]);
+        if (command)
+            an_command_help(stdout, command);
+        else
+            print_help(stdout);
+        return exit_done;
+    }
+    const an_command *command = an_command_find(name);
+    return command ? run_command(command, argc - 2, argv + 2) : unknown_command(name);
+}
+
+int main(int argc, char **argv) {
+    setlocale(LC_CTYPE, ""); /* whether the terminal shows UTF-8; numbers keep their points */
+    const int code = dispatch(argc, argv);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "alexnet: the result could not be written to standard output\n");
+        return code == exit_done ? exit_failed : code;
+    }
+    return code;
 }

@@ -1,0 +1,29 @@
+/* The network that a command's options name. */
+#ifndef AN_CLI_NETWORK_H
+#define AN_CLI_NETWORK_H
+
+#include "backend/backend.h"
+#include "cli/options.h"
+
+/* Rows for commands that can make a network of another size. */
+#define AN_OPTION_CLASSES(settings_, member_)                                                      \
+    {                                                                                              \
+        .name = "classes", .type = AN_OPTION_INT, .offset = offsetof(settings_, member_),          \
+        .value = "N", .low = 1, .high = AN_MAX_CLASSES, .unset = "1000, or as in the weights",     \
+        .help = "classes to tell apart"                                                            \
+    }
+#define AN_OPTION_INPUT_SIZE(settings_, member_)                                                   \
+    {                                                                                              \
+        .name = "input-size", .type = AN_OPTION_INT, .offset = offsetof(settings_, member_),       \
+        .value = "PIXELS", .low = 1, .high = 4096, .unset = "the network's own",                   \
+        .help = "side of the square input"                                                         \
+    }
+
+/* Works out the network of --arch, with `classes` and `input_size` (0: its own). */
+alexnet_status an_network_chosen(const an_common *common, int classes, int input_size,
+                                 an_network *out, alexnet_error *error);
+
+/* The plan's options that the common options ask for. */
+an_plan_options an_plan_chosen(const an_common *common, bool training);
+
+#endif

@@ -1,0 +1,173 @@
+#include "cli/output.h"
+
+#include <langinfo.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+an_text an_thousands(uint64_t value) {
+    char digits[32];
+    an_text out = {""};
+    const int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+    int used = 0;
+    for (int i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0)
+            out.text[used++] = ',';
+        out.text[used++] = digits[i];
+    }
+    out.text[used] = '\0';
+    return out;
+}
+
+an_text an_bytes(uint64_t bytes) {
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+    an_text out;
+    double value = (double)bytes;
+    int unit = 0;
+    for (; value >= 999.95 && unit < 4; unit++)
+        value /= 1000;
+    snprintf(out.text, sizeof out.text, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return out;
+}
+
+an_text an_duration(double seconds) {
+    an_text out;
+    if (!isfinite(seconds) || seconds < 0 || seconds > 1e9) {
+        snprintf(out.text, sizeof out.text, "-");
+        return out;
+    }
+    const long whole = lround(seconds);
+    if (whole < 10)
+        snprintf(out.text, sizeof out.text, "%.1f s", seconds);
+    else if (whole < 60)
+        snprintf(out.text, sizeof out.text, "%ld s", whole);
+    else if (whole < 3600)
+        snprintf(out.text, sizeof out.text, "%ld min %02ld s", whole / 60, whole % 60);
+    else
+        snprintf(out.text, sizeof out.text, "%ld h %02ld min", whole / 3600, whole / 60 % 60);
+    return out;
+}
+
+an_text an_percent(double fraction) {
+    an_text out;
+    if (isnan(fraction))
+        snprintf(out.text, sizeof out.text, "-");
+    else
+        snprintf(out.text, sizeof out.text, "%.1f %%", 100 * fraction);
+    return out;
+}
+
+an_terminal an_terminal_of(FILE *stream) {
+    an_terminal terminal = {.width = 80, .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0};
+    const char *no_colour = getenv("NO_COLOR"), *kind = getenv("TERM");
+    struct winsize size;
+    if (!isatty(fileno(stream)) || (kind && strcmp(kind, "dumb") == 0))
+        return terminal;
+    terminal.is_terminal = true;
+    terminal.colour = !no_colour || no_colour[0] == '\0';
+    if (ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        terminal.width = size.ws_col;
+    return terminal;
+}
+
+an_text an_bar(double fraction, int width, bool utf8) {
+    static const char *const parts[] = {" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
+    an_text out = {""};
+    fraction = fraction > 0 ? fmin(fraction, 1) : 0; /* NaN is nothing, too */
+    const int eighths = (int)lround(fraction * 8 * width);
+    int used = 0;
+    for (int i = 0; i < width && used < (int)sizeof out.text - 4; i++) {
+        int part = eighths - 8 * i;
+        part = part < 0 ? 0 : part > 8 ? 8 : part;
+        used += snprintf(out.text + used, sizeof out.text - (size_t)used, "%s",
+                         utf8       ? parts[part]
+                         : part > 3 ? "#"
+                                    : " ");
+    }
+    return out;
+}
+
+json_t *an_json_number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+alexnet_status an_print_json(json_t *json, alexnet_error *error) {
+    if (!json)
+        return an_fail(error, ALEXNET_NO_MEMORY,
+                       "the result cannot be written as JSON: memory ran out, or a name in it is "
+                       "not UTF-8");
+    const int failed = json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    json_decref(json);
+    if (failed || putchar('\n') == EOF)
+        return an_fail(error, ALEXNET_IO, "the result could not be written to standard output");
+    return ALEXNET_OK;
+}
+
+double an_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+an_display an_display_begin(int mode) {
+    an_display display = {.mode = (an_progress_mode)mode, .terminal = an_terminal_of(stderr)};
+    if (display.mode == AN_PROGRESS_AUTO)
+        display.mode = display.terminal.is_terminal ? AN_PROGRESS_BAR : AN_PROGRESS_PLAIN;
+    return display;
+}
+
+static void wipe(an_display *display) {
+    if (display->drawn)
+        fprintf(stderr, "\r\033[K");
+    display->drawn = false;
+}
+
+void an_display_show(an_display *display, double fraction, const char *format, ...) {
+    const double now = an_seconds();
+    const double pause = display->mode == AN_PROGRESS_BAR ? 0.1 : 10;
+    if (display->mode == AN_PROGRESS_NONE || (display->shown > 0 && now - display->shown < pause))
+        return;
+    display->shown = now;
+    char text[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (display->mode == AN_PROGRESS_PLAIN) {
+        fprintf(stderr, "%3.0f %%  %s\n", 100 * fraction, text);
+        return;
+    }
+    enum { bar_width = 20 };
+    const bool colour = display->terminal.colour;
+    const int room = display->terminal.width - bar_width - 4;
+    wipe(display);
+    fprintf(stderr, "%s[%s]%s %.*s", colour ? "\033[32m" : "",
+            an_bar(fraction, bar_width, display->terminal.utf8).text, colour ? "\033[0m" : "",
+            room > 0 ? room : 0, text);
+    fflush(stderr);
+    display->drawn = true;
+}
+
+void an_display_line(an_display *display, const char *format, ...) {
+    if (display->mode == AN_PROGRESS_NONE)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    wipe(display);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+void an_display_warn(an_display *display, const char *message) {
+    wipe(display);
+    fprintf(stderr, "alexnet: %s\n", message);
+}
+
+void an_display_end(an_display *display) {
+    wipe(display);
+}
