@@ -21,7 +21,10 @@ typedef enum an_split { AN_SPLIT_TRAIN, AN_SPLIT_HELD_OUT } an_split;
 
 typedef struct an_dataset an_dataset;
 
-/* What a kind of data set implements. `read` is called by many threads at once. */
+/*
+ * What a kind of data set implements. `read` is called by many threads at once. `destroy` frees
+ * what the kind has added and the structure itself: an_dataset_close has freed the common part.
+ */
 typedef struct an_dataset_kind {
     const char *name; /* "folder", "cifar10", "shapes" */
     void (*destroy)(an_dataset *dataset);
@@ -34,7 +37,7 @@ typedef struct an_dataset_kind {
 /* What every data set begins with. */
 struct an_dataset {
     const an_dataset_kind *kind;
-    char *name;   /* as it was named by the user */
+    char *name;   /* the folder that was opened, or as the user named it */
     size_t count; /* pictures */
     int classes;
     char **class_names; /* (classes) */
@@ -61,6 +64,14 @@ alexnet_status an_dataset_read(const an_dataset *dataset, size_t index, an_image
 
 /* The picture's name, for messages and contact sheets. */
 void an_dataset_describe(const an_dataset *dataset, size_t index, char *text, size_t size);
+
+/*
+ * For the kinds: fills the common part of a zeroed structure, with labels of 0 and class names that
+ * are NULL, for the kind to set (with strings that free() takes). After a failure, as later in the
+ * kind's own work, an_dataset_close cleans up.
+ */
+alexnet_status an_dataset_begin(an_dataset *dataset, const an_dataset_kind *kind, const char *name,
+                                size_t count, int classes, alexnet_error *error);
 
 /* The kinds' own openers, called by an_dataset_open. */
 alexnet_status an_folder_open(const char *path, an_dataset **out, alexnet_error *error);

@@ -29,7 +29,9 @@ void an_image_free(an_image *image);
 /*
  * Decodes JPEG (grayscale, CMYK and YCCK, progressive, turned as its EXIF orientation says), PNG
  * (palette, grayscale, alpha over white, 16 bits) or PPM/PGM, recognised by content. `name` stands
- * in messages. FORMAT where the bytes are no such picture, are cut off, or ask for too much.
+ * in messages. FORMAT where the bytes are no such picture, are cut off, or ask for too much; `out`
+ * is empty then, its memory kept. A JPEG that is complete but damaged inside decodes as far as
+ * libjpeg can repair it, as it does for PIL.
  */
 alexnet_status an_image_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
                                alexnet_error *error);
@@ -43,10 +45,22 @@ alexnet_status an_image_write_png(const an_image *image, const char *path, alexn
 /*
  * Resizes to width x height: bilinear with antialiasing, a triangle filter as wide as the
  * reduction, rounded as PIL and torchvision round it (8-bit result between the horizontal and
- * vertical pass).
+ * vertical pass). `out` must be another image than `image`.
  */
 alexnet_status an_image_resize(const an_image *image, int width, int height, an_image *out,
                                alexnet_error *error);
+
+/* A rectangle of pixels. */
+typedef struct an_part {
+    int x, y, width, height;
+} an_part;
+
+/*
+ * The same, computing only `part` of the resized picture, to the bit what cutting it out of the
+ * whole gives. INVALID where it does not lie inside width x height.
+ */
+alexnet_status an_image_resize_part(const an_image *image, int width, int height, an_part part,
+                                    an_image *out, alexnet_error *error);
 
 /* The size that makes the short side `side`, the long one rounded down as torchvision does it. */
 void an_short_side_size(int width, int height, int side, int *out_width, int *out_height);
@@ -67,7 +81,15 @@ an_crop an_crop_centre(int width, int height, int side);
 void an_image_to_input(const an_image *image, an_crop crop, const an_preprocess *preprocess,
                        float *out);
 
-/* Resize, centre crop and normalisation of one picture: what testing sees. scratch is reused. */
+/*
+ * Resize (of what the crop needs), crop and normalisation of one picture. `crop` is placed in the
+ * picture as an_short_side_size resizes it to preprocess->resize; INVALID where it lies outside.
+ */
+alexnet_status an_image_preprocess_crop(const an_image *image, an_crop crop,
+                                        const an_preprocess *preprocess, an_image *scratch,
+                                        float *out, alexnet_error *error);
+
+/* The same with the centre crop: what testing sees. scratch's memory is reused. */
 alexnet_status an_image_preprocess(const an_image *image, const an_preprocess *preprocess,
                                    an_image *scratch, float *out, alexnet_error *error);
 

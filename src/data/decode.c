@@ -1,0 +1,89 @@
+#include "data/decode.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Files that people take for pictures we read, and what they are. */
+static const struct {
+    const char *magic;
+    size_t offset, length;
+    const char *is;
+} known_others[] = {
+    {"GIF8", 0, 4, "a GIF picture"},
+    {"WEBP", 8, 4, "a WebP picture"},
+    {"BM", 0, 2, "a BMP picture"},
+    {"II*\0", 0, 4, "a TIFF picture"},
+    {"MM\0*", 0, 4, "a TIFF picture"},
+    {"ftypheic", 4, 8, "a HEIC picture"},
+    {"ftypavif", 4, 8, "an AVIF picture"},
+    {"%PDF", 0, 4, "a PDF document"},
+    {"<!DOCTYPE", 0, 9, "a web page (a download that went wrong?)"},
+    {"<html", 0, 5, "a web page (a download that went wrong?)"},
+    {"P1", 0, 2, "a PBM bitmap"},
+    {"P4", 0, 2, "a PBM bitmap"},
+};
+
+static bool begins(const uint8_t *bytes, size_t size, size_t offset, const char *magic,
+                   size_t length) {
+    return size >= offset + length && memcmp(bytes + offset, magic, length) == 0;
+}
+
+/* Says what a file is that is none of ours. */
+static alexnet_status refuse(const uint8_t *bytes, size_t size, const char *name,
+                             alexnet_error *error) {
+    static const char advice[] = "convert it to one of them or take it away";
+    for (size_t i = 0; i < sizeof known_others / sizeof *known_others; i++)
+        if (begins(bytes, size, known_others[i].offset, known_others[i].magic,
+                   known_others[i].length))
+            return an_fail(error, ALEXNET_FORMAT, "%s: is %s, not JPEG, PNG or PPM; %s", name,
+                           known_others[i].is, advice);
+    char start[17] = "";
+    size_t shown = 0;
+    while (shown < sizeof start - 1 && shown < size && isprint(bytes[shown])) {
+        start[shown] = (char)bytes[shown];
+        shown++;
+    }
+    start[shown] = '\0';
+    if (shown == sizeof start - 1 || shown == size)
+        return an_fail(error, ALEXNET_FORMAT,
+                       "%s: is no picture but text that begins with \"%s\"; JPEG, PNG and PPM can "
+                       "be read; take it away",
+                       name, start);
+    return an_fail(error, ALEXNET_FORMAT, "%s: is not a JPEG, PNG or PPM picture; %s", name,
+                   advice);
+}
+
+alexnet_status an_image_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
+                               alexnet_error *error) {
+    alexnet_status status;
+    if (size == 0)
+        status = an_fail(error, ALEXNET_FORMAT, "%s: is empty (0 bytes); copy or download it again",
+                         name);
+    else if (begins(bytes, size, 0, "\xff\xd8\xff", 3))
+        status = an_jpeg_decode(bytes, size, name, out, error);
+    else if (begins(bytes, size, 0, "\x89PNG\r\n\x1a\n", 8))
+        status = an_png_decode(bytes, size, name, out, error);
+    else if (size >= 2 && bytes[0] == 'P' && strchr("2356", bytes[1]) && bytes[1] != 0)
+        status = an_ppm_decode(bytes, size, name, out, error);
+    else
+        status = refuse(bytes, size, name, error);
+    if (status != ALEXNET_OK)
+        out->width = out->height = 0;
+    return status;
+}
+
+alexnet_status an_decode_check_size(const char *name, uint64_t width, uint64_t height,
+                                    alexnet_error *error) {
+    if (width == 0 || height == 0)
+        return an_fail(error, ALEXNET_FORMAT, "%s: declares an empty picture (%llu x %llu pixels)",
+                       name, (unsigned long long)width, (unsigned long long)height);
+    if (width > AN_MAX_IMAGE_SIDE || height > AN_MAX_IMAGE_SIDE ||
+        width * height > (uint64_t)AN_MAX_IMAGE_MEGAPIXELS * 1000000)
+        return an_fail(error, ALEXNET_FORMAT,
+                       "%s: declares %llu x %llu pixels; at most %d a side and %d million in all "
+                       "are read; make it smaller",
+                       name, (unsigned long long)width, (unsigned long long)height,
+                       AN_MAX_IMAGE_SIDE, AN_MAX_IMAGE_MEGAPIXELS);
+    return ALEXNET_OK;
+}

@@ -1,0 +1,259 @@
+/*
+ * A folder of class folders, as torchvision's ImageFolder reads it: classes in the byte order of
+ * their names; in a class all pictures below it, in the order of their folder, then of their name.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/memory.h"
+#include "data/dataset.h"
+
+/* Deeper than anyone sorts pictures; a link that leads back up would never end. */
+enum { MAX_DEPTH = 32 };
+
+#define EXTENSIONS ".jpg, .jpeg, .png, .ppm or .pgm"
+
+/* A picture: its path from the data set's folder, as a place in the list's text. */
+typedef struct entry {
+    size_t path;
+    size_t folder_length; /* of the part before its last slash */
+} entry;
+
+/* One text for all paths: a million pictures do not need a million allocations. */
+typedef struct folder {
+    an_dataset base;
+    char *root; /* the folder without slashes at its end */
+    char *text;
+    size_t text_size, text_capacity;
+    entry *entries;
+    size_t entry_count, entry_capacity;
+} folder;
+
+static void folder_destroy(an_dataset *dataset) {
+    folder *self = (folder *)dataset;
+    free(self->root);
+    free(self->text);
+    free(self->entries);
+    free(self);
+}
+
+static void folder_describe(const an_dataset *dataset, size_t index, char *text, size_t size) {
+    const folder *self = (const folder *)dataset;
+    snprintf(text, size, "%s/%s", dataset->name, self->text + self->entries[index].path);
+}
+
+static alexnet_status folder_read(const an_dataset *dataset, size_t index, an_image *out,
+                                  alexnet_error *error) {
+    char path[PATH_MAX];
+    folder_describe(dataset, index, path, sizeof path);
+    return an_image_read(path, out, error);
+}
+
+static const an_dataset_kind folder_kind = {"folder", folder_destroy, folder_read, folder_describe};
+
+static bool is_picture(const char *name) {
+    static const char *const known[] = {".jpg", ".jpeg", ".png", ".ppm", ".pgm"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(an_path_extension(name), known[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Makes room for `needed` items by doubling; false where memory ran out. */
+static bool grow(void **items, size_t *capacity, size_t needed, size_t item_size) {
+    if (needed <= *capacity)
+        return true;
+    const size_t larger = needed > 2 * *capacity ? needed : 2 * *capacity;
+    void *moved = reallocarray(*items, larger, item_size);
+    if (!moved)
+        return false;
+    *items = moved;
+    *capacity = larger;
+    return true;
+}
+
+static alexnet_status add_entry(folder *self, const char *path, alexnet_error *error) {
+    const size_t size = strlen(path) + 1;
+    if (!grow((void **)&self->text, &self->text_capacity, self->text_size + size, 1) ||
+        !grow((void **)&self->entries, &self->entry_capacity, self->entry_count + 1,
+              sizeof *self->entries))
+        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to list the pictures", path);
+    memcpy(self->text + self->text_size, path, size);
+    self->entries[self->entry_count++] =
+        (entry){self->text_size, (size_t)(an_path_base(path) - path) - 1};
+    self->text_size += size;
+    return ALEXNET_OK;
+}
+
+/* What is done with each thing in a folder; `path` is whole. */
+typedef alexnet_status (*visitor)(void *context, const char *path, bool is_folder, int depth,
+                                  alexnet_error *error);
+
+/* Visits what a folder holds, in no order, but for hidden names. */
+static alexnet_status list_folder(const char *path, int depth, visitor visit, void *context,
+                                  alexnet_error *error) {
+    DIR *stream = opendir(path);
+    if (!stream)
+        return an_fail(error, ALEXNET_IO,
+                       "%s: this folder cannot be read: %s; check its permissions or take it away",
+                       path, strerror(errno));
+    alexnet_status status = ALEXNET_OK;
+    while (status == ALEXNET_OK) {
+        errno = 0;
+        const struct dirent *found = readdir(stream);
+        if (!found) {
+            if (errno != 0)
+                status = an_fail(error, ALEXNET_IO, "%s: this folder cannot be read: %s", path,
+                                 strerror(errno));
+            break;
+        }
+        if (found->d_name[0] == '.')
+            continue;
+        char inner[PATH_MAX];
+        if (snprintf(inner, sizeof inner, "%s/%s", path, found->d_name) >= (int)sizeof inner) {
+            status = an_fail(error, ALEXNET_IO, "%s: the path of %s in it is too long", path,
+                             found->d_name);
+            break;
+        }
+        /* What is neither file nor folder by its entry may be a link to one. */
+        if (found->d_type == DT_DIR || (found->d_type != DT_REG && an_is_folder(inner)))
+            status = visit(context, inner, true, depth, error);
+        else if (found->d_type == DT_REG || an_is_file(inner))
+            status = visit(context, inner, false, depth, error);
+    }
+    closedir(stream);
+    return status;
+}
+
+/* Takes a class folder's pictures, also those of the folders inside it. */
+static alexnet_status visit_class(void *context, const char *path, bool is_folder, int depth,
+                                  alexnet_error *error) {
+    folder *self = context;
+    if (!is_folder && is_picture(path))
+        return add_entry(self, path + strlen(self->root) + 1, error);
+    if (is_folder && depth >= MAX_DEPTH)
+        return an_fail(error, ALEXNET_IO,
+                       "%s: folders lie more than %d deep; does a link lead back up?", path,
+                       MAX_DEPTH);
+    return is_folder ? list_folder(path, depth + 1, visit_class, self, error) : ALEXNET_OK;
+}
+
+/* The class folders of a data set. */
+typedef struct class_list {
+    char **names;
+    size_t count, capacity;
+    bool pictures; /* there are pictures beside them */
+} class_list;
+
+static alexnet_status visit_root(void *context, const char *path, bool is_folder, int depth,
+                                 alexnet_error *error) {
+    (void)depth;
+    class_list *list = context;
+    if (!is_folder) {
+        list->pictures = list->pictures || is_picture(path);
+        return ALEXNET_OK;
+    }
+    char *name = an_string_copy(an_path_base(path));
+    if (!name || !grow((void **)&list->names, &list->capacity, list->count + 1, sizeof(char *))) {
+        free(name);
+        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to list the classes", path);
+    }
+    list->names[list->count++] = name;
+    return ALEXNET_OK;
+}
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* By folder, then by name. */
+static int compare_entries(const void *a, const void *b, void *text) {
+    const entry *x = a, *y = b;
+    const char *p = (const char *)text + x->path, *q = (const char *)text + y->path;
+    const size_t shorter =
+        x->folder_length < y->folder_length ? x->folder_length : y->folder_length;
+    const int order = memcmp(p, q, shorter);
+    if (order != 0)
+        return order;
+    if (x->folder_length != y->folder_length)
+        return x->folder_length < y->folder_length ? -1 : 1;
+    return strcmp(p, q);
+}
+
+/* Reads all class folders into self's list; ends[class] becomes the count of entries up to it. */
+static alexnet_status list_classes(folder *self, const class_list *classes, size_t *ends,
+                                   alexnet_error *error) {
+    const char *root = self->root;
+    if (classes->count == 0)
+        return an_fail(error, ALEXNET_FORMAT,
+                       classes->pictures
+                           ? "%s: holds pictures but no class folders; put the pictures of each "
+                             "class into a folder of its own"
+                           : "%s: holds no class folders; make a folder for each class, with its "
+                             "pictures inside",
+                       root);
+    if (classes->count == 1)
+        return an_fail(error, ALEXNET_FORMAT,
+                       "%s: holds a single class folder, %s; to tell classes apart takes two or "
+                       "more (or name the folder above or below)",
+                       root, classes->names[0]);
+    for (size_t i = 0; i < classes->count; i++) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/%s", root, classes->names[i]);
+        const size_t begin = self->entry_count;
+        AN_TRY(list_folder(path, 1, visit_class, self, error));
+        if (self->entry_count == begin)
+            return an_fail(error, ALEXNET_FORMAT,
+                           "%s: this class folder holds no pictures (" EXTENSIONS
+                           "); add some or take it away",
+                           path);
+        qsort_r(self->entries + begin, self->entry_count - begin, sizeof *self->entries,
+                compare_entries, self->text);
+        ends[i] = self->entry_count;
+    }
+    return ALEXNET_OK;
+}
+
+alexnet_status an_folder_open(const char *path, an_dataset **out, alexnet_error *error) {
+    *out = NULL;
+    folder *self = calloc(1, sizeof *self);
+    if (!self)
+        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", path);
+    self->base.kind = &folder_kind;
+    class_list classes = {0};
+    size_t *ends = NULL;
+    alexnet_status status = ALEXNET_OK;
+    self->root = an_string_copy(path);
+    if (!self->root)
+        AN_TRY_CLEANUP(an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", path));
+    for (size_t end = strlen(self->root); end > 1 && self->root[end - 1] == '/'; end--)
+        self->root[end - 1] = '\0';
+    AN_TRY_CLEANUP(list_folder(self->root, 0, visit_root, &classes, error));
+    if (classes.count > 0)
+        qsort(classes.names, classes.count, sizeof *classes.names, compare_names);
+    AN_TRY_CLEANUP(
+        an_alloc((void **)&ends, classes.count, sizeof *ends, "listing the classes", error));
+    AN_TRY_CLEANUP(list_classes(self, &classes, ends, error));
+    AN_TRY_CLEANUP(an_dataset_begin(&self->base, &folder_kind, self->root, self->entry_count,
+                                    (int)classes.count, error));
+    for (size_t i = 0, picture = 0; i < classes.count; i++) {
+        self->base.class_names[i] = classes.names[i];
+        classes.names[i] = NULL;
+        while (picture < ends[i])
+            self->base.labels[picture++] = (int32_t)i;
+    }
+    *out = &self->base;
+cleanup:
+    for (size_t i = 0; i < classes.count; i++)
+        free(classes.names[i]);
+    free(classes.names);
+    an_free(ends);
+    if (status != ALEXNET_OK)
+        an_dataset_close(&self->base);
+    return status;
+}

@@ -1,0 +1,104 @@
+#include "data/image.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+
+alexnet_status an_image_reserve(an_image *image, int width, int height, alexnet_error *error) {
+    if (width < 1 || height < 1 || width > AN_MAX_IMAGE_SIDE || height > AN_MAX_IMAGE_SIDE ||
+        (int64_t)width * height > (int64_t)AN_MAX_IMAGE_MEGAPIXELS * 1000000)
+        return an_fail(error, ALEXNET_INVALID,
+                       "a picture of %d x %d pixels cannot be made: 1 to %d a side and %d million "
+                       "in all can",
+                       width, height, AN_MAX_IMAGE_SIDE, AN_MAX_IMAGE_MEGAPIXELS);
+    const size_t bytes = (size_t)width * (size_t)height * 3;
+    if (bytes > image->capacity) {
+        an_image_free(image); /* first: the old content is not needed beside the new */
+        image->pixels = malloc(bytes);
+        if (!image->pixels)
+            return an_fail(error, ALEXNET_NO_MEMORY,
+                           "no memory for a picture of %d x %d pixels (%.0f MB)", width, height,
+                           (double)bytes / 1e6);
+        image->capacity = bytes;
+    }
+    image->width = width;
+    image->height = height;
+    return ALEXNET_OK;
+}
+
+void an_image_free(an_image *image) {
+    free(image->pixels);
+    *image = (an_image){0};
+}
+
+alexnet_status an_image_read(const char *path, an_image *out, alexnet_error *error) {
+    uint8_t *bytes;
+    size_t size;
+    AN_TRY(an_read_file(path, AN_MAX_IMAGE_BYTES, &bytes, &size, error));
+    const alexnet_status status =
+        an_image_decode(bytes, size, strcmp(path, "-") == 0 ? "standard input" : path, out, error);
+    free(bytes);
+    return status;
+}
+
+void an_short_side_size(int width, int height, int side, int *out_width, int *out_height) {
+    const int shorter = width <= height ? width : height;
+    const int longer = width <= height ? height : width;
+    const int64_t scaled = (int64_t)side * longer / shorter;
+    const int long_side = scaled > INT_MAX ? INT_MAX : (int)scaled;
+    *out_width = width <= height ? side : long_side;
+    *out_height = width <= height ? long_side : side;
+}
+
+/* Half of the margin, halves rounded to the even number as Python's round() does. */
+static int half_margin(int margin) {
+    return margin / 2 + (margin % 4 == 3);
+}
+
+an_crop an_crop_centre(int width, int height, int side) {
+    return (an_crop){.x = half_margin(width - side), .y = half_margin(height - side)};
+}
+
+void an_image_to_input(const an_image *image, an_crop crop, const an_preprocess *preprocess,
+                       float *out) {
+    const size_t side = (size_t)preprocess->crop;
+    for (int plane = 0; plane < 3; plane++) {
+        /* A byte has 256 values: each is normalised once, not once per pixel. */
+        float table[256];
+        for (int value = 0; value < 256; value++)
+            table[value] = (float)(((double)value * preprocess->scale - preprocess->mean[plane]) /
+                                   preprocess->std[plane]);
+        const int channel = preprocess->bgr ? 2 - plane : plane;
+        const int step = crop.mirror ? -3 : 3;
+        for (size_t y = 0; y < side; y++) {
+            const uint8_t *row =
+                image->pixels + (((size_t)crop.y + y) * (size_t)image->width + (size_t)crop.x) * 3;
+            const uint8_t *pixel = row + channel + (crop.mirror ? 3 * (side - 1) : 0);
+            float *line = out + ((size_t)plane * side + y) * side;
+            for (size_t x = 0; x < side; x++, pixel += step)
+                line[x] = table[*pixel];
+        }
+    }
+}
+
+alexnet_status an_image_preprocess_crop(const an_image *image, an_crop crop,
+                                        const an_preprocess *preprocess, an_image *scratch,
+                                        float *out, alexnet_error *error) {
+    int width, height;
+    an_short_side_size(image->width, image->height, preprocess->resize, &width, &height);
+    const int side = preprocess->crop;
+    AN_TRY(an_image_resize_part(image, width, height, (an_part){crop.x, crop.y, side, side},
+                                scratch, error));
+    an_image_to_input(scratch, (an_crop){.mirror = crop.mirror}, preprocess, out);
+    return ALEXNET_OK;
+}
+
+alexnet_status an_image_preprocess(const an_image *image, const an_preprocess *preprocess,
+                                   an_image *scratch, float *out, alexnet_error *error) {
+    int width, height;
+    an_short_side_size(image->width, image->height, preprocess->resize, &width, &height);
+    return an_image_preprocess_crop(image, an_crop_centre(width, height, preprocess->crop),
+                                    preprocess, scratch, out, error);
+}
