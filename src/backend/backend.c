@@ -1,35 +1,7 @@
 /* The entry points of the backend contract: they check what every backend may then rely on. */
 #include "backend/backend.h"
 
-#include <string.h>
-
 #include "core/threads.h"
-
-const an_backend *const *an_backends(void) {
-    static const an_backend *const backends[] = {
-#ifdef AN_WITH_DNNL
-        &an_backend_cpu,
-#endif
-        &an_backend_reference,
-        NULL,
-    };
-    return backends;
-}
-
-alexnet_status an_backend_find(const char *device, const an_backend **out, alexnet_error *error) {
-    char names[128] = "auto";
-    for (const an_backend *const *backend = an_backends(); *backend; backend++) {
-        if (strcmp(device, "auto") == 0 || strcmp(device, (*backend)->name) == 0) {
-            *out = *backend;
-            return ALEXNET_OK;
-        }
-        strncat(names, " ", sizeof names - strlen(names) - 1);
-        strncat(names, (*backend)->name, sizeof names - strlen(names) - 1);
-    }
-    *out = NULL;
-    return an_fail(error, ALEXNET_UNSUPPORTED, "device '%s' is not in this build; there are: %s",
-                   device, names);
-}
 
 alexnet_status an_plan_create(const an_backend *backend, const an_network *network,
                               const an_plan_options *options, an_plan **out, alexnet_error *error) {

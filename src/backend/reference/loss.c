@@ -1,0 +1,57 @@
+/*
+ * Softmax and cross-entropy (the paper's §3.5: "the multinomial logistic regression objective"),
+ * and the errors that the paper reports: is the label the class thought likeliest (top-1), is it
+ * among the five likeliest (top-5)?
+ */
+#include <math.h>
+
+#include "backend/reference/layers.h"
+
+/* log(sum over j of exp(z_j)); the largest is taken out first, so that nothing overflows. */
+static double log_sum_exp(const float *logits, int classes) {
+    double largest = -INFINITY, sum = 0;
+    for (int j = 0; j < classes; j++)
+        largest = fmax(largest, (double)logits[j]);
+    for (int j = 0; j < classes; j++)
+        sum += exp((double)logits[j] - largest);
+    return largest + log(sum);
+}
+
+/* How many classes come before the label, equal ones in their order; NaN counts as before. */
+static int rank_of(int label, const float *logits, int classes) {
+    int before = 0;
+    for (int j = 0; j < classes; j++)
+        if (j != label)
+            before += !(logits[j] < logits[label] || (logits[j] == logits[label] && j > label));
+    return before;
+}
+
+/*
+ * p_j  = exp(z_j) / sum over k of exp(z_k)             probabilities, of the logits z of one image
+ * L    = mean over the counted images of -log p_label
+ * dz_j = (p_j - [j = label]) / counted; 0 for images that do not count
+ */
+void an_reference_loss(int images, int classes, const float *logits, const int32_t *labels,
+                       float *dlogits, an_step_result *result) {
+    *result = (an_step_result){0};
+    for (int n = 0; n < images; n++)
+        result->counted += labels[n] >= 0;
+    for (int n = 0; n < images; n++) {
+        const float *z = logits + (size_t)n * classes;
+        const int label = labels[n];
+        const double normaliser = log_sum_exp(z, classes);
+        if (label >= 0) {
+            const int rank = rank_of(label, z, classes);
+            result->loss += (normaliser - (double)z[label]) / result->counted;
+            result->correct += rank < 1;
+            result->correct5 += rank < 5;
+        }
+        if (dlogits) {
+            float *dz = dlogits + (size_t)n * classes;
+            for (int j = 0; j < classes; j++)
+                dz[j] = label < 0 ? 0
+                                  : (float)((exp((double)z[j] - normaliser) - (j == label)) /
+                                            result->counted);
+        }
+    }
+}
