@@ -4,7 +4,10 @@
  * Layout: u64 little-endian N; N bytes of JSON; the tensors' bytes. The JSON maps each tensor's
  * name to {"dtype", "shape", "data_offsets": [begin, end]} (relative to the end of the JSON) and
  * "__metadata__" to an object of strings. Ranges are contiguous, without holes or overlap, and end
- * with the file.
+ * with the file. The JSON begins with its brace and may be followed by blanks.
+ *
+ * The reader is as strict as the format's own: N <= 100,000,000, no key twice, a size that is the
+ * shape's. Blanks before the brace are refused. Values are not looked at.
  */
 #ifndef AN_FORMATS_SAFETENSORS_H
 #define AN_FORMATS_SAFETENSORS_H
@@ -19,7 +22,7 @@ enum { AN_TENSOR_DIMS = 8 };
 /* A tensor in a mapped file. */
 typedef struct an_file_tensor {
     char *name;
-    char dtype[8]; /* "F32", "BF16", ... as in the file */
+    const char *dtype; /* "F32", "BF16", ...: one of the format's names */
     int dims;
     int64_t shape[AN_TENSOR_DIMS];
     const uint8_t *bytes; /* inside the mapping, any alignment */
@@ -59,8 +62,9 @@ typedef struct an_tensor_source {
 } an_tensor_source;
 
 /*
- * Writes a file (temporary name, sync, rename). `fill(context, index, values)` supplies the tensors
- * without values, one after the other, into a buffer that it is handed; NULL where all have them.
+ * Writes a file (temporary name, sync, rename): the tensors in the order given, the first on a
+ * cache line's boundary. `fill(context, index, values)` supplies the tensors without values, one
+ * after the other, into a buffer that it is handed; NULL where all have them.
  */
 alexnet_status an_safetensors_write(const char *path, const an_tensor_source *tensors,
                                     size_t tensor_count, const an_metadata *metadata,

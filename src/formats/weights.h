@@ -45,6 +45,11 @@ void an_weights_close(an_weights_file *file);
 alexnet_status an_weights_metadata(const an_network *network, const an_preprocess *preprocess,
                                    char *const *class_names, an_metadata **out, size_t *count,
                                    alexnet_error *error);
+
+/* Appends an entry (copies) to a list made by an_weights_metadata, or to an empty one. */
+alexnet_status an_metadata_add(an_metadata **metadata, size_t *count, const char *key,
+                               const char *value, alexnet_error *error);
+
 void an_metadata_free(an_metadata *metadata, size_t count);
 
 #endif
