@@ -1,5 +1,6 @@
 #include "data/dataset.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,10 +33,35 @@ static bool is_cifar10(const char *path) {
     return holds_file(path, "data_batch_1.bin") || holds_file(path, "test_batch.bin");
 }
 
+static bool is_shapes(const char *name) {
+    return strcmp(name, "shapes") == 0 || strncmp(name, "shapes:", 7) == 0;
+}
+
+/* `shapes`, or `shapes:N`: N pictures to learn from, and a quarter as many held out. */
+static alexnet_status open_shapes(const char *name, an_split split, uint64_t seed, an_dataset **out,
+                                  alexnet_error *error) {
+    size_t count = 0; /* the default */
+    if (name[6] == ':') {
+        const char *digits = name + 7;
+        char *end;
+        errno = 0;
+        count = strtoul(digits, &end, 10);
+        if (*digits < '0' || *digits > '9' || *end || errno || count == 0)
+            return an_fail(error, ALEXNET_INVALID,
+                           "%s: behind the colon stands how many pictures to draw, as in "
+                           "shapes:2000",
+                           name);
+        if (split == AN_SPLIT_HELD_OUT)
+            count = (count + 3) / 4;
+    }
+    return an_shapes_open(count, split, seed, out, error);
+}
+
 alexnet_status an_dataset_open(const char *name, an_split split, uint64_t seed, an_dataset **out,
                                alexnet_error *error) {
     *out = NULL;
-    (void)seed;
+    if (is_shapes(name))
+        return open_shapes(name, split, seed, out, error);
     if (!an_is_folder(name))
         return an_fail(error, ALEXNET_IO,
                        an_is_file(name)
@@ -57,6 +83,8 @@ alexnet_status an_dataset_open(const char *name, an_split split, uint64_t seed, 
 }
 
 bool an_dataset_has_held_out(const char *name) {
+    if (is_shapes(name))
+        return true;
     if (is_cifar10(name))
         return holds_file(name, "data_batch_1.bin") && holds_file(name, "test_batch.bin");
     char *train = find_folder(name, train_folders);

@@ -73,7 +73,10 @@ void an_dataset_describe(const an_dataset *dataset, size_t index, char *text, si
 alexnet_status an_dataset_begin(an_dataset *dataset, const an_dataset_kind *kind, const char *name,
                                 size_t count, int classes, alexnet_error *error);
 
-/* The kinds' own openers, called by an_dataset_open. */
+/*
+ * The kinds' own openers, called by an_dataset_open. Of `shapes`, `count` pictures are drawn;
+ * 0 stands for 2,000 to learn from and 500 held out.
+ */
 alexnet_status an_folder_open(const char *path, an_dataset **out, alexnet_error *error);
 alexnet_status an_cifar10_open(const char *path, an_split split, an_dataset **out,
                                alexnet_error *error);

@@ -29,7 +29,7 @@ typedef struct an_loader_options {
 typedef struct an_batch {
     float *input;      /* (N, 3, H, W), zeros where there is no picture */
     int32_t *labels;   /* (N), -1 where there is no picture: behind the last one, or a broken one */
-    size_t *indices;   /* (N) in the data set */
+    size_t *indices;   /* (N) in the data set, SIZE_MAX behind the last picture */
     int count;         /* positions of the epoch's order in this batch, <= N */
     uint64_t position; /* of the first in the epoch's order */
 } an_batch;
