@@ -5,7 +5,7 @@
 
 const an_backend *const *an_backends(void) {
     static const an_backend *const backends[] = {
-#ifdef AN_WITH_DNNL
+#ifdef AN_WITH_CPU
         &an_backend_cpu,
 #endif
         &an_backend_reference,
