@@ -1,15 +1,10 @@
-/* Evaluation of a network on a data set, and what follows from logits. */
+/* Evaluation of a network on a data set. */
 #ifndef AN_EVAL_EVALUATE_H
 #define AN_EVAL_EVALUATE_H
 
 #include "backend/backend.h"
 #include "data/loader.h"
-
-/* probabilities[i] = exp(logits[i]) / sum_j exp(logits[j]), computed without overflow. */
-void an_softmax(const float *logits, int classes, float *probabilities);
-
-/* The indices of the `k` largest values, largest first; equal values in index order. */
-void an_top_k(const float *values, int count, int k, int *indices);
+#include "eval/logits.h"
 
 typedef struct an_evaluation {
     size_t images, broken;
