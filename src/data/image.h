@@ -30,8 +30,7 @@ void an_image_free(an_image *image);
  * Decodes JPEG (grayscale, CMYK and YCCK, progressive, turned as its EXIF orientation says), PNG
  * (palette, grayscale, alpha over white, 16 bits) or PPM/PGM, recognised by content. `name` stands
  * in messages. FORMAT where the bytes are no such picture, are cut off, or ask for too much; `out`
- * is empty then, its memory kept. A JPEG that is complete but damaged inside decodes as far as
- * libjpeg can repair it, as it does for PIL.
+ * is empty then, its memory kept. Other damage inside a JPEG is repaired as far as libjpeg can.
  */
 alexnet_status an_image_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
                                alexnet_error *error);

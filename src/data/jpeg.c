@@ -22,7 +22,7 @@ typedef struct decoder {
     struct jpeg_progress_mgr progress;
     jmp_buf escape; /* where libjpeg's errors come back to */
     const char *name;
-    alexnet_status status;
+    alexnet_status status; /* here, not in a local variable, whose value longjmp may lose */
     alexnet_error *error;
 } decoder;
 
@@ -49,12 +49,16 @@ static void on_error(j_common_ptr common) {
 }
 
 /*
- * libjpeg's warnings: data that ends early is one for libjpeg, which goes on with grey, but an
- * error for PIL and for us. Other damage is repaired silently, as in PIL.
+ * libjpeg's warnings. Data that ends before the picture does, with or without an end marker, is one
+ * for libjpeg, which goes on with grey, but an error for us: a class is not learnt from grey. Other
+ * damage is repaired silently, as for PIL.
  */
 static void on_message(j_common_ptr common, int level) {
     decoder *self = common->client_data;
-    if (level >= 0 || self->errors.msg_code != JWRN_JPEG_EOF)
+    const int code = self->errors.msg_code;
+    const bool ended =
+        code == JWRN_JPEG_EOF || (code == JWRN_HIT_MARKER && self->info.unread_marker == JPEG_EOI);
+    if (level >= 0 || !ended)
         return;
     self->status = an_fail(self->error, ALEXNET_FORMAT,
                            "%s: this JPEG is cut off, its data ends before the picture does; copy "
@@ -219,7 +223,7 @@ static alexnet_status decode(decoder *self, const uint8_t *bytes, size_t size, a
 
 alexnet_status an_jpeg_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
                               alexnet_error *error) {
-    decoder self = {.name = name, .error = error, .status = ALEXNET_FORMAT};
+    decoder self = {.name = name, .error = error};
     self.info.err = jpeg_std_error(&self.errors);
     self.info.client_data = &self;
     self.errors.error_exit = on_error;

@@ -14,14 +14,16 @@ typedef struct reader {
     size_t left;
     uint8_t *rows; /* RGBA rows on their way to `out`; NULL for pictures without alpha */
     const char *name;
+    alexnet_status status; /* here, not in a local variable, whose value longjmp may lose */
     alexnet_error *error;
 } reader;
 
 /* libpng's errors while reading: the sentence, and out of its call chain. */
 static void on_read_error(png_structp png, png_const_charp reason) {
-    const reader *self = png_get_error_ptr(png);
-    an_fail(self->error, ALEXNET_FORMAT, "%s: this PNG is damaged (%s); copy or download it again",
-            self->name, reason);
+    reader *self = png_get_error_ptr(png);
+    self->status =
+        an_fail(self->error, ALEXNET_FORMAT,
+                "%s: this PNG is damaged (%s); copy or download it again", self->name, reason);
     png_longjmp(png, 1);
 }
 
@@ -87,6 +89,7 @@ static alexnet_status read_image(reader *self, an_image *out) {
                 over_white(row, width, final);
         }
     }
+    png_read_end(png, NULL); /* the last check sums, and that the file ends as it should */
     return ALEXNET_OK;
 }
 
@@ -95,36 +98,36 @@ alexnet_status an_png_decode(const uint8_t *bytes, size_t size, const char *name
     reader self = {.next = bytes, .left = size, .name = name, .error = error};
     self.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &self, on_read_error, ignore_warning);
     self.info = self.png ? png_create_info_struct(self.png) : NULL;
-    alexnet_status status = ALEXNET_FORMAT; /* what remains when libpng jumps back */
     if (!self.info)
-        status = an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to decode it", name);
+        self.status = an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to decode it", name);
     else if (setjmp(png_jmpbuf(self.png)) == 0)
-        status = read_image(&self, out);
+        self.status = read_image(&self, out);
     png_destroy_read_struct(&self.png, &self.info, NULL);
     free(self.rows);
-    return status;
+    return self.status;
 }
 
 typedef struct png_file {
     png_structp png;
     png_infop info;
     an_writer writer;
-    bool failed; /* the writer's sentence stands already */
     const char *path;
+    alexnet_status status; /* as in `reader` */
     alexnet_error *error;
 } png_file;
 
 static void on_write_error(png_structp png, png_const_charp reason) {
-    const png_file *self = png_get_error_ptr(png);
-    if (!self->failed)
-        an_fail(self->error, ALEXNET_IO, "%s: the PNG cannot be written: %s", self->path, reason);
+    png_file *self = png_get_error_ptr(png);
+    if (self->status == ALEXNET_OK) /* otherwise the writer's sentence stands already */
+        self->status = an_fail(self->error, ALEXNET_IO, "%s: the PNG cannot be written: %s",
+                               self->path, reason);
     png_longjmp(png, 1);
 }
 
 static void write_bytes(png_structp png, png_bytep bytes, size_t size) {
     png_file *self = png_get_io_ptr(png);
-    self->failed = an_writer_write(&self->writer, bytes, size, self->error) != ALEXNET_OK;
-    if (self->failed)
+    self->status = an_writer_write(&self->writer, bytes, size, self->error);
+    if (self->status != ALEXNET_OK)
         png_error(png, "writing failed");
 }
 
@@ -151,16 +154,13 @@ alexnet_status an_image_write_png(const an_image *image, const char *path, alexn
     self.png =
         png_create_write_struct(PNG_LIBPNG_VER_STRING, &self, on_write_error, ignore_warning);
     self.info = self.png ? png_create_info_struct(self.png) : NULL;
-    alexnet_status status = ALEXNET_IO; /* what remains when libpng jumps back */
-    if (!self.info) {
-        status = an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to write it", path);
-    } else if (setjmp(png_jmpbuf(self.png)) == 0) {
+    if (!self.info)
+        self.status = an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to write it", path);
+    else if (setjmp(png_jmpbuf(self.png)) == 0)
         write_image(&self, image);
-        status = ALEXNET_OK;
-    }
     png_destroy_write_struct(&self.png, &self.info);
-    if (status == ALEXNET_OK)
+    if (self.status == ALEXNET_OK)
         return an_writer_commit(&self.writer, error);
     an_writer_abandon(&self.writer);
-    return status;
+    return self.status;
 }

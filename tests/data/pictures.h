@@ -1,0 +1,47 @@
+/* Encoded pictures for tests, made by libjpeg and libpng in memory. */
+#ifndef AN_TESTS_PICTURES_H
+#define AN_TESTS_PICTURES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* An encoded file, in a block of exactly its size; freed with free(bytes). */
+typedef struct encoded {
+    uint8_t *bytes;
+    size_t size;
+} encoded;
+
+typedef struct jpeg_recipe {
+    int width, height;
+    int channels; /* 1 gray, 3 RGB, 4 CMYK */
+    bool ycck;    /* CMYK kept as YCCK */
+    bool progressive;
+    bool many_scans;     /* gray, progressive: 127 scans, two for each coefficient */
+    const uint8_t *exif; /* content of an APP1 marker; NULL: none */
+    size_t exif_size;
+} jpeg_recipe;
+
+/* Colours that change slowly over the picture, which JPEG at full quality keeps within 3. */
+uint8_t smooth_value(int x, int y, int channel);
+
+/* A JPEG of smooth_value, quality 100, without colour subsampling. */
+encoded make_jpeg(const jpeg_recipe *recipe);
+
+/* Puts other dimensions into a JPEG's frame header. */
+void patch_jpeg_size(encoded *jpeg, int width, int height);
+
+typedef struct png_recipe {
+    int width, height;
+    int depth, colour_type; /* as in libpng */
+    bool interlaced;
+    const uint8_t *rows;    /* packed as libpng wants them; NULL: the header alone is made */
+    const uint8_t *palette; /* (n, 3) */
+    int palette_size;
+    const uint8_t *palette_alpha; /* (n), NULL: none */
+    const uint16_t *transparent;  /* the colour (3) that is transparent; NULL: none */
+} png_recipe;
+
+encoded make_png(const png_recipe *recipe);
+
+#endif
