@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/backend.h"
 #include "cli/command.h"
 
 enum { exit_done = 0, exit_failed = 1, exit_usage = 2, exit_interrupted = 130 };
@@ -20,6 +21,8 @@ static void print_help(FILE *stream) {
 
 static void print_version(void) {
     printf("alexnet %s\n", alexnet_version());
+    for (const an_backend *const *backend = an_backends(); *backend; backend++)
+        printf("  device %-10s %s\n", (*backend)->name, (*backend)->description);
 #ifdef AN_WITH_CAIRO
     printf("  pictures          with text and curves (cairo)\n");
 #else

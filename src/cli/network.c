@@ -1,8 +1,45 @@
 #include "cli/network.h"
 
+#include <unistd.h>
+
+#include "formats/weights.h"
+
+alexnet_status an_weights_failed(const an_common *common, alexnet_status status,
+                                 alexnet_error *error) {
+    const char *path = common->weights;
+    if (status == ALEXNET_IO && path && access(path, F_OK) != 0)
+        return an_fail(error, ALEXNET_IO,
+                       "%s: there is no such file; `alexnet train` makes weights, as "
+                       "runs/NAME/best.safetensors, and `alexnet demo` shows it all",
+                       path);
+    return status;
+}
+
+alexnet_status an_weights_needed(const an_common *common, alexnet_error *error) {
+    if (common->weights)
+        return ALEXNET_OK;
+    return an_fail(error, ALEXNET_INVALID,
+                   "it needs --weights FILE; `alexnet train` makes one, as "
+                   "runs/NAME/best.safetensors");
+}
+
 alexnet_status an_network_chosen(const an_common *common, int classes, int input_size,
                                  an_network *out, alexnet_error *error) {
     const an_arch *arch;
+    if (common->weights) {
+        an_weights_file file;
+        const alexnet_status status = an_weights_open(common->weights, common->arch, &file, error);
+        if (status != ALEXNET_OK)
+            return an_weights_failed(common, status, error);
+        *out = file.network;
+        an_weights_close(&file);
+        if ((classes && classes != out->classes) || (input_size && input_size != out->input_size))
+            return an_fail(error, ALEXNET_INVALID,
+                           "%s is a network for %d classes and an input of %d x %d; leave out "
+                           "--classes and --input-size",
+                           common->weights, out->classes, out->input_size, out->input_size);
+        return ALEXNET_OK;
+    }
     AN_TRY(an_arch_find(common->arch ? common->arch : "alexnet", &arch, error));
     return an_network_build(arch, classes, input_size, out, error);
 }

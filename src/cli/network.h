@@ -19,11 +19,21 @@
         .help = "side of the square input"                                                         \
     }
 
-/* Works out the network of --arch, with `classes` and `input_size` (0: its own). */
+/*
+ * Works out the network of --weights, or of --arch with `classes` and `input_size` (0: its own).
+ * INVALID where weights and a size are given that are not theirs.
+ */
 alexnet_status an_network_chosen(const an_common *common, int classes, int input_size,
                                  an_network *out, alexnet_error *error);
 
 /* The plan's options that the common options ask for. */
 an_plan_options an_plan_chosen(const an_common *common, bool training);
+
+/* Makes of "no such file" a sentence that says where weights come from; returns `status`. */
+alexnet_status an_weights_failed(const an_common *common, alexnet_status status,
+                                 alexnet_error *error);
+
+/* INVALID, saying where weights come from, where --weights is not given. */
+alexnet_status an_weights_needed(const an_common *common, alexnet_error *error);
 
 #endif

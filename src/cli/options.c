@@ -278,6 +278,7 @@ void an_options_defaults(const an_option *options, void *settings) {
 
 alexnet_status an_options_parse(const an_option *options, void *settings, int argc, char **argv,
                                 int *count, alexnet_error *error) {
+    an_common *common = settings;
     *count = 0;
     for (int i = 0; i < argc; i++) {
         char *word = argv[i];
@@ -296,10 +297,16 @@ alexnet_status an_options_parse(const an_option *options, void *settings, int ar
         const char *name = word[1] == '-' ? word + 2 : "help";
         const size_t length = strcspn(name, "=");
         const an_option *option = find_in(options, name, length);
-        if (!option)
+        uint64_t *given = &common->given;
+        ptrdiff_t row = option ? option - options : 0;
+        if (!option) {
             option = find_in(an_common_options, name, length);
+            given = &common->given_common;
+            row = option ? option - an_common_options : 0;
+        }
         if (!option)
             return unknown(options, name, length, error);
+        *given |= UINT64_C(1) << row;
         const char *value = name[length] == '=' ? name + length + 1 : NULL;
         if (!takes_value(option) && value)
             return an_fail(error, ALEXNET_INVALID, "--%s takes no value", option->name);
@@ -396,11 +403,11 @@ static void wrap(FILE *stream, const char *text, int column, int indent, int wid
         fprintf(stream, "%.*s", span, text);
         used += span;
         text += span;
-        if (*text == ' ' && used < width) {
-            fputc(' ', stream);
-            used++;
+        if (*text == ' ') {
+            const int next = (int)strcspn(++text, " |");
+            if (used + 1 + next + (text[next] == '|') <= width)
+                used += fprintf(stream, " ");
         }
-        text += *text == ' ';
     }
     fputc('\n', stream);
 }

@@ -63,6 +63,8 @@ typedef struct an_common {
     bool json;
     int progress; /* an_progress_mode */
     bool help;
+    uint64_t given;        /* bit i: row i of the command's own table was on the command line */
+    uint64_t given_common; /* the same of the common table */
 } an_common;
 
 /* Their table. A command's row of the same name goes before one of these. */

@@ -91,6 +91,18 @@ an_text an_bar(double fraction, int width, bool utf8) {
     return out;
 }
 
+void an_print_name(FILE *stream, const char *name) {
+    for (; *name; name++)
+        fputc((unsigned char)*name < 32 || *name == 127 ? '?' : *name, stream);
+}
+
+int an_columns(const char *text) {
+    int columns = 0;
+    for (; *text; text++)
+        columns += ((unsigned char)*text & 0xC0) != 0x80; /* not inside a character */
+    return columns;
+}
+
 json_t *an_json_number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
@@ -117,6 +129,8 @@ an_display an_display_begin(int mode) {
     an_display display = {.mode = (an_progress_mode)mode, .terminal = an_terminal_of(stderr)};
     if (display.mode == AN_PROGRESS_AUTO)
         display.mode = display.terminal.is_terminal ? AN_PROGRESS_BAR : AN_PROGRESS_PLAIN;
+    if (display.mode == AN_PROGRESS_PLAIN)
+        display.shown = an_seconds(); /* what is done at once needs no line */
     return display;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "core/status.h"
+#include "formats/json.h"
 
 /* A short text as a value, so that several can stand in one printf. */
 typedef struct an_text {
@@ -31,6 +32,13 @@ an_terminal an_terminal_of(FILE *stream);
 
 /* A bar of `width` columns, `fraction` of it full: in eighths of a block, or of # without UTF-8. */
 an_text an_bar(double fraction, int width, bool utf8);
+
+/* Prints a name from a file system or a file: control characters become "?", so that it cannot
+ * steer the terminal. */
+void an_print_name(FILE *stream, const char *name);
+
+/* Columns that a text takes on the terminal: its UTF-8 characters. */
+int an_columns(const char *text);
 
 /* A JSON number; null for what JSON cannot say (NaN, infinity). */
 json_t *an_json_number(double value);

@@ -24,8 +24,9 @@ static const an_option options[] = {AN_OPTION_CLASSES(summary_settings, classes)
 /* The least that a plan needs, in bytes of float32. ReLU and dropout work in place. */
 typedef struct memory {
     uint64_t weights;
-    uint64_t inference; /* batch 1: the layer with the largest input and output together */
-    uint64_t training;  /* every activation and its gradient are kept */
+    uint64_t inference; /* activations, batch 1: the layer with the largest input and output */
+    uint64_t kept;      /* activations and their gradients, training */
+    uint64_t training;  /* that, and weights, gradients and momentum */
 } memory;
 
 static bool in_place(const an_layer *layer) {
@@ -43,7 +44,8 @@ static memory memory_of(const an_network *network, int batch) {
         kept += out;
         need.inference = 4 * (in + out) > need.inference ? 4 * (in + out) : need.inference;
     }
-    need.training = 2 * 4 * kept * (uint64_t)batch;
+    need.kept = 2 * 4 * kept * (uint64_t)batch;
+    need.training = 3 * need.weights + need.kept;
     return need;
 }
 
@@ -113,8 +115,8 @@ static void print_memory(const memory *need, int batch) {
     printf("  activations, inference, batch 1  %10s\n", an_bytes(need->inference).text);
     printf("  training, batch %-5d            %10s  (weights, gradients and momentum %s,\n"
            "  %44s  activations and their gradients %s)\n",
-           batch, an_bytes(3 * need->weights + need->training).text,
-           an_bytes(3 * need->weights).text, "", an_bytes(need->training).text);
+           batch, an_bytes(need->training).text, an_bytes(3 * need->weights).text, "",
+           an_bytes(need->kept).text);
 }
 
 /* The tutorial computes 55 for what its code makes 56; say which of the two one is looking at. */
@@ -160,8 +162,8 @@ static json_t *to_json(const an_network *network, const memory *need, int batch)
                      network->classes, "input_size", network->input_size, "parameters",
                      (json_int_t)network->parameter_floats, "macs", (json_int_t)network->macs,
                      "layers", layers, "memory", "weights", (json_int_t)need->weights, "inference",
-                     (json_int_t)need->inference, "training",
-                     (json_int_t)(3 * need->weights + need->training), "batch", batch);
+                     (json_int_t)need->inference, "training", (json_int_t)need->training, "batch",
+                     batch);
 }
 
 static alexnet_status run(void *chosen, char **arguments, int count, alexnet_error *error) {

@@ -1,0 +1,131 @@
+/* alexnet eval: how often is a network right? */
+#include "cli/classifier.h"
+#include "cli/command.h"
+#include "cli/network.h"
+#include "data/loader.h"
+#include "eval/evaluate.h"
+
+typedef struct eval_settings {
+    an_common common;
+    size_t limit;
+    int workers;
+    int split; /* an_split */
+    double max_broken;
+} eval_settings;
+
+static const an_option options[] = {
+    {.name = "split",
+     .type = AN_OPTION_CHOICE,
+     .offset = offsetof(eval_settings, split),
+     .value = "PART",
+     .choices = "train|held-out",
+     .fallback = "held-out",
+     .help = "the part of a data set that has two"},
+    {.name = "limit",
+     .type = AN_OPTION_COUNT,
+     .offset = offsetof(eval_settings, limit),
+     .value = "N",
+     .low = 0,
+     .high = 1e9,
+     .unset = "all",
+     .help = "look at only this many pictures"},
+    {.name = "workers",
+     .type = AN_OPTION_INT,
+     .offset = offsetof(eval_settings, workers),
+     .value = "N",
+     .low = 0,
+     .high = 1024,
+     .unset = "every core",
+     .help = "threads that read and decode pictures"},
+    {.name = "max-broken",
+     .type = AN_OPTION_NUMBER,
+     .offset = offsetof(eval_settings, max_broken),
+     .value = "SHARE",
+     .low = 0,
+     .high = 1,
+     .fallback = "0.1",
+     .help = "share of unreadable pictures that ends the evaluation"},
+    {0}};
+
+static void show(void *context, size_t done, size_t pictures) {
+    an_display_show(context, pictures ? (double)done / (double)pictures : 1, "%s of %s pictures",
+                    an_thousands(done).text, an_thousands(pictures).text);
+}
+
+static void broken(void *context, const char *message) {
+    an_display_warn(context, message);
+}
+
+static alexnet_status print_result(const eval_settings *settings, const an_evaluation *found,
+                                   alexnet_error *error) {
+    const double rate = found->seconds > 0 ? (double)found->images / found->seconds : 0;
+    if (settings->common.json)
+        return an_print_json(
+            json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:f}", "images", (json_int_t)found->images,
+                      "top1", an_json_number(found->top1), "top5", an_json_number(found->top5),
+                      "loss", an_json_number(found->loss), "images_per_second",
+                      an_json_number(rate), "broken", (json_int_t)found->broken, "seconds",
+                      found->seconds),
+            error);
+    printf("%s pictures in %s (%.1f images/s): top-1 %s, top-5 %s, loss %.4f\n",
+           an_thousands(found->images).text, an_duration(found->seconds).text, rate,
+           an_percent(found->top1).text, an_percent(found->top5).text, found->loss);
+    return ALEXNET_OK;
+}
+
+static alexnet_status run(void *chosen, char **arguments, int count, alexnet_error *error) {
+    const eval_settings *settings = chosen;
+    const an_common *common = &settings->common;
+    const an_loader_options loading = {.batch = common->batch,
+                                       .workers = settings->workers,
+                                       .seed = common->seed,
+                                       .limit = settings->limit,
+                                       .max_broken = settings->max_broken};
+    alexnet_classifier *classifier = NULL;
+    an_dataset *dataset = NULL;
+    an_loader *loader = NULL;
+    an_evaluation found;
+    an_display display = an_display_begin(common->progress);
+    alexnet_status status;
+    (void)count;
+    AN_TRY(an_weights_needed(common, error));
+    AN_TRY_CLEANUP(an_classifier_chosen(common, common->batch, false, 0, &classifier, error));
+    AN_TRY_CLEANUP(
+        an_dataset_open(arguments[0], (an_split)settings->split, common->seed, &dataset, error));
+    if (dataset->classes != alexnet_classifier_classes(classifier)) {
+        status = an_fail(error, ALEXNET_MISMATCH,
+                         "%s tells %d classes apart, but %s has %d; train for this data set first, "
+                         "or fine-tune with alexnet train --weights",
+                         common->weights, alexnet_classifier_classes(classifier), arguments[0],
+                         dataset->classes);
+        goto cleanup;
+    }
+    AN_TRY_CLEANUP(
+        an_loader_create(dataset, &classifier->weights.preprocess, &loading, &loader, error));
+    an_loader_on_broken(loader, broken, &display);
+    AN_TRY_CLEANUP(an_evaluate(classifier->plan, loader, &found, show, &display, error));
+    an_display_end(&display);
+    status = print_result(settings, &found, error);
+cleanup:
+    an_display_end(&display);
+    an_loader_free(loader);
+    an_dataset_close(dataset);
+    alexnet_classifier_free(classifier);
+    return status;
+}
+
+const an_command an_command_eval = {
+    .name = "eval",
+    .arguments = "DATA",
+    .least = 1,
+    .most = 1,
+    .title = "measure how often a network is right",
+    .text = "Classifies a data set and gives the share of pictures whose class came first (top-1)\n"
+            "and among the first five (top-5), and the mean cross-entropy. Of a data set with a\n"
+            "held-out part that part is taken.",
+    .examples = "  alexnet eval --weights runs/shapes-1/best.safetensors shapes:1000\n"
+                "  alexnet eval --weights best.safetensors --json photos/val",
+    .options = options,
+    .size = sizeof(eval_settings),
+    .run = run,
+};
