@@ -17,7 +17,7 @@ static void count_image(tally *sums, const float *logits, int classes, int label
     sums->first += top[0] == label;
     for (int i = 0; i < 5; i++)
         sums->among5 += top[i] == label;
-    sums->loss += an_log_sum_exp(logits, classes) - (double)logits[label]; /* -log softmax */
+    sums->loss += an_cross_entropy(logits, classes, label);
 }
 
 static alexnet_status evaluate_batch(an_plan *plan, const an_batch *batch, float *logits,

@@ -3,21 +3,28 @@
 #include <math.h>
 #include <stdbool.h>
 
-/* The largest is taken out of the sum so that nothing overflows. */
-double an_log_sum_exp(const float *logits, int classes) {
-    float largest = logits[0];
+/* sum_j exp(logits[j] - *largest): with the largest taken out nothing overflows. */
+static double exponential_sum(const float *logits, int classes, double *largest) {
+    *largest = (double)logits[0];
     for (int i = 1; i < classes; i++)
-        largest = logits[i] > largest ? logits[i] : largest;
+        *largest = (double)logits[i] > *largest ? (double)logits[i] : *largest;
     double sum = 0;
     for (int i = 0; i < classes; i++)
-        sum += exp((double)logits[i] - (double)largest);
-    return (double)largest + log(sum);
+        sum += exp((double)logits[i] - *largest);
+    return sum;
 }
 
 void an_softmax(const float *logits, int classes, float *probabilities) {
-    const double normaliser = an_log_sum_exp(logits, classes);
+    double largest;
+    const double sum = exponential_sum(logits, classes, &largest);
     for (int i = 0; i < classes; i++)
-        probabilities[i] = (float)exp((double)logits[i] - normaliser);
+        probabilities[i] = (float)(exp((double)logits[i] - largest) / sum);
+}
+
+double an_cross_entropy(const float *logits, int classes, int label) {
+    double largest;
+    const double sum = exponential_sum(logits, classes, &largest);
+    return log(sum) + (largest - (double)logits[label]);
 }
 
 /* What is no number counts as the smallest. */

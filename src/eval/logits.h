@@ -2,11 +2,11 @@
 #ifndef AN_EVAL_LOGITS_H
 #define AN_EVAL_LOGITS_H
 
-/* log(sum_j exp(logits[j])); the cross-entropy of a label is this less its logit. */
-double an_log_sum_exp(const float *logits, int classes);
-
 /* probabilities[i] = exp(logits[i]) / sum_j exp(logits[j]), computed without overflow. */
 void an_softmax(const float *logits, int classes, float *probabilities);
+
+/* -log softmax(logits)[label] */
+double an_cross_entropy(const float *logits, int classes, int label);
 
 /*
  * The indices of the `k` largest of `count` values, largest first; equal values in index order,

@@ -1,0 +1,207 @@
+/* Evaluation with pictures and answers that are known one by one, and of a network made by hand. */
+#include "eval/evaluate.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "colours.h"
+#include "eval/classifier.h"
+#include "testing.h"
+
+/* A data set of pictures of one pixel or colour; `broken` cannot be read. */
+typedef struct made_dataset {
+    an_dataset base;
+    int side;
+    int colours[16][3];
+    bool broken[16];
+    int32_t labels[16];
+} made_dataset;
+
+static alexnet_status read_made(const an_dataset *dataset, size_t index, an_image *out,
+                                alexnet_error *error) {
+    const made_dataset *self = (const made_dataset *)dataset;
+    if (self->broken[index])
+        return an_fail(error, ALEXNET_FORMAT, "picture %zu is broken", index);
+    AN_TRY(an_image_reserve(out, self->side, self->side, error));
+    for (int i = 0; i < self->side * self->side * 3; i++)
+        out->pixels[i] = (uint8_t)self->colours[index][i % 3];
+    return ALEXNET_OK;
+}
+
+static void describe_made(const an_dataset *dataset, size_t index, char *text, size_t size) {
+    (void)dataset;
+    snprintf(text, size, "made/%zu", index);
+}
+
+static const an_dataset_kind made_kind = {
+    .name = "made", .read = read_made, .describe = describe_made};
+
+static void make_dataset(made_dataset *self, size_t count, int classes, int side) {
+    static char name[] = "made";
+    *self = (made_dataset){
+        .base = {.kind = &made_kind, .name = name, .count = count, .classes = classes},
+        .side = side};
+    self->base.labels = self->labels;
+}
+
+static an_loader *open_loader(const made_dataset *dataset, const an_preprocess *preprocess,
+                              int batch) {
+    const an_loader_options options = {.batch = batch, .workers = 2, .max_broken = 1};
+    an_loader *loader;
+    assert_ok(an_loader_create(&dataset->base, preprocess, &options, &loader, error));
+    return loader;
+}
+
+enum { classes = 7, batch = 4 };
+
+/* Answers for the picture whose red is r: its label (r too) comes at place r % 7. */
+static void answer(int r, float *logits) {
+    const int label = r % classes, place = r % 7;
+    for (int c = 0; c < classes; c++) {
+        const int other = (c - label + classes) % classes; /* 0 for the label, then 1 to 6 */
+        const int at = other == 0 ? place : (other <= place ? other - 1 : other);
+        logits[c] = 1.5f * (float)(classes - at) - (float)r;
+    }
+}
+
+/* Fails for an input of 255, the mark of "cannot be computed". */
+static alexnet_status forward_answers(an_plan *plan, const float *input, int images, float *logits,
+                                      alexnet_error *error) {
+    (void)plan;
+    for (int n = 0; n < images; n++) {
+        if (input[(size_t)n * 3] == 255)
+            return an_fail(error, ALEXNET_BACKEND, "cannot compute");
+        answer((int)input[(size_t)n * 3], logits + (size_t)n * classes);
+    }
+    return ALEXNET_OK;
+}
+
+static const an_backend answering = {.name = "answers", .forward = forward_answers};
+static const an_preprocess one_pixel = {.resize = 1, .crop = 1, .scale = 1, .std = {1, 1, 1}};
+
+static an_plan answering_plan(void) {
+    return (an_plan){.backend = &answering,
+                     .network = {.classes = classes, .input_size = 1, .input = {3, 1, 1}},
+                     .options = {.batch = batch, .threads = 1}};
+}
+
+typedef struct heard {
+    int calls;
+    size_t done, pictures;
+} heard;
+
+static void hear(void *context, size_t done, size_t pictures) {
+    heard *h = context;
+    assert_true(done > h->done && done <= pictures);
+    h->calls++;
+    h->done = done;
+    h->pictures = pictures;
+}
+
+static void test_counts(void **state) {
+    (void)state;
+    made_dataset dataset;
+    make_dataset(&dataset, 14, classes, 1);
+    double loss = 0;
+    for (int i = 0; i < 14; i++) {
+        dataset.colours[i][0] = i;
+        dataset.labels[i] = i % classes;
+        dataset.broken[i] = i == 6; /* the first of two whose label comes last */
+        float logits[classes];
+        double sum = 0;
+        answer(i, logits);
+        for (int c = 0; c < classes; c++)
+            sum += exp((double)logits[c]);
+        loss += i == 6 ? 0 : -log(exp((double)logits[i % classes]) / sum);
+    }
+    an_plan plan = answering_plan();
+    an_loader *loader = open_loader(&dataset, &one_pixel, batch);
+    an_evaluation result;
+    for (int times = 0; times < 2; times++) { /* the same when asked again */
+        heard h = {0};
+        assert_ok(an_evaluate(&plan, loader, &result, hear, &h, error));
+        assert_int_equal(result.images, 13);
+        assert_int_equal(result.broken, 1);
+        assert_true(fabs(result.top1 - 2.0 / 13) < 1e-12);  /* places 0 */
+        assert_true(fabs(result.top5 - 10.0 / 13) < 1e-12); /* places 0 to 4 */
+        assert_true(fabs(result.loss - loss / 13) < 1e-6);
+        assert_true(result.seconds > 0);
+        assert_int_equal(h.calls, 4); /* 4 + 4 + 4 + 2 */
+        assert_int_equal(h.done, 14);
+        assert_int_equal(h.pictures, 14);
+    }
+    assert_ok(an_evaluate(&plan, loader, &result, NULL, NULL, error));
+    an_loader_free(loader);
+}
+
+static void test_refusals(void **state) {
+    (void)state;
+    made_dataset dataset;
+    an_evaluation result;
+    an_plan plan = answering_plan();
+    make_dataset(&dataset, 3, classes, 1);
+    memset(dataset.broken, 1, sizeof dataset.broken);
+    an_loader *loader = open_loader(&dataset, &one_pixel, batch);
+    assert_fails(an_evaluate(&plan, loader, &result, NULL, NULL, error), ALEXNET_FORMAT, "not one");
+    an_loader_free(loader);
+
+    make_dataset(&dataset, 3, classes + 1, 1);
+    dataset.labels[2] = classes;
+    loader = open_loader(&dataset, &one_pixel, batch);
+    assert_fails(an_evaluate(&plan, loader, &result, NULL, NULL, error), ALEXNET_MISMATCH,
+                 "class 7, but the network tells only 7");
+    an_loader_free(loader);
+
+    make_dataset(&dataset, 3, classes, 1);
+    dataset.colours[1][0] = 255;
+    loader = open_loader(&dataset, &one_pixel, batch);
+    assert_fails(an_evaluate(&plan, loader, &result, NULL, NULL, error), ALEXNET_BACKEND,
+                 "cannot compute");
+    an_loader_free(loader);
+}
+
+/* The network that knows colours, on colours, one of them with a wrong label. */
+static void test_a_network(void **state) {
+    (void)state;
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/alexnet-evaluate-%d.safetensors", (int)getpid());
+    write_colour_weights(path, false, true);
+    alexnet_classifier *classifier;
+    const an_classifier_options options = {
+        .weights = path, .device = "reference", .plan = {.batch = 3}};
+    assert_ok(an_classifier_open(&options, &classifier, error));
+    unlink(path);
+
+    made_dataset dataset;
+    make_dataset(&dataset, 8, COLOUR_CLASSES, 80);
+    double loss = 0;
+    for (int i = 0; i < 8; i++) {
+        const int label = i == 7 ? 1 : i % COLOUR_CLASSES; /* 7 is black and said to be green */
+        dataset.labels[i] = label;
+        if (i % COLOUR_CLASSES < 3)
+            dataset.colours[i][i % COLOUR_CLASSES] = 200 + i;
+        double logits[COLOUR_CLASSES], sum = 0;
+        colour_logits(dataset.colours[i], false, logits);
+        for (int c = 0; c < COLOUR_CLASSES; c++)
+            sum += exp(logits[c]);
+        loss += log(sum) - logits[label];
+    }
+    an_loader *loader = open_loader(&dataset, &classifier->weights.preprocess, 3);
+    an_evaluation result;
+    assert_ok(an_evaluate(classifier->plan, loader, &result, NULL, NULL, error));
+    assert_int_equal(result.images, 8);
+    assert_true(result.top1 == 7.0 / 8 && result.top5 == 1);
+    assert_true(fabs(result.loss - loss / 8) < 1e-5);
+    an_loader_free(loader);
+    alexnet_classifier_free(classifier);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_a_network),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
