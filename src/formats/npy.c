@@ -9,10 +9,11 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "'<f4' is used as it lies in the file");
 
-static const char magic[] = "\x93NUMPY";
+/* The first bytes of every file; the version follows. */
+static const uint8_t magic[] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
 
 enum {
-    magic_size = sizeof magic - 1,
+    magic_size = sizeof magic,
     header_limit = 1 << 16, /* far more than any shape takes */
     data_boundary = 64      /* what NumPy pads to */
 };
@@ -189,7 +190,8 @@ alexnet_status an_npy_begin(an_writer *writer, const char *path, const int64_t *
         return an_fail(error, ALEXNET_INVALID, "%s: %d dimensions, or one below zero", path, dims);
     /* Version 1: the dictionary, then blanks and a newline up to the values' boundary. */
     memcpy(text, magic, magic_size);
-    memcpy(text + magic_size, "\x01\x00", 2);
+    text[magic_size] = 1;
+    text[magic_size + 1] = 0;
     const size_t begin = magic_size + 2 + sizeof(uint16_t);
     used = begin + (size_t)snprintf(text + begin, sizeof text - begin,
                                     "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }",

@@ -177,7 +177,7 @@ static alexnet_status read_tensors(an_safetensors *file, json_t *root, const uin
 static alexnet_status read_file(an_safetensors *file, alexnet_error *error) {
     const uint8_t *bytes = file->mapping.bytes;
     uint64_t length;
-    if (file->mapping.size < length_size)
+    if (!bytes || file->mapping.size < length_size)
         return an_fail(error, ALEXNET_FORMAT, "%s: has %zu bytes, too few for a safetensors file",
                        file->path, file->mapping.size);
     memcpy(&length, bytes, length_size);

@@ -296,6 +296,10 @@ static void release(void *context, int parameter) {
            file->network.parameters[parameter].count * sizeof(float));
 }
 
+static bool is_usable_in_place(const an_file_tensor *tensor) {
+    return strcmp(tensor->dtype, "F32") == 0 && (uintptr_t)tensor->bytes % _Alignof(float) == 0;
+}
+
 /* Float32 is used where it lies; what is not, or lies at an odd address, is converted. */
 static alexnet_status point_at_tensors(an_weights_file *out, alexnet_error *error) {
     const an_network *network = &out->network;
@@ -305,15 +309,12 @@ static alexnet_status point_at_tensors(an_weights_file *out, alexnet_error *erro
         const char *name = network->parameters[i].name;
         tensors[i] = an_safetensors_find(&out->file, name);
         const char *dtype = tensors[i]->dtype;
-        const bool single = strcmp(dtype, "F32") == 0;
-        if (!single && strcmp(dtype, "F16") != 0 && strcmp(dtype, "BF16") != 0 &&
+        if (strcmp(dtype, "F32") != 0 && strcmp(dtype, "F16") != 0 && strcmp(dtype, "BF16") != 0 &&
             strcmp(dtype, "F64") != 0)
             return an_fail(error, ALEXNET_UNSUPPORTED,
                            "%s: %s holds %s values; weights can be F32, F16, BF16 or F64",
                            out->file.path, name, dtype);
-        if (single && (uintptr_t)tensors[i]->bytes % _Alignof(float) == 0)
-            out->weights.tensor[i] = (const float *)(const void *)tensors[i]->bytes;
-        else
+        if (!is_usable_in_place(tensors[i]))
             converted += network->parameters[i].count;
     }
     if (converted > 0) {
@@ -323,8 +324,10 @@ static alexnet_status point_at_tensors(an_weights_file *out, alexnet_error *erro
     }
     float *next = out->owned;
     for (int i = 0; i < network->parameter_count; i++) {
-        if (out->weights.tensor[i])
+        if (is_usable_in_place(tensors[i])) {
+            out->weights.tensor[i] = (const float *)(const void *)tensors[i]->bytes;
             continue;
+        }
         convert(tensors[i], network->parameters[i].count, next);
         forget(out, tensors[i]->bytes, tensors[i]->size);
         out->weights.tensor[i] = next;

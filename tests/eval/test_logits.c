@@ -56,7 +56,7 @@ static void test_top_k_at_random(void **state) {
             int before = 0;
             for (int i = 0; i < 40; i++)
                 before += values[i] > values[indices[k]] ||
-                          (values[i] == values[indices[k]] && i < indices[k]);
+                          (i < indices[k] && values[i] == values[indices[k]]);
             assert_int_equal(before, k);
         }
     }

@@ -11,7 +11,8 @@ static const char *make_file(int version, const char *dictionary, size_t data_si
     bytes[6] = (uint8_t)version;
     bytes[8] = (uint8_t)length;
     memset(bytes + begin, ' ', length);
-    memcpy(bytes + begin, dictionary, strlen(dictionary));
+    memcpy(bytes + begin, dictionary, strlen(dictionary) + 1);
+    bytes[begin + strlen(dictionary)] = ' ';
     bytes[begin + length - 1] = '\n';
     memset(bytes + begin + length, 0, data_size);
     return write_temporary("made.npy", bytes, begin + length + data_size);

@@ -9,9 +9,9 @@
 static const char *make_file(const char *header, size_t data_size) {
     const uint64_t length = strlen(header);
     uint8_t bytes[4096];
-    assert_true(8 + length + data_size <= sizeof bytes);
+    assert_true(8 + length + data_size < sizeof bytes);
     memcpy(bytes, &length, 8);
-    memcpy(bytes + 8, header, length);
+    memcpy(bytes + 8, header, length + 1);
     memset(bytes + 8 + length, 0x5a, data_size);
     return write_temporary("made.safetensors", bytes, 8 + length + data_size);
 }
@@ -147,10 +147,11 @@ static void test_refuses_deep_nesting(void **state) {
     enum { depth = 100000 };
     uint8_t *bytes = malloc(8 + 5 + depth);
     assert_non_null(bytes);
-    const uint64_t length = 5 + depth;
+    static const uint8_t begin[] = {'{', '"', 't', '"', ':'};
+    const uint64_t length = sizeof begin + depth;
     memcpy(bytes, &length, 8);
-    memcpy(bytes + 8, "{\"t\":", 5);
-    memset(bytes + 13, '[', depth);
+    memcpy(bytes + 8, begin, sizeof begin);
+    memset(bytes + 8 + sizeof begin, '[', depth);
     an_safetensors file;
     const char *path = write_temporary("deep.safetensors", bytes, 8 + length);
     assert_fails(an_safetensors_open(path, &file, error), ALEXNET_FORMAT, "depth");
