@@ -125,7 +125,7 @@ static placement random_placement(an_random *random, const an_form *form) {
     placement result = {.form = form, .detail = an_random_uniform(random)};
     result.size = an_random_range(random, form->smallest, form->largest);
     /* A random crop takes up to 29 pixels off the border; a little of a figure may go with it. */
-    const float border = fminf(12 + 0.9f * form->extent * result.size, SIDE / 2);
+    const float border = fminf(12 + 0.9f * form->extent * result.size, 0.5f * SIDE);
     for (int i = 0; i < 2; i++)
         result.centre[i] = an_random_range(random, border, SIDE - border);
     const float angle = an_random_range(random, 0, 6.2831853f);
@@ -151,15 +151,16 @@ static void distance_row(const placement *p, int y, float dx, float dy, float di
 
 /* How much light reaches row `y` beside a figure that lies `height` pixels above the ground. */
 static void shadow_row(const placement *p, int y, float height, float shade, float light[SIDE]) {
+    float distances[SIDE] = {0};
     if (shade > 0)
-        distance_row(p, y, 0.6f * height, height, light);
+        distance_row(p, y, 0.6f * height, height, distances);
     for (int x = 0; x < SIDE; x++)
-        light[x] = shade > 0 ? 1 - shade * ease(clamp(0.5f - light[x] / (3 * height))) : 1;
+        light[x] = 1 - shade * ease(clamp(0.5f - distances[x] / (3 * height)));
 }
 
 /* Two colours that differ clearly in lightness, either of them the lighter, and mostly in hue. */
 static void random_colours(an_random *random, colour *one, colour *other) {
-    const float apart = an_random_range(random, 0.26f, 0.5f);
+    const float apart = an_random_range(random, 0.3f, 0.5f);
     const float darker = an_random_range(random, 0.32f, 0.95f - apart);
     const float hue = an_random_range(random, 0, 6.2831853f);
     const colour dark = {darker, an_random_range(random, 0.04f, 0.17f), hue};
@@ -183,7 +184,7 @@ static void draw(an_random random, const an_form *form, uint8_t *pixels) {
     const paint body = random_paint(&random, colours[1]);
     const float grain = an_random_range(&random, 0, 0.07f); /* times a deviation of 104 */
     const float height = an_random_range(&random, 4, 12);   /* above the ground */
-    const float shade = form->is_figure ? an_random_range(&random, -0.3f, 0.45f) : 0;
+    const float shade = form->is_figure ? fmaxf(an_random_range(&random, -0.3f, 0.45f), 0) : 0;
 
     for (int y = 0; y < SIDE; y++) {
         float coverage[SIDE], light[SIDE], ground_tones[SIDE], body_tones[SIDE], noise[SIDE];
