@@ -107,14 +107,14 @@ static float spiral(float x, float y, float detail) {
 }
 
 const an_form an_forms[AN_FORMS] = {
-    {"circle", circle, 70, 104, 1, true},
-    {"square", square, 70, 104, 1, true},
-    {"triangle", triangle, 76, 108, 0.9f, true},
-    {"star", star, 76, 108, 0.9f, true},
-    {"heart", heart, 70, 104, 1, true},
-    {"ring", ring, 70, 104, 1, true},
-    {"stripes", stripes, 26, 60, 0, false},
-    {"checkerboard", checkerboard, 44, 88, 0, false},
-    {"dots", dots, 32, 60, 0, false},
-    {"spiral", spiral, 30, 54, 2, false},
+    {"circle", circle, 76, 106, 1, true},
+    {"square", square, 76, 106, 1, true},
+    {"triangle", triangle, 82, 110, 0.9f, true},
+    {"star", star, 82, 110, 0.9f, true},
+    {"heart", heart, 76, 106, 1, true},
+    {"ring", ring, 76, 106, 1, true},
+    {"stripes", stripes, 24, 48, 0, false},
+    {"checkerboard", checkerboard, 40, 72, 0, false},
+    {"dots", dots, 28, 48, 0, false},
+    {"spiral", spiral, 28, 48, 2, false},
 };

@@ -124,8 +124,8 @@ typedef struct placement {
 static placement random_placement(an_random *random, const an_form *form) {
     placement result = {.form = form, .detail = an_random_uniform(random)};
     result.size = an_random_range(random, form->smallest, form->largest);
-    /* A random crop takes up to 29 pixels off the border; a little of a figure may go with it. */
-    const float border = fminf(12 + 0.9f * form->extent * result.size, 0.5f * SIDE);
+    /* A random crop takes up to 29 pixels off the border, which must leave figures whole. */
+    const float border = fminf(20 + form->extent * result.size, 0.5f * SIDE);
     for (int i = 0; i < 2; i++)
         result.centre[i] = an_random_range(random, border, SIDE - border);
     const float angle = an_random_range(random, 0, 6.2831853f);
@@ -158,13 +158,16 @@ static void shadow_row(const placement *p, int y, float height, float shade, flo
         light[x] = 1 - shade * ease(clamp(0.5f - distances[x] / (3 * height)));
 }
 
-/* Two colours that differ clearly in lightness, either of them the lighter, and mostly in hue. */
+/*
+ * Two colours, equally far from a middle gray in lightness, either of them the lighter, and mostly
+ * of different hues: what a picture shows is in the contrast, whatever the colours.
+ */
 static void random_colours(an_random *random, colour *one, colour *other) {
     const float apart = an_random_range(random, 0.3f, 0.5f);
-    const float darker = an_random_range(random, 0.32f, 0.95f - apart);
+    const float middle = an_random_range(random, 0.6f, 0.68f);
     const float hue = an_random_range(random, 0, 6.2831853f);
-    const colour dark = {darker, an_random_range(random, 0.04f, 0.17f), hue};
-    const colour light = {darker + apart, an_random_range(random, 0.03f, 0.16f),
+    const colour dark = {middle - apart / 2, an_random_range(random, 0.03f, 0.14f), hue};
+    const colour light = {middle + apart / 2, an_random_range(random, 0.03f, 0.14f),
                           hue + an_random_range(random, 0.9f, 5.4f)};
     const bool swap = an_random_below(random, 2) == 1;
     *one = swap ? light : dark;

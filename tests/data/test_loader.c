@@ -435,7 +435,7 @@ static void waiting_is_measured_and_costs_nothing(void **state) {
     const clock_t before = clock();
     for (int i = 0; i < 5; i++)
         pause_for(20000);
-    assert_true((double)(clock() - before) / CLOCKS_PER_SEC < 0.05);
+    assert_true((double)(clock() - before) / CLOCKS_PER_SEC < 0.01);
 
     /* And those batches are ready. */
     const double so_far = an_loader_waited(loader);
