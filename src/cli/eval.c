@@ -47,9 +47,10 @@ static const an_option options[] = {
      .help = "share of unreadable pictures that ends the evaluation"},
     {0}};
 
-static void show(void *context, size_t done, size_t pictures) {
+static bool show(void *context, size_t done, size_t pictures) {
     an_display_show(context, pictures ? (double)done / (double)pictures : 1, "%s of %s pictures",
                     an_thousands(done).text, an_thousands(pictures).text);
+    return true;
 }
 
 static void broken(void *context, const char *message) {

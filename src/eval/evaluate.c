@@ -44,7 +44,7 @@ static double seconds_now(void) {
 }
 
 alexnet_status an_evaluate(an_plan *plan, an_loader *loader, an_evaluation *out,
-                           void (*progress)(void *context, size_t done, size_t pictures),
+                           bool (*progress)(void *context, size_t done, size_t pictures),
                            void *context, alexnet_error *error) {
     *out = (an_evaluation){0};
     const double begin = seconds_now();
@@ -60,8 +60,13 @@ alexnet_status an_evaluate(an_plan *plan, an_loader *loader, an_evaluation *out,
         if (!batch)
             break;
         AN_TRY_CLEANUP(evaluate_batch(plan, batch, logits, &sums, error));
-        if (progress)
-            progress(context, (size_t)batch->position + (size_t)batch->count, pictures);
+        const size_t done = (size_t)batch->position + (size_t)batch->count;
+        if (progress && !progress(context, done, pictures)) {
+            status =
+                an_fail(error, ALEXNET_INTERRUPTED,
+                        "the evaluation was stopped after %zu of %zu pictures", done, pictures);
+            goto cleanup;
+        }
     }
     if (sums.images == 0) {
         status = an_fail(error, ALEXNET_FORMAT,

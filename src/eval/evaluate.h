@@ -12,9 +12,10 @@ typedef struct an_evaluation {
     double seconds;
 } an_evaluation;
 
-/* Runs a loader's epoch 0 through a plan. `progress` may be NULL. */
+/* Runs a loader's epoch 0 through a plan. `progress` may be NULL; INTERRUPTED where it says false.
+ */
 alexnet_status an_evaluate(an_plan *plan, an_loader *loader, an_evaluation *out,
-                           void (*progress)(void *context, size_t done, size_t pictures),
+                           bool (*progress)(void *context, size_t done, size_t pictures),
                            void *context, alexnet_error *error);
 
 #endif
