@@ -15,7 +15,7 @@ typedef struct an_schedule {
     an_schedule_kind kind;
     double base;   /* learning rate */
     double factor; /* step, plateau: 0.1 */
-    double every;  /* step: epochs */
+    double every;  /* step: epochs, which may be a fraction */
     int patience;  /* plateau: epochs without a better validation loss */
     double warmup; /* epochs over which the rate rises linearly from zero */
     double epochs; /* of the whole run */
@@ -28,11 +28,21 @@ typedef struct an_plateau {
     int drops;   /* times the rate was lowered */
 } an_plateau;
 
-/* The learning rate of step `step` (0, 1, ...) with `steps_per_epoch` steps in an epoch. */
+/*
+ * The learning rate of step `step` (0, 1, ...) with `steps_per_epoch` steps in an epoch. `plateau`
+ * may be NULL for the other kinds.
+ *
+ * With t = step / steps_per_epoch, w the warm-up and T the whole run, in epochs:
+ *     step      base * factor^floor(t / every)
+ *     cosine    base * (1 + cos(pi (t - w) / (T - w))) / 2
+ *     plateau   base * factor^drops
+ * During the warm-up, base * (step + 1) / (w * steps_per_epoch): the first step moves, too.
+ */
 double an_schedule_rate(const an_schedule *schedule, const an_plateau *plateau, uint64_t step,
                         uint64_t steps_per_epoch);
 
-/* Tells a plateau schedule an epoch's validation loss. */
+/* Tells a plateau schedule an epoch's validation loss (its training loss where nothing is
+ * validated). After `patience` epochs in a row that were not better the rate drops. */
 void an_plateau_update(const an_schedule *schedule, an_plateau *plateau, double loss);
 
 #endif

@@ -1,2 +1,0 @@
-/* placeholder */
-typedef int an_train_empty;
