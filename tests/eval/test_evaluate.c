@@ -87,16 +87,17 @@ static an_plan answering_plan(void) {
 }
 
 typedef struct heard {
-    int calls;
+    int calls, most; /* most: calls after which it asks to stop, 0: never */
     size_t done, pictures;
 } heard;
 
-static void hear(void *context, size_t done, size_t pictures) {
+static bool hear(void *context, size_t done, size_t pictures) {
     heard *h = context;
     assert_true(done > h->done && done <= pictures);
     h->calls++;
     h->done = done;
     h->pictures = pictures;
+    return h->calls != h->most;
 }
 
 static void test_counts(void **state) {
@@ -131,6 +132,9 @@ static void test_counts(void **state) {
         assert_int_equal(h.done, 14);
         assert_int_equal(h.pictures, 14);
     }
+    heard h = {.most = 2};
+    assert_fails(an_evaluate(&plan, loader, &result, hear, &h, error), ALEXNET_INTERRUPTED,
+                 "stopped after 8 of 14");
     assert_ok(an_evaluate(&plan, loader, &result, NULL, NULL, error));
     an_loader_free(loader);
 }
