@@ -1,0 +1,176 @@
+#include "inspect/canvas.h"
+
+#include <cairo-svg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+
+const an_rgb an_ink = {0.13, 0.15, 0.18}, an_faint = {0.55, 0.58, 0.62}, an_paper = {1, 1, 1},
+             an_blue = {0.16, 0.42, 0.75}, an_orange = {0.85, 0.45, 0.10},
+             an_green = {0.20, 0.58, 0.33}, an_red = {0.78, 0.23, 0.21};
+
+/* The most a side may have: what cairo's image surfaces can hold. */
+enum { MOST_SIDE = 32767 };
+
+static cairo_status_t append(void *closure, const unsigned char *data, unsigned int length) {
+    an_canvas *canvas = closure;
+    if (canvas->size + length > canvas->capacity) {
+        const size_t capacity = 2 * (canvas->size + length);
+        unsigned char *bytes = realloc(canvas->bytes, capacity);
+        if (!bytes)
+            return CAIRO_STATUS_NO_MEMORY;
+        canvas->bytes = bytes;
+        canvas->capacity = capacity;
+    }
+    memcpy(canvas->bytes + canvas->size, data, length);
+    canvas->size += length;
+    return CAIRO_STATUS_SUCCESS;
+}
+
+/* The canvas' first failure as a status. */
+static alexnet_status check(const an_canvas *canvas, cairo_status_t reason, alexnet_error *error) {
+    if (reason == CAIRO_STATUS_SUCCESS)
+        return ALEXNET_OK;
+    return an_fail(error,
+                   reason == CAIRO_STATUS_NO_MEMORY ? ALEXNET_NO_MEMORY : ALEXNET_UNSUPPORTED,
+                   "%s: cannot be drawn: %s", canvas->path, cairo_status_to_string(reason));
+}
+
+alexnet_status an_canvas_begin(an_canvas *canvas, int width, int height, const char *path,
+                               alexnet_error *error) {
+    const char *extension = an_path_extension(path);
+    *canvas = (an_canvas){.path = path, .svg = strcmp(extension, ".svg") == 0};
+    if (!canvas->svg && strcmp(extension, ".png") != 0)
+        return an_fail(error, ALEXNET_INVALID, "%s: pictures are drawn as .png or .svg", path);
+    if (width < 1 || height < 1 || width > MOST_SIDE || height > MOST_SIDE)
+        return an_fail(error, ALEXNET_INVALID, "%s: would be %d x %d pixels; at most %d can be",
+                       path, width, height, MOST_SIDE);
+    canvas->surface = canvas->svg
+                          ? cairo_svg_surface_create_for_stream(append, canvas, width, height)
+                          : cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height);
+    canvas->cairo = cairo_create(canvas->surface);
+    const alexnet_status status = check(canvas, cairo_status(canvas->cairo), error);
+    if (status != ALEXNET_OK) {
+        cairo_destroy(canvas->cairo);
+        cairo_surface_destroy(canvas->surface);
+        return status;
+    }
+    cairo_select_font_face(canvas->cairo, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
+                           CAIRO_FONT_WEIGHT_NORMAL);
+    an_canvas_fill(canvas, 0, 0, width, height, an_paper);
+    return ALEXNET_OK;
+}
+
+alexnet_status an_canvas_end(an_canvas *canvas, alexnet_error *error) {
+    alexnet_status status = check(canvas, cairo_status(canvas->cairo), error);
+    if (status == ALEXNET_OK && !canvas->svg)
+        status = check(canvas, cairo_surface_write_to_png_stream(canvas->surface, append, canvas),
+                       error);
+    cairo_destroy(canvas->cairo);
+    cairo_surface_finish(canvas->surface); /* an SVG's last bytes come here */
+    if (status == ALEXNET_OK)
+        status = check(canvas, cairo_surface_status(canvas->surface), error);
+    cairo_surface_destroy(canvas->surface);
+    if (status == ALEXNET_OK)
+        status = an_write_file(canvas->path, canvas->bytes, canvas->size, error);
+    free(canvas->bytes);
+    *canvas = (an_canvas){0};
+    return status;
+}
+
+void an_canvas_colour(const an_canvas *canvas, an_rgb colour) {
+    cairo_set_source_rgb(canvas->cairo, colour.r, colour.g, colour.b);
+}
+
+void an_canvas_fill(const an_canvas *canvas, double x, double y, double width, double height,
+                    an_rgb colour) {
+    an_canvas_colour(canvas, colour);
+    cairo_rectangle(canvas->cairo, x, y, width, height);
+    cairo_fill(canvas->cairo);
+}
+
+static double text_width(const an_canvas *canvas, const char *text) {
+    cairo_text_extents_t extents;
+    cairo_text_extents(canvas->cairo, text, &extents);
+    return extents.x_advance;
+}
+
+void an_canvas_text(const an_canvas *canvas, double x, double y, double size, an_anchor anchor,
+                    an_rgb colour, const char *text) {
+    cairo_set_font_size(canvas->cairo, size);
+    const double width = anchor == AN_LEFT ? 0 : text_width(canvas, text);
+    an_canvas_colour(canvas, colour);
+    cairo_move_to(canvas->cairo, x - (anchor == AN_MIDDLE ? width / 2 : width), y);
+    cairo_show_text(canvas->cairo, text);
+}
+
+void an_canvas_text_within(const an_canvas *canvas, double x, double y, double size, double width,
+                           an_rgb colour, const char *text) {
+    char shortened[160];
+    snprintf(shortened, sizeof shortened, "%s", text);
+    cairo_set_font_size(canvas->cairo, size);
+    size_t length = strlen(shortened);
+    if (length > sizeof shortened - 5)
+        length = sizeof shortened - 5;
+    while (length > 0 && text_width(canvas, shortened) > width) {
+        do /* a character of UTF-8 goes as a whole */
+            length--;
+        while (length > 0 && ((unsigned char)shortened[length] & 0xC0) == 0x80);
+        memcpy(shortened + length, "…", sizeof "…");
+    }
+    an_canvas_text(canvas, x, y, size, AN_LEFT, colour, shortened);
+}
+
+alexnet_status an_canvas_image(const an_canvas *canvas, const an_image *image, double x, double y,
+                               double width, double height, bool smooth, alexnet_error *error) {
+    cairo_surface_t *surface =
+        cairo_image_surface_create(CAIRO_FORMAT_RGB24, image->width, image->height);
+    const alexnet_status status = check(canvas, cairo_surface_status(surface), error);
+    if (status != ALEXNET_OK) {
+        cairo_surface_destroy(surface);
+        return status;
+    }
+    const size_t stride = (size_t)cairo_image_surface_get_stride(surface);
+    unsigned char *rows = cairo_image_surface_get_data(surface);
+    for (int row = 0; row < image->height; row++) {
+        const uint8_t *from = image->pixels + (size_t)row * (size_t)image->width * 3;
+        unsigned char *to = rows + (size_t)row * stride;
+        for (int column = 0; column < image->width; column++, from += 3, to += 4) {
+            const uint32_t pixel = (uint32_t)from[0] << 16 | (uint32_t)from[1] << 8 | from[2];
+            memcpy(to, &pixel, sizeof pixel);
+        }
+    }
+    cairo_surface_mark_dirty(surface);
+    cairo_save(canvas->cairo);
+    cairo_translate(canvas->cairo, x, y);
+    cairo_scale(canvas->cairo, width / image->width, height / image->height);
+    cairo_set_source_surface(canvas->cairo, surface, 0, 0);
+    cairo_pattern_set_filter(cairo_get_source(canvas->cairo),
+                             smooth ? CAIRO_FILTER_GOOD : CAIRO_FILTER_NEAREST);
+    /* Beyond the edge the border repeats, so that scaling does not blend it with the paper. */
+    cairo_pattern_set_extend(cairo_get_source(canvas->cairo), CAIRO_EXTEND_PAD);
+    cairo_rectangle(canvas->cairo, 0, 0, image->width, image->height);
+    cairo_fill(canvas->cairo);
+    cairo_restore(canvas->cairo);
+    cairo_surface_destroy(surface);
+    return ALEXNET_OK;
+}
+
+void an_canvas_title(const an_canvas *canvas, double width, const char *title) {
+    if (title)
+        an_canvas_text_within(canvas, 16, 32, 18, width, an_ink, title);
+}
+
+void an_heat(float value, uint8_t rgb[3]) {
+    static const float stops[][3] = {{8, 8, 24},     {66, 24, 110},  {168, 46, 110},
+                                     {240, 110, 70}, {252, 190, 90}, {252, 253, 220}};
+    enum { SPANS = sizeof stops / sizeof *stops - 1 };
+    const float clamped = value > 0 ? (value < 1 ? value : 1) : 0; /* NaN becomes 0 */
+    const float at = clamped * SPANS;
+    const int span = at < SPANS ? (int)at : SPANS - 1;
+    for (int i = 0; i < 3; i++)
+        rgb[i] = (uint8_t)(stops[span][i] +
+                           (at - (float)span) * (stops[span + 1][i] - stops[span][i]) + 0.5f);
+}

@@ -1,0 +1,36 @@
+/* What stands in for this room where cairo was not found when building. */
+#include "inspect/inspect.h"
+
+static alexnet_status cannot_draw(const char *path, alexnet_error *error) {
+    return an_fail(error, ALEXNET_UNSUPPORTED,
+                   "%s: this build cannot draw; install libcairo2-dev and build again", path);
+}
+
+alexnet_status an_draw_filters(const float *weights, int filters, int kernel, bool bgr,
+                               const char *title, const char *path, alexnet_error *error) {
+    (void)weights, (void)filters, (void)kernel, (void)bgr, (void)title;
+    return cannot_draw(path, error);
+}
+
+alexnet_status an_draw_activations(const float *values, an_shape shape, const char *title,
+                                   const char *path, alexnet_error *error) {
+    (void)values, (void)shape, (void)title;
+    return cannot_draw(path, error);
+}
+
+alexnet_status an_draw_saliency(const an_image *picture, const float *gradient, int side,
+                                const char *title, const char *path, alexnet_error *error) {
+    (void)picture, (void)gradient, (void)side, (void)title;
+    return cannot_draw(path, error);
+}
+
+alexnet_status an_draw_curves(const char *run_folder, const char *path, alexnet_error *error) {
+    (void)run_folder;
+    return cannot_draw(path, error);
+}
+
+alexnet_status an_draw_sheet(const an_sheet_entry *entries, size_t count, const char *title,
+                             const char *path, alexnet_error *error) {
+    (void)entries, (void)count, (void)title;
+    return cannot_draw(path, error);
+}

@@ -1,0 +1,164 @@
+/* Pictures read back: sizes, colours at places that must show something, and refusals. */
+#include "inspect/inspect.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "inspect/chart.h"
+#include "testing.h"
+
+static char folder[] = "/tmp/alexnet-inspect-XXXXXX";
+
+static const char *in_folder(const char *name) {
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static int make_folder(void **state) {
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    return rmdir(folder);
+}
+
+static const uint8_t *pixel(const an_image *image, int x, int y) {
+    return image->pixels + ((size_t)y * (size_t)image->width + (size_t)x) * 3;
+}
+
+/* The first filter is red where its weight is largest in the red channel and nowhere else. */
+static void test_filters_show_their_colours(void **state) {
+    (void)state;
+    float weights[2 * 3 * 4] = {0};
+    weights[0] = 1;          /* filter 0, red, top left pixel */
+    weights[12 + 4 + 3] = 1; /* filter 1, green, bottom right pixel */
+    const char *path = in_folder("filters.png");
+    an_image image = {0};
+    assert_ok(an_draw_filters(weights, 2, 2, false, "two filters", path, error));
+    assert_ok(an_image_read(path, &image, error));
+    const uint8_t *red = pixel(&image, 16 + 10, 48 + 10);
+    assert_true(red[0] == 255 && red[1] == 0 && red[2] == 0);
+    const uint8_t *green = pixel(&image, 16 + 72 + 50, 48 + 50);
+    assert_true(green[0] == 0 && green[1] == 255 && green[2] == 0);
+    assert_ok(an_draw_filters(weights, 2, 2, true, NULL, path, error)); /* BGR: red is blue */
+    assert_ok(an_image_read(path, &image, error));
+    const uint8_t *blue = pixel(&image, 16 + 10, 48 + 10);
+    assert_true(blue[0] == 0 && blue[1] == 0 && blue[2] == 255);
+    an_image_free(&image);
+    unlink(path);
+}
+
+static void test_activations_of_every_shape(void **state) {
+    (void)state;
+    const an_shape shapes[] = {
+        {96, 55, 55}, {256, 13, 13}, {4096, 1, 1}, {10, 1, 1}, {3, 300, 300}};
+    const char *path = in_folder("activations.png");
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const size_t count = an_shape_count(shapes[i]);
+        float *values = calloc(count, sizeof *values);
+        an_image image = {0};
+        assert_non_null(values);
+        values[0] = 3;
+        values[count - 1] = (float)NAN; /* must not reach past the table of colours */
+        assert_ok(an_draw_activations(values, shapes[i], "layer", path, error));
+        assert_ok(an_image_read(path, &image, error));
+        assert_in_range(image.width, 100, 1400);
+        const uint8_t *bright = pixel(&image, 16, 48);
+        assert_true(bright[0] > 230 && bright[1] > 200);
+        an_image_free(&image);
+        free(values);
+        unlink(path);
+    }
+}
+
+static void test_saliency_and_sheet(void **state) {
+    (void)state;
+    an_image picture = {0}, image = {0};
+    assert_ok(an_image_reserve(&picture, 20, 20, error));
+    for (int i = 0; i < 1200; i++)
+        picture.pixels[i] = (uint8_t)(i % 3 == 1 ? 200 : 30);
+    float gradient[3 * 400] = {0};
+    gradient[400 + 10 * 20 + 10] = -2;
+    const char *path = in_folder("saliency.png");
+    assert_ok(an_draw_saliency(&picture, gradient, 20, "where", path, error));
+    assert_ok(an_image_read(path, &image, error));
+    const uint8_t *left = pixel(&image, 200, 200);
+    assert_true(left[1] == 200 && left[0] == 30);
+    assert_true(pixel(&image, 32 + 454 + 238, 48 + 238)[0] > 200); /* the middle is bright */
+    assert_true(pixel(&image, 32 + 454 + 20, 48 + 20)[0] < 50);    /* the corner dark */
+    unlink(path);
+
+    const an_sheet_entry entries[] = {
+        {&picture,
+         "circle",
+         2,
+         {"circle", "ein sehr langer Name, der nirgends ganz hinpasst"},
+         {0.9f, 0.1f},
+         0},
+        {&picture, NULL, 1, {"ring"}, {1.0f}, -2},
+    };
+    path = in_folder("sheet.png");
+    assert_ok(an_draw_sheet(entries, 2, "sheet", path, error));
+    assert_ok(an_image_read(path, &image, error));
+    assert_true(pixel(&image, 100, 100)[1] > 190);
+    an_image_free(&picture);
+    an_image_free(&image);
+    unlink(path);
+    assert_fails(an_draw_sheet(entries, 0, "sheet", path, error), ALEXNET_INVALID, "no picture");
+}
+
+static void test_curves(void **state) {
+    (void)state;
+    static const char metrics[] =
+        "{\"kind\": \"step\", \"step\": 1, \"loss\": 2.3}\n"
+        "{\"kind\": \"step\", \"step\": 2, \"loss\": 1.9}\n"
+        "{\"kind\": \"epoch\", \"step\": 2, \"train_loss\": 2.1, \"train_top1\": 0.4, "
+        "\"val_loss\": 1.5, \"val_top1\": 0.5}\n";
+    char metrics_path[256];
+    snprintf(metrics_path, sizeof metrics_path, "%s", in_folder("metrics.jsonl"));
+    const char *path = in_folder("curves.svg");
+    assert_fails(an_draw_curves(folder, path, error), ALEXNET_IO, "metrics.jsonl");
+    assert_ok(an_write_file(metrics_path, metrics, sizeof metrics - 1, error));
+    assert_ok(an_draw_curves(folder, path, error));
+    assert_true(an_is_file(path));
+    unlink(path);
+    assert_ok(an_write_file(metrics_path, "{\"step\": 1}\nnonsense\n", 21, error));
+    assert_fails(an_draw_curves(folder, path, error), ALEXNET_FORMAT, "line 2");
+    assert_ok(an_write_file(metrics_path, "", 0, error));
+    assert_fails(an_draw_curves(folder, path, error), ALEXNET_FORMAT, "nothing to draw");
+    assert_false(an_is_file(path));
+    unlink(metrics_path);
+}
+
+static void test_steps_are_round(void **state) {
+    (void)state;
+    assert_true(an_chart_step(100, 8) == 20);
+    assert_true(an_chart_step(1, 6) == 0.2);
+    assert_true(an_chart_step(0.9, 10) > 0.0999 && an_chart_step(0.9, 10) < 0.1001);
+}
+
+static void test_refuses_other_types(void **state) {
+    (void)state;
+    const float weights[12] = {0};
+    assert_fails(an_draw_filters(weights, 1, 2, false, NULL, "filters.gif", error), ALEXNET_INVALID,
+                 ".png or .svg");
+    assert_fails(an_draw_filters(weights, 1, 2, false, NULL, "/nowhere/at/all.png", error),
+                 ALEXNET_IO, "/nowhere/at/all.png");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_filters_show_their_colours),
+        cmocka_unit_test(test_activations_of_every_shape),
+        cmocka_unit_test(test_saliency_and_sheet),
+        cmocka_unit_test(test_curves),
+        cmocka_unit_test(test_steps_are_round),
+        cmocka_unit_test(test_refuses_other_types),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
