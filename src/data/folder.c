@@ -227,10 +227,12 @@ alexnet_status an_folder_open(const char *path, an_dataset **out, alexnet_error 
     self->base.kind = &folder_kind;
     class_list classes = {0};
     size_t *ends = NULL;
-    alexnet_status status = ALEXNET_OK;
+    alexnet_status status;
     self->root = an_string_copy(path);
-    if (!self->root)
-        AN_TRY_CLEANUP(an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", path));
+    if (!self->root) {
+        status = an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", path);
+        goto cleanup;
+    }
     for (size_t end = strlen(self->root); end > 1 && self->root[end - 1] == '/'; end--)
         self->root[end - 1] = '\0';
     AN_TRY_CLEANUP(list_folder(self->root, 0, visit_root, &classes, error));

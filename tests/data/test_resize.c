@@ -139,6 +139,38 @@ static void test_one_colour(void **state) {
     }
 }
 
+/*
+ * The last rows and columns take the portable way, the others the processor's widest: where all
+ * rows are alike, or all columns, they stay so.
+ */
+static void test_both_ways_give_the_same_bits(void **state) {
+    (void)state;
+    static const int sizes[][2] = {{90, 41}, {90, 500}, {1001, 40}, {7, 30}, {300, 299}};
+    enum { OTHER = 45 };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const int in = sizes[i][0], out_length = sizes[i][1];
+        an_image line = random_image(in, 1), rows = made(in, OTHER), columns = made(OTHER, in);
+        an_image out = {0};
+        for (int y = 0; y < in; y++)
+            for (int x = 0; x < OTHER; x++) {
+                const uint8_t *pixel = line.pixels + 3 * (size_t)y;
+                memcpy(rows.pixels + 3 * ((size_t)x * (size_t)in + (size_t)y), pixel, 3);
+                memcpy(columns.pixels + 3 * ((size_t)y * OTHER + (size_t)x), pixel, 3);
+            }
+        assert_ok(an_image_resize(&rows, out_length, OTHER, &out, error));
+        const size_t row_size = 3 * (size_t)out_length;
+        for (size_t y = 1; y < OTHER; y++)
+            assert_memory_equal(out.pixels, out.pixels + y * row_size, row_size);
+        assert_ok(an_image_resize(&columns, OTHER, out_length, &out, error));
+        for (size_t p = 0; p < (size_t)OTHER * (size_t)out_length; p++)
+            assert_memory_equal(out.pixels + 3 * p, out.pixels + 3 * (p - p % OTHER), 3);
+        an_image_free(&line);
+        an_image_free(&rows);
+        an_image_free(&columns);
+        an_image_free(&out);
+    }
+}
+
 /* Every part is the same to the bit as cut out of the whole. */
 static void test_parts(void **state) {
     (void)state;
@@ -195,6 +227,7 @@ int main(void) {
         cmocka_unit_test(test_as_defined),
         cmocka_unit_test(test_same_size_changes_nothing),
         cmocka_unit_test(test_one_colour),
+        cmocka_unit_test(test_both_ways_give_the_same_bits),
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_impossible_sizes),
     };
