@@ -222,26 +222,26 @@ static alexnet_status list_classes(folder *self, const class_list *classes, size
 alexnet_status an_folder_open(const char *path, an_dataset **out, alexnet_error *error) {
     *out = NULL;
     folder *self = calloc(1, sizeof *self);
-    if (!self)
+    char *root = an_string_copy(path);
+    if (!self || !root) {
+        free(self);
+        free(root);
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", path);
+    }
     self->base.kind = &folder_kind;
+    self->root = root;
     class_list classes = {0};
     size_t *ends = NULL;
     alexnet_status status;
-    self->root = an_string_copy(path);
-    if (!self->root) {
-        status = an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", path);
-        goto cleanup;
-    }
-    for (size_t end = strlen(self->root); end > 1 && self->root[end - 1] == '/'; end--)
-        self->root[end - 1] = '\0';
-    AN_TRY_CLEANUP(list_folder(self->root, 0, visit_root, &classes, error));
+    for (size_t end = strlen(root); end > 1 && root[end - 1] == '/'; end--)
+        root[end - 1] = '\0';
+    AN_TRY_CLEANUP(list_folder(root, 0, visit_root, &classes, error));
     if (classes.count > 0)
         qsort(classes.names, classes.count, sizeof *classes.names, compare_names);
     AN_TRY_CLEANUP(
         an_alloc((void **)&ends, classes.count, sizeof *ends, "listing the classes", error));
     AN_TRY_CLEANUP(list_classes(self, &classes, ends, error));
-    AN_TRY_CLEANUP(an_dataset_begin(&self->base, &folder_kind, self->root, self->entry_count,
+    AN_TRY_CLEANUP(an_dataset_begin(&self->base, &folder_kind, root, self->entry_count,
                                     (int)classes.count, error));
     for (size_t i = 0, picture = 0; i < classes.count; i++) {
         self->base.class_names[i] = classes.names[i];
