@@ -76,12 +76,13 @@ static void draw_series(const an_canvas *canvas, const an_chart *c, const an_ser
     cairo_set_line_join(canvas->cairo, CAIRO_LINE_JOIN_ROUND);
     for (int pass = 0; pass < 2; pass++) { /* the line, then the dots */
         for (size_t i = 0; i < s->count; i++) {
-            if (!isfinite(s->y[i])) {
+            const an_point point = s->points[i];
+            if (!isfinite(point.y)) {
                 pen_down = false;
                 continue;
             }
-            const double x = place(s->x[i], c->x_low, c->x_high, a.left, a.right);
-            const double y = place(s->y[i], c->y_low, c->y_high, a.bottom, a.top);
+            const double x = place(point.x, c->x_low, c->x_high, a.left, a.right);
+            const double y = place(point.y, c->y_low, c->y_high, a.bottom, a.top);
             if (pass == 1) {
                 cairo_arc(canvas->cairo, x, y, 3.5, 0, 6.2831853);
                 cairo_fill(canvas->cairo);

@@ -6,6 +6,10 @@
 
 #include "inspect/canvas.h"
 
+typedef struct an_point {
+    double x, y;
+} an_point;
+
 /* One curve; a point whose y is not a number is left out. */
 typedef struct an_series {
     const char *name; /* in the legend; NULL: not listed */
@@ -13,7 +17,7 @@ typedef struct an_series {
     double width;
     bool dots; /* a dot at every point */
     size_t count;
-    const double *x, *y;
+    const an_point *points;
 } an_series;
 
 typedef struct an_chart {

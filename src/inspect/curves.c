@@ -10,42 +10,37 @@
 #include "inspect/inspect.h"
 
 /* A curve as it is read: x is the step it was written at, y the value. */
-typedef struct points {
-    double *x, *y;
+typedef struct curve {
+    an_point *points;
     size_t count;
-} points;
+} curve;
 
 typedef struct history {
-    points step_loss, train_loss, val_loss, train_top1, val_top1;
+    curve step_loss, train_loss, val_loss, train_top1, val_top1;
     double last_step;
 } history;
 
-static alexnet_status add(points *p, double x, const json_t *line, const char *key,
+static alexnet_status add(curve *c, double x, const json_t *line, const char *key,
                           alexnet_error *error) {
     const json_t *value = json_object_get(line, key);
     if (!json_is_number(value))
         return ALEXNET_OK;
-    if ((p->count & (p->count - 1)) == 0) { /* full: grows to twice the size */
-        const size_t room = p->count ? 2 * p->count : 1;
-        double *xs = realloc(p->x, room * sizeof *xs);
-        p->x = xs ? xs : p->x;
-        double *ys = realloc(p->y, room * sizeof *ys);
-        p->y = ys ? ys : p->y;
-        if (!xs || !ys)
+    if ((c->count & (c->count - 1)) == 0) { /* full: grows to twice the size */
+        an_point *points = realloc(c->points, (c->count ? 2 * c->count : 1) * sizeof *points);
+        if (!points)
             return an_fail(error, ALEXNET_NO_MEMORY, "no memory for a curve");
+        c->points = points;
     }
-    p->x[p->count] = x;
-    p->y[p->count] = json_number_value(value);
-    p->count++;
+    c->points[c->count++] = (an_point){x, json_number_value(value)};
     return ALEXNET_OK;
 }
 
 static void free_history(history *h) {
-    points *all[] = {&h->step_loss, &h->train_loss, &h->val_loss, &h->train_top1, &h->val_top1};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        free(all[i]->x);
-        free(all[i]->y);
-    }
+    free(h->step_loss.points);
+    free(h->train_loss.points);
+    free(h->val_loss.points);
+    free(h->train_top1.points);
+    free(h->val_top1.points);
 }
 
 /* One line of metrics.jsonl: a logged step, or an epoch. */
@@ -86,18 +81,18 @@ static alexnet_status read_history(const char *path, history *h, alexnet_error *
 
 /* The loss at which the chart ends: what all but the first wild steps stay under. */
 static double loss_ceiling(const history *h) {
+    const curve curves[] = {h->step_loss, h->train_loss, h->val_loss};
     double highest = 0;
-    const points *curves[] = {&h->step_loss, &h->train_loss, &h->val_loss};
     for (size_t c = 0; c < 3; c++)
-        for (size_t i = c == 0 ? curves[c]->count / 50 : 0; i < curves[c]->count; i++)
-            if (isfinite(curves[c]->y[i]))
-                highest = fmax(highest, curves[c]->y[i]);
+        for (size_t i = c == 0 ? curves[c].count / 50 : 0; i < curves[c].count; i++)
+            if (isfinite(curves[c].points[i].y))
+                highest = fmax(highest, curves[c].points[i].y);
     return highest > 0 ? highest * 1.05 : 1;
 }
 
-static an_series series_of(const char *name, const points *p, an_rgb colour, double width,
+static an_series series_of(const char *name, const curve *c, an_rgb colour, double width,
                            bool dots) {
-    return (an_series){name, colour, width, dots, p->count, p->x, p->y};
+    return (an_series){name, colour, width, dots, c->count, c->points};
 }
 
 alexnet_status an_draw_curves(const char *run_folder, const char *path, alexnet_error *error) {

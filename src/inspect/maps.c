@@ -34,8 +34,9 @@ static alexnet_status begin_grid(an_canvas *canvas, const grid *g, const char *t
 
 static alexnet_status put_tile(const an_canvas *canvas, const grid *g, int index,
                                const an_image *tile, bool smooth, alexnet_error *error) {
-    return an_canvas_image(canvas, tile, MARGIN + index % g->columns * tile_width(g),
-                           AN_HEADING + index / g->columns * tile_height(g), g->width * g->scale,
+    const int row = index / g->columns, column = index % g->columns;
+    return an_canvas_image(canvas, tile, MARGIN + column * tile_width(g),
+                           AN_HEADING + row * tile_height(g), g->width * g->scale,
                            g->height * g->scale, smooth, error);
 }
 

@@ -56,9 +56,11 @@ alexnet_status an_draw_sheet(const an_sheet_entry *entries, size_t count, const 
                            path, error));
     an_canvas_title(&canvas, columns * CELL - MARGIN, title);
     alexnet_status status = ALEXNET_OK;
-    for (size_t i = 0; status == ALEXNET_OK && i < count; i++)
-        status = draw_entry(&canvas, &entries[i], MARGIN + (double)(i % (size_t)columns) * CELL,
-                            AN_HEADING + (double)(i / (size_t)columns) * cell_height, error);
+    for (int i = 0; status == ALEXNET_OK && i < (int)count; i++) {
+        const int row = i / columns, column = i % columns;
+        status = draw_entry(&canvas, &entries[i], MARGIN + column * CELL,
+                            AN_HEADING + row * cell_height, error);
+    }
     const alexnet_status written = an_canvas_end(&canvas, error);
     return status == ALEXNET_OK ? written : status;
 }
