@@ -2,11 +2,12 @@
 
 #include "cli/network.h"
 
-alexnet_status an_classifier_chosen(const an_common *common, int batch, bool observe,
+alexnet_status an_classifier_chosen(const an_common *common, int batch, bool observe, int classes,
                                     int input_size, alexnet_classifier **out,
                                     alexnet_error *error) {
     an_classifier_options options = {.weights = common->weights,
                                      .arch = common->arch,
+                                     .classes = classes,
                                      .input_size = common->weights ? 0 : input_size,
                                      .seed = common->seed,
                                      .device = common->device,

@@ -7,11 +7,11 @@
 #include "eval/classifier.h"
 
 /*
- * The network of --weights, or an initialised one of `input_size` (0: its own), ready for at most
- * `batch` images at a time; observing where layers will be asked for. *out: freed with
- * alexnet_classifier_free.
+ * The network of --weights, or an initialised one with `classes` and `input_size` (0: its own),
+ * ready for at most `batch` images at a time; observing where layers will be asked for. *out: freed
+ * with alexnet_classifier_free.
  */
-alexnet_status an_classifier_chosen(const an_common *common, int batch, bool observe,
+alexnet_status an_classifier_chosen(const an_common *common, int batch, bool observe, int classes,
                                     int input_size, alexnet_classifier **out, alexnet_error *error);
 
 /* What is computed of each image, and the shape that the array of all of them has. */

@@ -121,7 +121,7 @@ static alexnet_status classify(const classify_settings *settings, const an_pictu
     an_display display = an_display_begin(settings->common.progress);
     alexnet_status status;
     AN_TRY_CLEANUP(
-        an_classifier_chosen(&settings->common, (int)batch, false, 0, &classifier, error));
+        an_classifier_chosen(&settings->common, (int)batch, false, 0, 0, &classifier, error));
     AN_TRY_CLEANUP(an_alloc((void **)&logits,
                             batch * (size_t)alexnet_classifier_classes(classifier), sizeof *logits,
                             "logits", error));

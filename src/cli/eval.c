@@ -90,7 +90,7 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     alexnet_status status;
     (void)count;
     AN_TRY(an_weights_needed(common, error));
-    AN_TRY_CLEANUP(an_classifier_chosen(common, common->batch, false, 0, &classifier, error));
+    AN_TRY_CLEANUP(an_classifier_chosen(common, common->batch, false, 0, 0, &classifier, error));
     AN_TRY_CLEANUP(
         an_dataset_open(arguments[0], (an_split)settings->split, common->seed, &dataset, error));
     if (dataset->classes != alexnet_classifier_classes(classifier)) {

@@ -99,7 +99,7 @@ static alexnet_status features(const features_settings *settings, const an_pictu
     an_display display = an_display_begin(settings->common.progress);
     alexnet_status status;
     AN_TRY_CLEANUP(
-        an_classifier_chosen(&settings->common, (int)room.batch, true, 0, &classifier, error));
+        an_classifier_chosen(&settings->common, (int)room.batch, true, 0, 0, &classifier, error));
     const an_network *network = &classifier->weights.network;
     AN_TRY_CLEANUP(an_result_chosen(network, settings->layer, pictures->count, &result, error));
     room.each = an_shape_count(an_result_shape(network, result.layer));

@@ -10,9 +10,11 @@
 typedef struct forward_settings {
     an_common common;
     const char *layer;
+    int classes;
 } forward_settings;
 
 static const an_option options[] = {
+    AN_OPTION_CLASSES(forward_settings, classes),
     {.name = "layer",
      .type = AN_OPTION_TEXT,
      .offset = offsetof(forward_settings, layer),
@@ -65,7 +67,7 @@ static alexnet_status forward(const forward_settings *settings, const char *in, 
     size_t batch = (size_t)settings->common.batch, images = (size_t)npy.shape[0];
     batch = batch < images ? batch : images;
     AN_TRY_CLEANUP(an_classifier_chosen(&settings->common, (int)batch, settings->layer != NULL,
-                                        (int)npy.shape[2], &classifier, error));
+                                        settings->classes, (int)npy.shape[2], &classifier, error));
     const an_network *network = &classifier->weights.network;
     if (network->input_size != npy.shape[2]) {
         status = an_fail(

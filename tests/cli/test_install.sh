@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Installs into a temporary prefix and builds examples/classify.c against it with pkg-config, with
+# the shared and with the static library.
+#   test_install.sh BUILD EXAMPLE WEIGHTS_MAKER CC
+set -euo pipefail
+build=$1 example=$2 make_weights=$3 cc=$4
+prefix=$(mktemp -d)
+trap 'rm -rf "$prefix"' EXIT
+cmake --install "$build" --prefix "$prefix" >"$prefix/log" || { cat "$prefix/log"; exit 1; }
+
+lib=$(dirname "$(find "$prefix" -name alexnet.pc)")/..
+export PKG_CONFIG_PATH=$lib/pkgconfig
+"$make_weights" "$prefix/weights.safetensors" "$prefix/picture.ppm"
+
+# check NAME: runs the program NAME, which must give three answers.
+check() {
+    local answers
+    answers=$("$prefix/$1" "$prefix/weights.safetensors" "$prefix/picture.ppm")
+    [ "$(wc -l <<<"$answers")" = 3 ] || { echo "$1 said: $answers"; exit 1; }
+    ! "$prefix/$1" "$prefix/nothing.safetensors" "$prefix/picture.ppm" 2>"$prefix/message"
+    grep -q nothing.safetensors "$prefix/message"
+}
+
+# shellcheck disable=SC2046 # pkg-config prints several words
+"$cc" -Wall -Werror "$example" $(pkg-config --cflags --libs alexnet) -o "$prefix/shared"
+LD_LIBRARY_PATH=$lib check shared
+LD_LIBRARY_PATH=$lib ldd "$prefix/shared" | grep -q "libalexnet.so.0 => $prefix"
+
+rm "$lib"/libalexnet.so*
+# shellcheck disable=SC2046
+"$cc" -Wall -Werror "$example" $(pkg-config --cflags --static --libs alexnet) -o "$prefix/static"
+check static
+! ldd "$prefix/static" | grep -q libalexnet
+
+"$prefix/bin/alexnet" --version | grep -q '^alexnet [0-9]'
+grep -q '^\.TH ALEXNET 1' "$prefix/share/man/man1/alexnet.1"
+bash -n "$prefix/share/bash-completion/completions/alexnet"
+grep -q '^#compdef alexnet' "$prefix/share/zsh/site-functions/_alexnet"
+echo "installed, built twice, and ran"

@@ -1,0 +1,208 @@
+/* What the commands give: the contract's JSON keys, exit codes, and files. */
+#include <math.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "command.h"
+#include "core/file.h"
+#include "formats/npy.h"
+#include "testing.h"
+
+/* Small enough for the reference backend, and still the whole network. */
+enum { input_size = 67, classes = 10 };
+
+static void has_keys(json_t *json, const char *keys) {
+    char name[32];
+    for (int used; sscanf(keys, " %31s%n", name, &used) == 1; keys += used)
+        value(json, name);
+}
+
+static void test_summary(void **state) {
+    (void)state;
+    json_t *json = document("summary");
+    has_keys(json, "arch parameters macs layers memory");
+    assert_int_equal(json_integer_value(value(json, "parameters")), 62378344);
+    json_t *first = json_array_get(value(json, "layers"), 0);
+    has_keys(first, "name type output parameters macs");
+    assert_int_equal(json_integer_value(json_array_get(value(first, "output"), 1)), 55);
+    json_decref(json);
+    json = document("summary --arch torchvision --classes 7");
+    assert_string_equal(json_string_value(value(json, "arch")), "torchvision");
+    json_decref(json);
+
+    const outcome *got = alexnet("summary");
+    assert_string_equal(got->err, "");
+    assert_non_null(strstr(got->out, "62,378,344"));
+    assert_non_null(strstr(got->out, "96 * (3*11*11) + 96 = 34,944"));
+    assert_non_null(strstr(got->out, "(227 + 2*0 - 11) / 4 + 1 = 55"));
+    assert_non_null(strstr(got->out, "(227 + 2*2 - 11) / 4 + 1 = 56"));
+    assert_null(strstr(alexnet("summary --arch caffenet")->out, "55 or 56"));
+    assert_non_null(strstr(alexnet("summary --weights w.safetensors")->out, "input 67 x 67"));
+    expect(2, "leave out --classes", "summary --weights w.safetensors --classes 3");
+}
+
+static void test_bench(void **state) {
+    (void)state;
+    json_t *json = document("bench infer --batch 1 --device reference --threads 1 --input-size %d "
+                            "--classes %d --progress none",
+                            input_size, classes);
+    has_keys(json, "images_per_second milliseconds batch threads precision device arch "
+                   "peak_memory planned_memory");
+    assert_string_equal(json_string_value(value(json, "device")), "reference");
+    assert_true(json_number_value(value(json, "milliseconds")) > 0);
+    json_decref(json);
+}
+
+static void test_classify(void **state) {
+    (void)state;
+    json_t *json = document("classify --weights w.safetensors --top 3 --logits pictures/a.ppm");
+    json_t *entry = json_array_get(json, 0);
+    has_keys(entry, "file top logits");
+    assert_int_equal(json_array_size(json), 1);
+    assert_int_equal(json_array_size(value(entry, "top")), 3);
+    assert_int_equal(json_array_size(value(entry, "logits")), classes);
+    has_keys(json_array_get(value(entry, "top"), 0), "index label probability");
+    double sum = 0;
+    json_decref(json);
+
+    json = document("classify --weights w.safetensors --top 50 pictures/a.ppm");
+    json_t *top = value(json_array_get(json, 0), "top");
+    assert_int_equal(json_array_size(top), classes);
+    for (size_t i = 0; i < classes; i++)
+        sum += json_number_value(value(json_array_get(top, i), "probability"));
+    assert_true(fabs(sum - 1) < 1e-5);
+    json_decref(json);
+
+    /* Plain text where there is no terminal: no colour, no bars. */
+    const outcome *got = alexnet("classify --weights w.safetensors pictures/a.ppm");
+    assert_int_equal(got->code, 0);
+    assert_null(strchr(got->out, '\033'));
+    assert_string_equal(got->err, "");
+}
+
+static void test_broken_pictures(void **state) {
+    (void)state;
+    const outcome *got = alexnet("classify --weights w.safetensors --json mixed missing.png");
+    assert_int_equal(got->code, 1);
+    assert_non_null(strstr(got->err, "text.jpg"));
+    assert_non_null(strstr(got->err, "cut.ppm"));
+    assert_non_null(strstr(got->err, "missing.png"));
+    assert_non_null(strstr(got->err, "3 of 5 pictures"));
+    json_t *json = json_loads(got->out, 0, NULL);
+    assert_non_null(json);
+    assert_int_equal(json_array_size(json), 2);
+    assert_string_equal(json_string_value(value(json_array_get(json, 1), "file")),
+                        "mixed/sub/z.ppm");
+    json_decref(json);
+    expect(2, "holds no picture", "classify --weights w.safetensors empty");
+    expect(1, "1 of 1 pictures", "classify --weights w.safetensors mixed/text.jpg");
+}
+
+static void test_wrong_weights(void **state) {
+    (void)state;
+    expect(1, "torchvision", "classify --arch torchvision --weights w.safetensors pictures");
+    expect(1, "pictures/a.ppm", "classify --weights pictures/a.ppm pictures");
+    expect(1, "10 classes apart", "eval --weights w.safetensors pictures-two");
+}
+
+static void test_eval(void **state) {
+    (void)state;
+    json_t *json = document("eval --weights w.safetensors --limit 8 --batch 4 shapes:40");
+    has_keys(json, "images top1 top5 loss images_per_second");
+    assert_int_equal(json_integer_value(value(json, "images")), 8);
+    const double top1 = json_number_value(value(json, "top1"));
+    assert_true(top1 >= 0 && top1 <= json_number_value(value(json, "top5")));
+    assert_true(json_number_value(value(json, "loss")) > 0);
+    json_decref(json);
+}
+
+static void test_features_and_forward(void **state) {
+    (void)state;
+    json_t *json = document("features --weights w.safetensors --out f.npy pictures");
+    has_keys(json, "layer shape files");
+    assert_string_equal(json_string_value(value(json, "layer")), "fc7");
+    assert_int_equal(json_integer_value(json_array_get(value(json, "shape"), 1)), 4096);
+    json_decref(json);
+    an_npy npy;
+    assert_ok(an_npy_open("f.npy", &npy, error));
+    assert_int_equal(npy.dims, 2);
+    assert_int_equal(npy.shape[0], 2);
+    an_npy_close(&npy);
+
+    expect(1, "their rows are NaN",
+           "features --weights w.safetensors --layer fc8 --out g.npy mixed");
+    assert_ok(an_npy_open("g.npy", &npy, error));
+    assert_int_equal(npy.shape[0], 4);
+    int broken = 0;
+    for (int i = 0; i < 4; i++)
+        broken += isnan(npy.values[i * classes]) != 0;
+    assert_int_equal(broken, 2);
+    an_npy_close(&npy);
+
+    /* Three images in batches of two, to the logits and to maps. */
+    const int64_t shape[4] = {3, 3, input_size, input_size};
+    float *values = calloc(3 * 3 * input_size * input_size, sizeof *values);
+    assert_non_null(values);
+    an_writer writer;
+    assert_ok(an_npy_begin(&writer, "in.npy", shape, 4, error));
+    assert_ok(
+        an_writer_write(&writer, values, sizeof *values * 3 * 3 * input_size * input_size, error));
+    assert_ok(an_writer_commit(&writer, error));
+    free(values);
+    json = document("forward --weights w.safetensors --batch 2 in.npy out.npy");
+    has_keys(json, "layer shape");
+    json_decref(json);
+    assert_ok(an_npy_open("out.npy", &npy, error));
+    assert_int_equal(npy.count, 3 * classes);
+    for (int i = 0; i < classes; i++) /* the same image, whichever batch it was in */
+        assert_true(npy.values[i] == npy.values[classes + i] ||
+                    fabsf(npy.values[i] - npy.values[2 * classes + i]) < 1e-5f);
+    an_npy_close(&npy);
+    json = document("forward --weights w.safetensors --layer conv5 in.npy out.npy");
+    assert_int_equal(json_array_size(value(json, "shape")), 4);
+    json_decref(json);
+    json = document("forward --classes 5 --arch alexnet-code in.npy out.npy");
+    json_decref(json);
+    expect(2, "conv9", "forward --weights w.safetensors --layer conv9 in.npy out.npy");
+    expect(1, "not a .npy", "forward --weights w.safetensors pictures/a.ppm out.npy");
+    expect(1, "N x 3 x H x H", "forward --weights w.safetensors f.npy out.npy");
+}
+
+static int set_up(void **state) {
+    (void)state;
+    enter_folder();
+    write_weights("w.safetensors", input_size, classes);
+    static const char *const folders[] = {"pictures", "mixed/sub", "empty", "pictures-two/a",
+                                          "pictures-two/b"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        assert_ok(an_make_folder(folders[i], error));
+    write_picture("pictures/a.ppm", 90, 70);
+    write_picture("pictures/b.ppm", 60, 80);
+    write_picture("pictures-two/a/1.ppm", 60, 80);
+    write_picture("pictures-two/b/1.ppm", 60, 80);
+    write_picture("mixed/a.ppm", 60, 80);
+    write_picture("mixed/sub/z.ppm", 60, 80);
+    write_text("mixed/text.jpg", "this is no picture\n");
+    write_text("mixed/cut.ppm", "P6\n100 100\n255\nabc");
+    write_text("mixed/notes.txt", "passed over\n");
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    leave_folder();
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_classify),
+        cmocka_unit_test(test_broken_pictures),
+        cmocka_unit_test(test_wrong_weights),
+        cmocka_unit_test(test_eval),
+        cmocka_unit_test(test_features_and_forward),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
