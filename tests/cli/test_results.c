@@ -168,6 +168,27 @@ static void test_features_and_forward(void **state) {
     expect(1, "N x 3 x H x H", "forward --weights w.safetensors f.npy out.npy");
 }
 
+static void test_inspect(void **state) {
+    (void)state;
+#ifdef AN_WITH_CAIRO
+    json_t *json = document("inspect filters --weights w.safetensors --out drawn");
+    assert_int_equal(json_array_size(value(json, "files")), 1);
+    assert_true(an_is_file(json_string_value(json_array_get(value(json, "files"), 0))));
+    json_decref(json);
+    json = document("inspect activations pictures/a.ppm --weights w.safetensors --out drawn");
+    assert_int_equal(json_array_size(value(json, "files")), 20); /* the layers but dropout */
+    json_decref(json);
+    json = document("inspect saliency pictures/a.ppm --weights w.safetensors --format svg");
+    assert_true(an_is_file("inspect/saliency.svg"));
+    json_decref(json);
+#endif
+    expect(2, "classes 0 to 9",
+           "inspect saliency pictures/a.ppm --weights w.safetensors --class 10");
+    expect(2, "needs an IMAGE", "inspect activations --weights w.safetensors");
+    expect(2, "cannot be drawn", "inspect nothing");
+    expect(1, "metrics.jsonl", "inspect curves empty");
+}
+
 static int set_up(void **state) {
     (void)state;
     enter_folder();
@@ -203,6 +224,7 @@ int main(void) {
         cmocka_unit_test(test_wrong_weights),
         cmocka_unit_test(test_eval),
         cmocka_unit_test(test_features_and_forward),
+        cmocka_unit_test(test_inspect),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
