@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-static const float half_root = 0.70710678f; /* sqrt(1/2): the sine and cosine of 45 degrees */
-
 static float length(float x, float y) {
     return sqrtf(x * x + y * y);
 }
@@ -59,14 +57,11 @@ static float star(float x, float y, float detail) {
     return (x * fall + (y - 1.08f) * run) / length(run, fall);
 }
 
-/* Heart: a square that stands on a corner, with a disc on each of its upper sides. */
-static float heart(float x, float y, float detail) {
-    const float side = 0.58f + 0.06f * detail; /* half of it, and the discs' radius */
+/* Cross: two bars, mirrored into the half of one arm; detail is their width. */
+static float cross(float x, float y, float detail) {
     x = fabsf(x);
-    y = 0.1f - y; /* the tip down */
-    const float middle = side * half_root;
-    const float diamond = (x + fabsf(y)) * half_root - side;
-    return fminf(diamond, length(x - middle, y - middle) - side);
+    y = fabsf(y);
+    return fmaxf(fmaxf(x, y) - 0.95f, fminf(x, y) - 0.2f - 0.1f * detail);
 }
 
 /* Ring: all points about as far from the centre as its radius; detail is its width. */
@@ -111,10 +106,10 @@ const an_form an_forms[AN_FORMS] = {
     {"square", square, 76, 106, 1, true},
     {"triangle", triangle, 82, 110, 0.9f, true},
     {"star", star, 82, 110, 0.9f, true},
-    {"heart", heart, 76, 106, 1, true},
+    {"cross", cross, 76, 106, 1, true},
     {"ring", ring, 76, 106, 1, true},
-    {"stripes", stripes, 24, 48, 0, false},
-    {"checkerboard", checkerboard, 40, 72, 0, false},
-    {"dots", dots, 28, 48, 0, false},
-    {"spiral", spiral, 28, 48, 2, false},
+    {"stripes", stripes, 40, 76, 0, false},
+    {"checkerboard", checkerboard, 64, 112, 0, false},
+    {"dots", dots, 44, 76, 0, false},
+    {"spiral", spiral, 36, 56, 2, false},
 };
