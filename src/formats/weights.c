@@ -108,13 +108,26 @@ static alexnet_status metadata_int(const an_safetensors *file, const char *key, 
     return ALEXNET_OK;
 }
 
-static alexnet_status find_network(const an_safetensors *file, const char *asked, an_network *out,
-                                   alexnet_error *error) {
+static alexnet_status check_arch(const an_safetensors *file, const char *asked,
+                                 alexnet_error *error) {
     const char *named = an_safetensors_metadata(file, arch_key);
     if (named && asked && strcmp(named, asked) != 0)
         return an_fail(error, ALEXNET_MISMATCH,
                        "%s: holds weights of '%.40s', but '%s' was asked for", file->path, named,
                        asked);
+    return ALEXNET_OK;
+}
+
+static alexnet_status fail_misfits(const an_safetensors *file, const an_arch *arch,
+                                   const misfits *list, const char *hint, alexnet_error *error) {
+    return an_fail(error, ALEXNET_MISMATCH, "%s: its tensors are not those of '%s': %s%s%s",
+                   file->path, arch->name, list->text, list->count > 4 ? "; and more" : "", hint);
+}
+
+static alexnet_status find_network(const an_safetensors *file, const char *asked, an_network *out,
+                                   alexnet_error *error) {
+    AN_TRY(check_arch(file, asked, error));
+    const char *named = an_safetensors_metadata(file, arch_key);
     const an_arch *arch;
     int classes, input_size;
     alexnet_status status = an_arch_find(named ? named : (asked ? asked : "alexnet"), &arch, error);
@@ -134,8 +147,7 @@ static alexnet_status find_network(const an_safetensors *file, const char *asked
                 compare(file, &network).count == 0)
                 snprintf(hint, sizeof hint, "; they would fit --arch %s", (*other)->name);
         }
-        return an_fail(error, ALEXNET_MISMATCH, "%s: its tensors are not those of '%s': %s%s%s",
-                       file->path, arch->name, list.text, list.count > 4 ? "; and more" : "", hint);
+        return fail_misfits(file, arch, &list, hint, error);
     }
     if (classes && classes != out->classes)
         return an_fail(error, ALEXNET_FORMAT,
@@ -338,10 +350,19 @@ static alexnet_status point_at_tensors(an_weights_file *out, alexnet_error *erro
 
 /* --- opening and closing ------------------------------------------------------------------- */
 
-static alexnet_status open_file(const char *path, const char *arch, an_weights_file *out,
-                                alexnet_error *error) {
+/* The network is found out, or where `network` is not NULL must be this one. */
+static alexnet_status open_file(const char *path, const char *arch, const an_network *network,
+                                an_weights_file *out, alexnet_error *error) {
     AN_TRY(an_safetensors_open(path, &out->file, error));
-    AN_TRY(find_network(&out->file, arch, &out->network, error));
+    if (network) {
+        out->network = *network;
+        AN_TRY(check_arch(&out->file, network->arch->name, error));
+        const misfits list = compare(&out->file, network);
+        if (list.count > 0)
+            return fail_misfits(&out->file, network->arch, &list, "", error);
+    } else {
+        AN_TRY(find_network(&out->file, arch, &out->network, error));
+    }
     out->preprocess = an_network_preprocess(&out->network);
     AN_TRY(read_preprocess(&out->file, &out->preprocess, error));
     AN_TRY(read_class_names(out, error));
@@ -351,13 +372,23 @@ static alexnet_status open_file(const char *path, const char *arch, an_weights_f
     return ALEXNET_OK;
 }
 
-alexnet_status an_weights_open(const char *path, const char *arch, an_weights_file *out,
-                               alexnet_error *error) {
+static alexnet_status open_or_close(const char *path, const char *arch, const an_network *network,
+                                    an_weights_file *out, alexnet_error *error) {
     *out = (an_weights_file){0};
-    const alexnet_status status = open_file(path, arch, out, error);
+    const alexnet_status status = open_file(path, arch, network, out, error);
     if (status != ALEXNET_OK)
         an_weights_close(out);
     return status;
+}
+
+alexnet_status an_weights_open(const char *path, const char *arch, an_weights_file *out,
+                               alexnet_error *error) {
+    return open_or_close(path, arch, NULL, out, error);
+}
+
+alexnet_status an_weights_open_network(const char *path, const an_network *network,
+                                       an_weights_file *out, alexnet_error *error) {
+    return open_or_close(path, NULL, network, out, error);
 }
 
 alexnet_status an_weights_initialise(const an_network *network, uint64_t seed, an_weights_file *out,

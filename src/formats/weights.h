@@ -32,6 +32,13 @@ typedef struct an_weights_file {
 alexnet_status an_weights_open(const char *path, const char *arch, an_weights_file *out,
                                alexnet_error *error);
 
+/*
+ * The same for a file that must hold weights of this very network, as a checkpoint's does; its
+ * architecture need not be among an_archs().
+ */
+alexnet_status an_weights_open_network(const char *path, const an_network *network,
+                                       an_weights_file *out, alexnet_error *error);
+
 /* The same for a network that is not in a file: its initialised weights, without class names. */
 alexnet_status an_weights_initialise(const an_network *network, uint64_t seed, an_weights_file *out,
                                      alexnet_error *error);
