@@ -1,0 +1,170 @@
+#include "train/checkpoint.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- the state as metadata ------------------------------------------------------------------ */
+
+typedef enum field_type { U64, INT, REAL } field_type;
+
+typedef struct field {
+    const char *key;
+    size_t offset; /* in an_train_state */
+    field_type type;
+} field;
+
+#define AT(member) offsetof(an_train_state, member)
+
+static const field fields[] = {
+    {"train.epoch", AT(epoch), U64},
+    {"train.step", AT(step), U64},
+    {"train.counted", AT(counted), U64},
+    {"train.correct", AT(correct), U64},
+    {"train.broken", AT(broken), U64},
+    {"train.loss_sum", AT(loss_sum), REAL},
+    {"train.smoothed_loss", AT(smoothed_loss), REAL},
+    {"train.flat_steps", AT(flat_steps), U64},
+    {"train.hinted", AT(hinted), U64},
+    {"train.plateau_best", AT(plateau.best), REAL},
+    {"train.plateau_bad", AT(plateau.bad), INT},
+    {"train.plateau_drops", AT(plateau.drops), INT},
+    {"train.train_loss", AT(train_loss), REAL},
+    {"train.best_epoch", AT(best_epoch), U64},
+    {"train.best_loss", AT(best_loss), REAL},
+    {"train.best_val_top1", AT(best_val_top1), REAL},
+    {"train.best_val_top5", AT(best_val_top5), REAL},
+    {"train.metrics_bytes", AT(metrics_bytes), U64},
+};
+
+enum { field_count = sizeof fields / sizeof *fields };
+
+an_train_state an_train_state_begin(void) {
+    return (an_train_state){.smoothed_loss = NAN,
+                            .plateau = {.best = INFINITY},
+                            .train_loss = NAN,
+                            .best_loss = INFINITY,
+                            .best_val_top1 = NAN,
+                            .best_val_top5 = NAN};
+}
+
+static void format_field(const field *f, const an_train_state *state, char *text, size_t size) {
+    const char *at = (const char *)state + f->offset;
+    switch (f->type) {
+    case U64:
+        snprintf(text, size, "%" PRIu64, *(const uint64_t *)(const void *)at);
+        break;
+    case INT:
+        snprintf(text, size, "%d", *(const int *)(const void *)at);
+        break;
+    case REAL:
+        snprintf(text, size, "%a", *(const double *)(const void *)at);
+        break;
+    }
+}
+
+static bool parse_field(const field *f, const char *text, an_train_state *state) {
+    char *at = (char *)state + f->offset, *end = NULL;
+    errno = 0;
+    if (f->type == REAL) {
+        *(double *)(void *)at = strtod(text, &end);
+    } else {
+        const uint64_t value = strtoumax(text, &end, 10);
+        if (text[0] == '-' || (f->type == INT && value > 1000000))
+            return false;
+        if (f->type == INT)
+            *(int *)(void *)at = (int)value;
+        else
+            *(uint64_t *)(void *)at = value;
+    }
+    return end != text && *end == '\0' && (f->type == REAL || errno == 0);
+}
+
+alexnet_status an_checkpoint_state(const an_weights_file *file, an_train_state *state,
+                                   alexnet_error *error) {
+    for (int i = 0; i < field_count; i++) {
+        const char *text = an_safetensors_metadata(&file->file, fields[i].key);
+        if (!text || !parse_field(&fields[i], text, state))
+            return an_fail(error, ALEXNET_FORMAT,
+                           "%s: is no checkpoint that training can go on from: its %s is %s",
+                           file->file.path, fields[i].key, text ? "not a number" : "missing");
+    }
+    return ALEXNET_OK;
+}
+
+/* --- writing -------------------------------------------------------------------------------- */
+
+/* Supplies tensor `index`: the parameters, then their momentum. */
+static alexnet_status fill(void *context, size_t index, float *values, alexnet_error *error) {
+    an_plan *plan = context;
+    const size_t parameters = (size_t)plan->network.parameter_count;
+    const an_parameter *parameter = &plan->network.parameters[index % parameters];
+    AN_TRY(an_plan_read(plan, index < parameters ? AN_PARAMETER : AN_MOMENTUM,
+                        (int)(index % parameters), values, error));
+    for (size_t i = 0; i < parameter->count; i++)
+        if (!isfinite(values[i]))
+            return an_fail(error, ALEXNET_DIVERGED,
+                           "training has diverged: %s holds a value that is no number",
+                           parameter->name);
+    return ALEXNET_OK;
+}
+
+static void describe_tensors(const an_network *network, an_tensor_source *tensors,
+                             char (*momentum_names)[64]) {
+    for (int i = 0; i < network->parameter_count; i++) {
+        const an_parameter *parameter = &network->parameters[i];
+        snprintf(momentum_names[i], sizeof momentum_names[i], "momentum.%s", parameter->name);
+        tensors[i] = (an_tensor_source){.name = parameter->name, .dims = parameter->dims};
+        memcpy(tensors[i].shape, parameter->shape, sizeof parameter->shape);
+        tensors[network->parameter_count + i] = tensors[i];
+        tensors[network->parameter_count + i].name = momentum_names[i];
+    }
+}
+
+alexnet_status an_checkpoint_write(const char *path, an_plan *plan, const an_preprocess *preprocess,
+                                   char *const *class_names, const an_train_state *state,
+                                   alexnet_error *error) {
+    an_tensor_source tensors[2 * AN_MAX_PARAMETERS];
+    char momentum_names[AN_MAX_PARAMETERS][64];
+    describe_tensors(&plan->network, tensors, momentum_names);
+
+    an_metadata *metadata;
+    size_t count;
+    AN_TRY(an_weights_metadata(&plan->network, preprocess, class_names, &metadata, &count, error));
+    alexnet_status status = ALEXNET_OK;
+    for (int i = 0; i < field_count; i++) {
+        char text[64];
+        format_field(&fields[i], state, text, sizeof text);
+        AN_TRY_CLEANUP(an_metadata_add(&metadata, &count, fields[i].key, text, error));
+    }
+    status = an_safetensors_write(path, tensors, 2 * (size_t)plan->network.parameter_count,
+                                  metadata, count, fill, plan, error);
+
+cleanup:
+    an_metadata_free(metadata, count);
+    return status;
+}
+
+/* --- loading -------------------------------------------------------------------------------- */
+
+alexnet_status an_checkpoint_load(const an_weights_file *file, an_plan *plan,
+                                  alexnet_error *error) {
+    AN_TRY(an_plan_load(plan, &file->weights, error));
+    for (int i = 0; i < plan->network.parameter_count; i++) {
+        const an_parameter *parameter = &plan->network.parameters[i];
+        char name[64];
+        snprintf(name, sizeof name, "momentum.%s", parameter->name);
+        const an_file_tensor *tensor = an_safetensors_find(&file->file, name);
+        if (!tensor || strcmp(tensor->dtype, "F32") != 0 ||
+            tensor->size != parameter->count * sizeof(float) ||
+            (uintptr_t)tensor->bytes % _Alignof(float) != 0)
+            return an_fail(error, ALEXNET_FORMAT,
+                           "%s: is no checkpoint that training can go on from: its %s is %s",
+                           file->file.path, name, tensor ? "not what it should be" : "missing");
+        AN_TRY(an_plan_write_momentum(plan, i, (const float *)(const void *)tensor->bytes, error));
+    }
+    return ALEXNET_OK;
+}

@@ -1,0 +1,74 @@
+/*
+ * The run folder.
+ *
+ *     run.json           "settings", "data" (what was found there), "version", "machine", "started"
+ *     metrics.jsonl      one JSON object a line
+ *     last.safetensors   the last checkpoint
+ *     best.safetensors   the checkpoint of the best epoch
+ *
+ * A line of metrics.jsonl is of a logged step:
+ *     {"epoch", "step", "loss", "smoothed_loss", "top1", "learning_rate", "images_per_second",
+ *      "waiting"}
+ * or, told apart by its "train_loss", of an epoch (val_*: where it was validated):
+ *     {"epoch", "step", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5",
+ *      "learning_rate", "images_per_second", "waiting", "seconds", "broken", "best"}
+ * "epoch" counts 1, 2, ...; "step" the steps since the run began, 1, 2, ...; what is measured in
+ * pictures are shares, 0 to 1.
+ */
+#ifndef AN_TRAIN_RUN_H
+#define AN_TRAIN_RUN_H
+
+#include <jansson.h>
+
+#include "data/dataset.h"
+#include "train/trainer.h"
+
+/* An open run folder. All zero but `metrics` -1 is one that is not open. */
+typedef struct an_run {
+    char *description, *metrics_path, *last, *best; /* paths */
+    char *folder;
+    json_t *record; /* what run.json holds; the settings' strings lie in it */
+    int metrics;    /* descriptor, locked against other processes; -1: not open */
+} an_run;
+
+/*
+ * Begins a run: `folder` must not hold one. Nothing is written yet. The strings of `settings` are
+ * replaced by copies that live as long as the run, the paths among them made absolute, so that the
+ * run can be resumed from elsewhere. Closed with an_run_close.
+ */
+alexnet_status an_run_begin(an_run *run, const char *folder, an_train_settings *settings,
+                            alexnet_error *error);
+
+/* Writes run.json and opens metrics.jsonl. held_out: NULL where nothing is validated. */
+alexnet_status an_run_write(an_run *run, const an_train_settings *settings,
+                            const an_backend *backend, const an_dataset *data,
+                            const an_dataset *held_out, alexnet_error *error);
+
+/*
+ * Opens a run to go on with: reads its settings, of which device, threads and workers are kept as
+ * they are passed where they are not NULL or 0. INVALID where another process is at work on it.
+ */
+alexnet_status an_run_resume(an_run *run, const char *folder, an_train_settings *settings,
+                             alexnet_error *error);
+
+/* MISMATCH where the data sets are not those that a resumed run began with. */
+alexnet_status an_run_check_data(const an_run *run, const an_dataset *data,
+                                 const an_dataset *held_out, alexnet_error *error);
+
+/* Appends a line to metrics.jsonl; `line` is given up. */
+alexnet_status an_run_log(an_run *run, json_t *line, alexnet_error *error);
+
+/* Brings metrics.jsonl safely to the disk; *bytes: its length. */
+alexnet_status an_run_sync(an_run *run, uint64_t *bytes, alexnet_error *error);
+
+/* Cuts metrics.jsonl off behind `bytes`, and removes what a killed process was writing. */
+alexnet_status an_run_rewind(an_run *run, uint64_t bytes, alexnet_error *error);
+
+/* Makes the last checkpoint the best one, too: as a second name of the same file where links are
+ * supported, a copy otherwise. */
+alexnet_status an_run_keep_best(const an_run *run, alexnet_error *error);
+
+/* Closes a run; one that is not open is allowed. */
+void an_run_close(an_run *run);
+
+#endif
