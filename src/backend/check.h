@@ -1,27 +1,29 @@
 /*
  * Does a backend compute what it should? Two checks that a user can run (`alexnet check`), on the
- * whole network with its own initialisation and random inputs and labels.
+ * whole network with its own initialisation (but for its biases, which are moved off 0 a little)
+ * and random inputs and labels.
  *
  * an_check_gradients: is the gradient the derivative of the loss? Needs no second opinion.
  *
- *     For a parameter tensor w and a direction d, the derivative of the loss along d is the inner
- *     product g.d with the gradient g of the backward pass; it must agree with the central
- *     difference (L(w + h d) - L(w - h d)) / 2h of forward passes alone. One direction tests a
- * whole tensor, where element by element would take 62 million forward passes. Two kinds of
- *     direction are tried:
- *       "along":  g itself on a random half of the elements, which shows wrong factors;
- *                 the difference is large, so that little rounding is left in it;
- *       "across": normally distributed, which shows parts of the gradient that are missing, too,
- *                 but its derivative is about sqrt(count) times smaller than along g.
- *     Losses are float32 logits turned into a mean cross-entropy in double precision, so a
- *     difference of less than about 1e-6 drowns in rounding, while too long a step bends: ReLU and
- *     max pooling have kinks. So h d starts at 1 % of the length of w (or, along, shorter:
- *     where the loss should change by 1 %), and where the two disagree, h is divided by 4, and once
- *     more; the best agreement counts. A wrong gradient disagrees at every h. Dropout is off.
+ * For a parameter tensor w and a direction d, the derivative of the loss along d is the inner
+ * product g.d with the gradient g of the backward pass; it must agree with the central difference
+ * (L(w + h d) - L(w - h d)) / 2h of forward passes alone. One direction tests a whole tensor, where
+ * element by element would take 62 million forward passes. Two kinds of direction are tried:
  *
- *     The error is |analytic - numeric| divided by the larger of the two, or, across, by the root
- *     mean square |g| |d| / sqrt(count) of what such a direction gives where that is larger still
- *     (by chance g.d may be close to 0).
+ * - "along": g itself, each element times a random factor of 0 to 1, which shows wrong factors; the
+ *   loss changes much, so that little rounding is left in it;
+ * - "across": random elements of -1 to 1, which shows parts of the gradient that are missing, too,
+ *   but its derivative is about sqrt(count) times smaller than along g.
+ *
+ * A loss is the mean cross-entropy, in double precision, of float32 logits, so a change of less
+ * than about 1e-6 drowns in rounding; too long a step, though, meets the kinks of ReLU and max
+ * pooling and the bends of the rest. So h d starts at 1 % of the length of w, or shorter, where the
+ * loss should change by 0.002, and where the two derivatives disagree, h is divided by 4, up to
+ * thrice; the best agreement counts. A wrong gradient disagrees at every h. Dropout is off.
+ *
+ * The error is |analytic - numeric| divided by the larger of the two, or, across, by the root mean
+ * square |g| |d| / sqrt(count) of what such a direction gives where that is larger still (by chance
+ * g.d may be close to 0). 1 % is sound along g; 5 % across, for what is left of kinks.
  *
  * an_check_backend: does it agree with another backend (the reference)? Compares the logits in
  * testing, then, in a training step with dropout, loss, activations, their gradients and the
@@ -46,8 +48,8 @@ typedef struct an_check_row {
     const char *what; /* an_check_gradients: "along", "across"; an_check_backend: "logits", "loss",
                          "activation", "activation gradient", "gradient" */
     const char *name; /* of the parameter or layer; "input" for the gradient of the input */
-    double expected;  /* an_check_gradients: the numeric derivative; else the expected tensor's
-                         length  (Euclidean), or the expected loss */
+    double expected;  /* an_check_gradients: the numeric derivative; an_check_backend: the length
+                         (Euclidean) of the expected tensor, or the expected loss */
     double found;     /* the same of what the backend under test computed */
     double error;     /* relative, as above */
     double tolerance; /* what error is still sound */
@@ -60,8 +62,8 @@ typedef void (*an_check_report)(void *context, const an_check_row *row);
 /*
  * Checks every parameter's gradient on `backend`, last layer first, and reports each row as soon as
  * it is known. *failures counts the rows that did not pass; the status says only whether the
- * check could be carried out. Takes the memory of a training plan and up to three times the largest
- * parameter more.
+ * check could be carried out. Takes the memory of a training plan, the parameters once more and
+ * three times the largest parameter.
  */
 alexnet_status an_check_gradients(const an_backend *backend, const an_network *network,
                                   const an_check_options *options, an_check_report report,
