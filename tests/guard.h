@@ -39,13 +39,19 @@ static inline an_guarded an_guard_random(size_t count, uint64_t seed) {
     return buffer;
 }
 
-/* Whether the guards are untouched. */
-static inline bool an_guard_intact(const an_guarded *buffer) {
+static inline bool an_guard_zone_intact(const float *zone) {
+    uint32_t bits[AN_GUARD_FLOATS];
+    memcpy(bits, zone, sizeof bits);
     for (size_t i = 0; i < AN_GUARD_FLOATS; i++)
-        if (memcmp(buffer->data - AN_GUARD_FLOATS + i, &an_guard_bits, sizeof(float)) != 0 ||
-            memcmp(buffer->data + buffer->count + i, &an_guard_bits, sizeof(float)) != 0)
+        if (bits[i] != an_guard_bits)
             return false;
     return true;
+}
+
+/* Whether the guards are untouched. */
+static inline bool an_guard_intact(const an_guarded *buffer) {
+    return an_guard_zone_intact(buffer->data - AN_GUARD_FLOATS) &&
+           an_guard_zone_intact(buffer->data + buffer->count);
 }
 
 /* Checks the guards and frees the buffer. */

@@ -1,8 +1,8 @@
 #include "backend/check.h"
 
 #include <math.h>
-#include <string.h>
 
+#include "backend/reference/layers.h"
 #include "core/memory.h"
 #include "core/random.h"
 
@@ -17,10 +17,12 @@ static const double along_tolerance = 1e-2, across_tolerance = 5e-2;
 static const double forward_tolerance = 1e-4, backward_tolerance = 1e-3;
 static const double forward_tolerance_bf16 = 3e-2, backward_tolerance_bf16 = 2e-1;
 
-/* Steps of the central difference: at first as long as this share of w, and this change of the
- * loss, allow; then a quarter of it, and so on. Smaller changes of the loss may be rounding alone.
+/*
+ * Steps of the central difference: at first as long as this share of w (or of the biases), and this
+ * change of the loss, allow; then a quarter of it, and so on. Smaller changes may be rounding.
  */
-static const double longest_step = 1e-2, wanted_change = 2e-3, rounding = 1e-5;
+static const double longest_step = 1e-2, longest_bias_step = 1;
+static const double wanted_change = 2e-3, rounding = 1e-5;
 enum { attempts = 4 };
 
 /* What both checks run on: initial weights, random images and labels. */
@@ -131,22 +133,6 @@ static double length(const float *a, size_t count) {
     return sqrt(inner(a, a, count));
 }
 
-/* The mean cross-entropy of logits, in double precision. */
-static double mean_loss(const problem *p) {
-    const size_t classes = (size_t)p->network.classes;
-    double loss = 0;
-    for (int n = 0; n < p->options.batch; n++) {
-        const float *z = p->logits + (size_t)n * classes;
-        double largest = -INFINITY, sum = 0;
-        for (size_t j = 0; j < classes; j++)
-            largest = fmax(largest, (double)z[j]);
-        for (size_t j = 0; j < classes; j++)
-            sum += exp((double)z[j] - largest);
-        loss += largest + log(sum) - (double)z[p->labels[n]];
-    }
-    return loss / p->options.batch;
-}
-
 /* The loss with w + h d in the place of w. */
 static alexnet_status loss_at(problem *p, an_plan *plan, const subject *s, double h, double *out,
                               alexnet_error *error) {
@@ -157,7 +143,9 @@ static alexnet_status loss_at(problem *p, an_plan *plan, const subject *s, doubl
     weights.tensor[s->parameter] = s->moved;
     AN_TRY(an_plan_load(plan, &weights, error));
     AN_TRY(an_plan_forward(plan, p->input, p->options.batch, p->logits, error));
-    *out = mean_loss(p);
+    an_step_result result;
+    an_reference_loss(p->options.batch, p->network.classes, p->logits, p->labels, NULL, &result);
+    *out = result.loss;
     return ALEXNET_OK;
 }
 
@@ -191,13 +179,14 @@ static alexnet_status central_difference(problem *p, an_plan *plan, const subjec
 /* One row of the gradient check. */
 static alexnet_status check_direction(problem *p, an_plan *plan, const subject *s, int sample,
                                       bool along, alexnet_error *error) {
+    const an_parameter *parameter = &p->network.parameters[s->parameter];
     draw_direction(p, s, sample, along);
     const double analytic = inner(s->gradient, s->direction, s->count);
     const double steepness = length(s->gradient, s->count), span = length(s->direction, s->count);
     const double usual = steepness * span / sqrt((double)s->count);
     const double size = length(s->weights, s->count);
     an_check_row row = {.what = along ? "along" : "across",
-                        .name = p->network.parameters[s->parameter].name,
+                        .name = parameter->name,
                         .found = analytic,
                         .error = INFINITY,
                         .tolerance = along ? along_tolerance : across_tolerance};
@@ -208,7 +197,7 @@ static alexnet_status check_direction(problem *p, an_plan *plan, const subject *
         return ALEXNET_OK;
     }
     const double slope = along ? fabs(analytic) : usual;
-    double h = longest_step * size / span;
+    double h = (parameter->is_bias ? longest_bias_step : longest_step) * size / span;
     if (h * slope > wanted_change)
         h = wanted_change / slope;
     for (int attempt = 0; attempt < attempts; attempt++, h /= 4) {

@@ -17,9 +17,10 @@
  *
  * A loss is the mean cross-entropy, in double precision, of float32 logits, so a change of less
  * than about 1e-6 drowns in rounding; too long a step, though, meets the kinks of ReLU and max
- * pooling and the bends of the rest. So h d starts at 1 % of the length of w, or shorter, where the
- * loss should change by 0.002, and where the two derivatives disagree, h is divided by 4, up to
- * thrice; the best agreement counts. A wrong gradient disagrees at every h. Dropout is off.
+ * pooling and the bends of the rest. So h d starts at 1 % of the length of w (biases, which are
+ * small: all of it), or shorter, where the loss should change by 0.002, and where the two
+ * derivatives disagree, h is divided by 4, up to thrice; the best agreement counts. A wrong
+ * gradient disagrees at every h. Dropout is off.
  *
  * The error is |analytic - numeric| divided by the larger of the two, or, across, by the root mean
  * square |g| |d| / sqrt(count) of what such a direction gives where that is larger still (by chance

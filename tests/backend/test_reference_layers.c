@@ -256,9 +256,9 @@ static bool check_layer(const an_layer *layer, int images, float fault) {
         agrees(y.data, exact_y, out, fan_in) && agrees(dx.data, exact_dx, in, out) &&
         agrees(dw.data, exact_dw, units * fan_in, out) && agrees(db.data, exact_db, units, out);
 
-    an_guarded *buffers[] = {&x, &w, &b, &dy, &y, &scale, &dx, &dw, &db};
+    an_guarded buffers[] = {x, w, b, dy, y, scale, dx, dw, db};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-        an_unguard(buffers[i]);
+        an_unguard(&buffers[i]);
     double *doubles[] = {exact_x, exact_w, exact_b, exact_y, spare, exact_dx, exact_dw, exact_db};
     for (size_t i = 0; i < sizeof doubles / sizeof *doubles; i++)
         free(doubles[i]);
@@ -272,7 +272,7 @@ static void check_layers(const an_layer *layers, size_t count) {
                 fail_msg("case %zu (%s) with %d images", i, layers[i].spec.name, images);
 }
 
-#define CHECK_LAYERS(layers) check_layers(layers, sizeof(layers) / sizeof *(layers))
+#define CHECK_LAYERS(layers) check_layers(layers, sizeof(layers) / sizeof(layers)[0])
 
 /* ------------------------------------------------------------------- shapes against formulas */
 

@@ -7,14 +7,17 @@
 
 #include "backend/reference/layers.h"
 
-/* log(sum over j of exp(z_j)); the largest is taken out first, so that nothing overflows. */
+/* log(sum over j of exp(z_j)), the largest taken out first, so that nothing overflows. */
 static double log_sum_exp(const float *logits, int classes) {
-    double largest = -INFINITY, sum = 0;
+    int best = 0;
+    for (int j = 1; j < classes; j++)
+        if (logits[j] > logits[best])
+            best = j;
+    double others = 0;
     for (int j = 0; j < classes; j++)
-        largest = fmax(largest, (double)logits[j]);
-    for (int j = 0; j < classes; j++)
-        sum += exp((double)logits[j] - largest);
-    return largest + log(sum);
+        if (j != best)
+            others += exp((double)logits[j] - (double)logits[best]);
+    return (double)logits[best] + log1p(others);
 }
 
 /* How many classes come before the label, equal ones in their order; NaN counts as before. */
@@ -22,7 +25,7 @@ static int rank_of(int label, const float *logits, int classes) {
     int before = 0;
     for (int j = 0; j < classes; j++)
         if (j != label)
-            before += !(logits[j] < logits[label] || (logits[j] == logits[label] && j > label));
+            before += !(logits[j] < logits[label] || (j > label && logits[j] == logits[label]));
     return before;
 }
 
