@@ -5,6 +5,7 @@
 #include "backend/reference/layers.h"
 #include "core/memory.h"
 #include "core/random.h"
+#include "core/threads.h"
 
 /* Streams of AN_RANDOM_SYNTHETIC, by item. */
 enum { stream_input, stream_label, stream_biases, stream_direction };
@@ -243,6 +244,7 @@ alexnet_status an_check_gradients(const an_backend *backend, const an_network *n
                                     {"direction", &s.direction, largest},
                                     {"moved weights", &s.moved, largest}};
     alexnet_status status;
+    const int threads_before = an_threads_enter(options->threads);
     AN_TRY_CLEANUP(open_problem(&p, error));
     AN_TRY_CLEANUP(an_arena_take(&memory, "check", specs, sizeof specs / sizeof *specs, error));
     AN_TRY_CLEANUP(open_plan(&p, backend, false, AN_FP32, &plan, error));
@@ -264,6 +266,7 @@ cleanup:
     an_plan_free(plan);
     an_arena_free(&memory);
     close_problem(&p);
+    an_threads_leave(threads_before);
     return status;
 }
 
@@ -350,6 +353,7 @@ alexnet_status an_check_backend(const an_backend *tested, const an_backend *expe
     pair both = {0};
     an_arena memory = {0};
     alexnet_status status;
+    const int threads_before = an_threads_enter(options->threads);
     AN_TRY_CLEANUP(open_problem(&p, error));
     const size_t images = (size_t)p.options.batch;
     size_t largest = images * an_shape_count(network->input);
@@ -375,5 +379,6 @@ cleanup:
     an_plan_free(both.expected);
     an_arena_free(&memory);
     close_problem(&p);
+    an_threads_leave(threads_before);
     return status;
 }
