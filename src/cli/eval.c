@@ -3,10 +3,12 @@
 #include "cli/command.h"
 #include "cli/network.h"
 #include "data/loader.h"
-#include "eval/evaluate.h"
+#include "eval/votes.h"
 
 typedef struct eval_settings {
     an_common common;
+    an_list weights;
+    int views;
     size_t limit;
     int workers;
     int split; /* an_split */
@@ -14,6 +16,20 @@ typedef struct eval_settings {
 } eval_settings;
 
 static const an_option options[] = {
+    {.name = "weights",
+     .type = AN_OPTION_LIST,
+     .offset = offsetof(eval_settings, weights),
+     .value = "FILE",
+     .unset = "none",
+     .help = "weights, a safetensors file; given several times, these networks vote"},
+    {.name = "views",
+     .type = AN_OPTION_INT,
+     .offset = offsetof(eval_settings, views),
+     .value = "N",
+     .low = 1,
+     .high = 10,
+     .fallback = "1",
+     .help = "1: the centre of each picture; 10: also its corners, and all mirrored"},
     {.name = "split",
      .type = AN_OPTION_CHOICE,
      .offset = offsetof(eval_settings, split),
@@ -47,14 +63,27 @@ static const an_option options[] = {
      .help = "share of unreadable pictures that ends the evaluation"},
     {0}};
 
+/* What is told while it goes. */
+typedef struct view {
+    an_display display;
+    int pass, passes;
+} view;
+
 static bool show(void *context, size_t done, size_t pictures) {
-    an_display_show(context, pictures ? (double)done / (double)pictures : 1, "%s of %s pictures",
-                    an_thousands(done).text, an_thousands(pictures).text);
+    view *on = context;
+    an_text which = {""};
+    if (on->passes > 1)
+        snprintf(which.text, sizeof which.text, " of pass %d of %d", on->pass, on->passes);
+    an_display_show(&on->display, pictures ? (double)done / (double)pictures : 1,
+                    "%s of %s pictures%s", an_thousands(done).text, an_thousands(pictures).text,
+                    which.text);
     return true;
 }
 
 static void broken(void *context, const char *message) {
-    an_display_warn(context, message);
+    view *on = context;
+    if (on->pass == 1) /* the others would only say it again */
+        an_display_warn(&on->display, message);
 }
 
 static alexnet_status print_result(const eval_settings *settings, const an_evaluation *found,
@@ -74,44 +103,71 @@ static alexnet_status print_result(const eval_settings *settings, const an_evalu
     return ALEXNET_OK;
 }
 
-static alexnet_status run(void *chosen, char **arguments, int count, alexnet_error *error) {
-    const eval_settings *settings = chosen;
-    const an_common *common = &settings->common;
-    const an_loader_options loading = {.batch = common->batch,
-                                       .workers = settings->workers,
-                                       .seed = common->seed,
-                                       .limit = settings->limit,
-                                       .max_broken = settings->max_broken};
+/* Adds the votes of one network, view by view. */
+static alexnet_status add_network(const eval_settings *settings, const char *weights,
+                                  const an_dataset *dataset, an_votes *votes, view *on,
+                                  alexnet_error *error) {
+    an_common common = settings->common;
+    an_loader_options loading = {.batch = common.batch,
+                                 .workers = settings->workers,
+                                 .seed = common.seed,
+                                 .limit = settings->limit,
+                                 .max_broken = settings->max_broken};
     alexnet_classifier *classifier = NULL;
-    an_dataset *dataset = NULL;
     an_loader *loader = NULL;
-    an_evaluation found;
-    an_display display = an_display_begin(common->progress);
     alexnet_status status;
-    (void)count;
-    AN_TRY(an_weights_needed(common, error));
-    AN_TRY_CLEANUP(an_classifier_chosen(common, common->batch, false, 0, 0, &classifier, error));
-    AN_TRY_CLEANUP(
-        an_dataset_open(arguments[0], (an_split)settings->split, common->seed, &dataset, error));
+    common.weights = weights;
+    AN_TRY_CLEANUP(an_classifier_chosen(&common, common.batch, false, 0, 0, &classifier, error));
     if (dataset->classes != alexnet_classifier_classes(classifier)) {
         status = an_fail(error, ALEXNET_MISMATCH,
                          "%s tells %d classes apart, but %s has %d; train for this data set first, "
                          "or fine-tune with alexnet train --weights",
-                         common->weights, alexnet_classifier_classes(classifier), arguments[0],
+                         weights, alexnet_classifier_classes(classifier), dataset->name,
                          dataset->classes);
         goto cleanup;
     }
-    AN_TRY_CLEANUP(
-        an_loader_create(dataset, &classifier->weights.preprocess, &loading, &loader, error));
-    an_loader_on_broken(loader, broken, &display);
-    AN_TRY_CLEANUP(an_evaluate(classifier->plan, loader, &found, show, &display, error));
-    an_display_end(&display);
+    for (; loading.view < settings->views; loading.view++) {
+        on->pass++;
+        an_loader_free(loader);
+        AN_TRY_CLEANUP(
+            an_loader_create(dataset, &classifier->weights.preprocess, &loading, &loader, error));
+        an_loader_on_broken(loader, broken, on);
+        if (votes->passes == 0)
+            AN_TRY_CLEANUP(
+                an_votes_begin(votes, an_loader_pictures(loader), dataset->classes, error));
+        AN_TRY_CLEANUP(an_votes_add(votes, classifier->plan, loader, show, on, error));
+    }
+cleanup:
+    an_loader_free(loader);
+    alexnet_classifier_free(classifier);
+    return status;
+}
+
+static alexnet_status run(void *chosen, char **arguments, int count, alexnet_error *error) {
+    const eval_settings *settings = chosen;
+    const an_list *networks = &settings->weights;
+    an_common common = settings->common;
+    view on = {.display = an_display_begin(common.progress),
+               .passes = networks->count * settings->views};
+    an_dataset *dataset = NULL;
+    an_votes votes = {0};
+    an_evaluation found;
+    alexnet_status status;
+    (void)count;
+    common.weights = networks->items[0];
+    AN_TRY(an_weights_needed(&common, error));
+    if (settings->views != 1 && settings->views != 10)
+        return an_fail(error, ALEXNET_INVALID, "--views %d: there are 1 or 10", settings->views);
+    AN_TRY(an_dataset_open(arguments[0], (an_split)settings->split, common.seed, &dataset, error));
+    for (int i = 0; i < networks->count; i++)
+        AN_TRY_CLEANUP(add_network(settings, networks->items[i], dataset, &votes, &on, error));
+    AN_TRY_CLEANUP(an_votes_count(&votes, &found, error));
+    an_display_end(&on.display);
     status = print_result(settings, &found, error);
 cleanup:
-    an_display_end(&display);
-    an_loader_free(loader);
+    an_display_end(&on.display);
+    an_votes_free(&votes);
     an_dataset_close(dataset);
-    alexnet_classifier_free(classifier);
     return status;
 }
 
@@ -123,8 +179,12 @@ const an_command an_command_eval = {
     .title = "measure how often a network is right",
     .text = "Classifies a data set and gives the share of pictures whose class came first (top-1)\n"
             "and among the first five (top-5), and the mean cross-entropy. Of a data set with a\n"
-            "held-out part that part is taken.",
+            "held-out part that part is taken.\n"
+            "\n"
+            "Ten views of each picture (--views 10) and several networks (--weights again and\n"
+            "again) vote: their probabilities are averaged, as the paper did it.",
     .examples = "  alexnet eval --weights runs/shapes-1/best.safetensors shapes:1000\n"
+                "  alexnet eval --weights a.safetensors --weights b.safetensors --views 10 photos\n"
                 "  alexnet eval --weights best.safetensors --json photos/val",
     .options = options,
     .size = sizeof(eval_settings),

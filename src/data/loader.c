@@ -75,6 +75,19 @@ static size_t begin_of(const an_loader *loader, size_t batch) {
     return batch < loader->batches ? batch * (size_t)loader->options.batch : loader->pictures;
 }
 
+/* One of the ten views of a resized picture. */
+static an_crop crop_of_view(int width, int height, const an_preprocess *preprocess, int view) {
+    an_crop crop = an_crop_centre(width, height, preprocess->crop);
+    const int corner = view % 5, margin = preprocess->resize - preprocess->crop;
+    if (corner > 0) {
+        const an_crop square = an_crop_centre(width, height, preprocess->resize);
+        crop.x = square.x + (corner % 2 == 0 ? margin : 0);
+        crop.y = square.y + (corner > 2 ? margin : 0);
+    }
+    crop.mirror = view >= 5;
+    return crop;
+}
+
 /* Makes one picture's input: read, resize, crop, mirror, normalise. */
 static alexnet_status make_input(const an_loader *loader, size_t sample, an_image scratch[2],
                                  float *out, alexnet_error *error) {
@@ -82,7 +95,7 @@ static alexnet_status make_input(const an_loader *loader, size_t sample, an_imag
     AN_TRY(an_dataset_read(loader->dataset, sample, &scratch[0], error));
     int width, height;
     an_short_side_size(scratch[0].width, scratch[0].height, preprocess->resize, &width, &height);
-    an_crop crop = an_crop_centre(width, height, preprocess->crop);
+    an_crop crop = crop_of_view(width, height, preprocess, loader->options.view);
     if (loader->options.augment) {
         an_random random =
             an_random_stream(loader->options.seed, AN_RANDOM_AUGMENT, loader->epoch, sample);
@@ -160,6 +173,9 @@ static alexnet_status check(const an_dataset *dataset, const an_preprocess *prep
         return an_fail(error, ALEXNET_INVALID,
                        "%d loader threads cannot be; choose between 1 and %d, or 0 for one a core",
                        options->workers, MOST_WORKERS);
+    if (options->view < 0 || options->view > 9)
+        return an_fail(error, ALEXNET_INVALID, "view %d: there are the views 0 to 9",
+                       options->view);
     if (!(options->max_broken >= 0 && options->max_broken <= 1))
         return an_fail(error, ALEXNET_INVALID,
                        "the share of broken pictures that is tolerated is %g; choose one between "

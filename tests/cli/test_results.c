@@ -116,6 +116,15 @@ static void test_eval(void **state) {
     json_decref(json);
 }
 
+static void test_votes(void **state) {
+    (void)state;
+    json_t *json =
+        document("eval --weights w.safetensors --weights w.safetensors --views 10 --limit 1 ten");
+    assert_int_equal(json_integer_value(value(json, "images")), 1);
+    json_decref(json);
+    expect(2, "there are 1 or 10", "eval --weights w.safetensors --views 2 shapes:40");
+}
+
 static void test_features_and_forward(void **state) {
     (void)state;
     json_t *json = document("features --weights w.safetensors --out f.npy pictures");
@@ -201,6 +210,13 @@ static int set_up(void **state) {
     write_picture("pictures/b.ppm", 60, 80);
     write_picture("pictures-two/a/1.ppm", 60, 80);
     write_picture("pictures-two/b/1.ppm", 60, 80);
+    for (int i = 0; i < classes; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "ten/%d", i);
+        assert_ok(an_make_folder(path, error));
+        snprintf(path, sizeof path, "ten/%d/1.ppm", i);
+        write_picture(path, 60 + i, 80);
+    }
     write_picture("mixed/a.ppm", 60, 80);
     write_picture("mixed/sub/z.ppm", 60, 80);
     write_text("mixed/text.jpg", "this is no picture\n");
@@ -217,13 +233,10 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_summary),
-        cmocka_unit_test(test_bench),
-        cmocka_unit_test(test_classify),
-        cmocka_unit_test(test_broken_pictures),
-        cmocka_unit_test(test_wrong_weights),
-        cmocka_unit_test(test_eval),
-        cmocka_unit_test(test_features_and_forward),
+        cmocka_unit_test(test_summary),       cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_classify),      cmocka_unit_test(test_broken_pictures),
+        cmocka_unit_test(test_wrong_weights), cmocka_unit_test(test_eval),
+        cmocka_unit_test(test_votes),         cmocka_unit_test(test_features_and_forward),
         cmocka_unit_test(test_inspect),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

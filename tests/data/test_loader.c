@@ -20,6 +20,7 @@ typedef struct fake {
     bool sizes, delays;
     int broken_every; /* 0: none */
     size_t starved;   /* the sample for which there is no memory; SIZE_MAX: none */
+    int taller;       /* rows more than SIDE */
 } fake;
 
 static void pause_for(long microseconds) {
@@ -52,7 +53,7 @@ static alexnet_status fake_read(const an_dataset *dataset, size_t index, an_imag
     if (self->broken_every && index % (size_t)self->broken_every == 0)
         return an_fail(error, ALEXNET_FORMAT, "fake/%zu: is broken", index);
     const int larger = self->sizes ? (int)(index % 3) * 5 : 0;
-    AN_TRY(an_image_reserve(out, SIDE + larger, SIDE + 2 * larger, error));
+    AN_TRY(an_image_reserve(out, SIDE + larger, SIDE + 2 * larger + self->taller, error));
     for (int y = 0; y < out->height; y++)
         for (int x = 0; x < out->width; x++) {
             uint8_t *pixel = out->pixels + (y * out->width + x) * 3;
@@ -247,6 +248,36 @@ static void augmenting_crops_everywhere_and_mirrors_half(void **state) {
     forget(&r);
     forget(&next);
     an_loader_free(loader);
+    an_dataset_close(&data->base);
+}
+
+/* The paper's ten views: centre and corners of the centre square, as they are and mirrored. */
+static void views_are_centre_and_corners(void **state) {
+    (void)state;
+    enum { MARGIN = SIDE - CROP, ABOVE = 3 };
+    static const int places[5][2] = {{MARGIN / 2, ABOVE + MARGIN / 2},
+                                     {0, ABOVE},
+                                     {MARGIN, ABOVE},
+                                     {0, ABOVE + MARGIN},
+                                     {MARGIN, ABOVE + MARGIN}};
+    fake *data = open_fake(3);
+    data->taller = 2 * ABOVE;
+    an_loader_options options = defaults;
+    options.augment = false;
+    for (options.view = 0; options.view < 10; options.view++) {
+        an_loader *loader = create(data, options);
+        record r = take_epoch(loader, options.batch, 0, 0);
+        const float *red = r.input, *green = red + CROP * CROP;
+        const bool mirror = options.view >= 5;
+        assert_true(red[mirror ? CROP - 1 : 0] == (float)places[options.view % 5][0]);
+        assert_true(red[mirror ? 0 : CROP - 1] == (float)(places[options.view % 5][0] + CROP - 1));
+        assert_true(green[0] == (float)places[options.view % 5][1]);
+        forget(&r);
+        an_loader_free(loader);
+    }
+    an_loader *none;
+    assert_fails(an_loader_create(&data->base, &preprocess, &options, &none, error),
+                 ALEXNET_INVALID, "view 10");
     an_dataset_close(&data->base);
 }
 
@@ -505,6 +536,7 @@ int main(void) {
         cmocka_unit_test(the_order_is_a_new_permutation_each_epoch),
         cmocka_unit_test(without_shuffling_and_augmenting_it_is_the_data_set),
         cmocka_unit_test(augmenting_crops_everywhere_and_mirrors_half),
+        cmocka_unit_test(views_are_centre_and_corners),
         cmocka_unit_test(an_epoch_can_begin_in_the_middle),
         cmocka_unit_test(an_epoch_can_be_abandoned),
         cmocka_unit_test(a_limit_is_a_choice_by_the_seed),

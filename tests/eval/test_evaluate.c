@@ -7,6 +7,7 @@
 
 #include "colours.h"
 #include "eval/classifier.h"
+#include "eval/votes.h"
 #include "testing.h"
 
 /* A data set of pictures of one pixel or colour; `broken` cannot be read. */
@@ -165,6 +166,67 @@ static void test_refusals(void **state) {
     an_loader_free(loader);
 }
 
+/* Answers that depend on more than one pass: the second network sees every red one higher. */
+static alexnet_status forward_shifted(an_plan *plan, const float *input, int images, float *logits,
+                                      alexnet_error *error) {
+    (void)plan;
+    (void)error;
+    for (int n = 0; n < images; n++)
+        answer((int)input[(size_t)n * 3] + 1, logits + (size_t)n * classes);
+    return ALEXNET_OK;
+}
+
+static void test_votes(void **state) {
+    (void)state;
+    static const an_backend shifting = {.name = "shifts", .forward = forward_shifted};
+    made_dataset dataset;
+    make_dataset(&dataset, 14, classes, 1);
+    double loss = 0, first = 0;
+    for (int i = 0; i < 14; i++) {
+        float logits[2][classes], own[2][classes], mean[classes];
+        int top;
+        dataset.colours[i][0] = i;
+        dataset.labels[i] = i % classes;
+        dataset.broken[i] = i == 3;
+        answer(i, logits[0]);
+        answer(i + 1, logits[1]);
+        an_softmax(logits[0], classes, own[0]);
+        an_softmax(logits[1], classes, own[1]);
+        for (int c = 0; c < classes; c++)
+            mean[c] = (own[0][c] + own[1][c]) / 2;
+        an_top_k(mean, classes, 1, &top);
+        first += i != 3 && top == i % classes;
+        loss -= i == 3 ? 0 : log((double)mean[i % classes]);
+    }
+    an_plan plans[2] = {answering_plan(), answering_plan()};
+    plans[1].backend = &shifting;
+    an_loader *loader = open_loader(&dataset, &one_pixel, batch);
+    an_evaluation alone, voted;
+    an_votes votes;
+    assert_ok(an_votes_begin(&votes, 14, classes, error));
+    assert_ok(an_votes_add(&votes, &plans[0], loader, NULL, NULL, error));
+    assert_ok(an_votes_count(&votes, &voted, error));
+    assert_ok(an_evaluate(&plans[0], loader, &alone, NULL, NULL, error));
+    assert_true(voted.images == alone.images && voted.broken == alone.broken);
+    assert_true(voted.top1 == alone.top1 && voted.top5 == alone.top5);
+    assert_true(fabs(voted.loss - alone.loss) < 1e-5);
+
+    assert_ok(an_votes_add(&votes, &plans[1], loader, NULL, NULL, error));
+    assert_ok(an_votes_count(&votes, &voted, error));
+    assert_int_equal(voted.images, 13);
+    assert_true(fabs(voted.top1 - first / 13) < 1e-12);
+    assert_true(fabs(voted.loss - loss / 13) < 1e-5);
+
+    heard h = {.most = 2};
+    assert_fails(an_votes_add(&votes, &plans[0], loader, hear, &h, error), ALEXNET_INTERRUPTED,
+                 "stopped after 8 of 14");
+    plans[1].network.classes = classes + 1;
+    assert_fails(an_votes_add(&votes, &plans[1], loader, NULL, NULL, error), ALEXNET_MISMATCH,
+                 "7 and 8 classes");
+    an_votes_free(&votes);
+    an_loader_free(loader);
+}
+
 /* The network that knows colours, on colours, one of them with a wrong label. */
 static void test_a_network(void **state) {
     (void)state;
@@ -205,6 +267,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_votes),
         cmocka_unit_test(test_a_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
