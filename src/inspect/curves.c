@@ -43,18 +43,15 @@ static void free_history(history *h) {
     free(h->val_top1.points);
 }
 
-/* One line of metrics.jsonl: a logged step, or an epoch. */
+/* One line of metrics.jsonl: a logged step has a loss, an epoch the others. */
 static alexnet_status read_line(history *h, const json_t *line, alexnet_error *error) {
     const double step = json_number_value(json_object_get(line, "step"));
-    const char *kind = json_string_value(json_object_get(line, "kind"));
     h->last_step = fmax(h->last_step, step);
-    if (kind && strcmp(kind, "epoch") == 0) {
-        AN_TRY(add(&h->train_loss, step, line, "train_loss", error));
-        AN_TRY(add(&h->val_loss, step, line, "val_loss", error));
-        AN_TRY(add(&h->train_top1, step, line, "train_top1", error));
-        return add(&h->val_top1, step, line, "val_top1", error);
-    }
-    return add(&h->step_loss, step, line, "loss", error);
+    AN_TRY(add(&h->step_loss, step, line, "loss", error));
+    AN_TRY(add(&h->train_loss, step, line, "train_loss", error));
+    AN_TRY(add(&h->val_loss, step, line, "val_loss", error));
+    AN_TRY(add(&h->train_top1, step, line, "train_top1", error));
+    return add(&h->val_top1, step, line, "val_top1", error);
 }
 
 static alexnet_status read_history(const char *path, history *h, alexnet_error *error) {

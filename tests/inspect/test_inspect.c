@@ -114,11 +114,10 @@ static void test_saliency_and_sheet(void **state) {
 
 static void test_curves(void **state) {
     (void)state;
-    static const char metrics[] =
-        "{\"kind\": \"step\", \"step\": 1, \"loss\": 2.3}\n"
-        "{\"kind\": \"step\", \"step\": 2, \"loss\": 1.9}\n"
-        "{\"kind\": \"epoch\", \"step\": 2, \"train_loss\": 2.1, \"train_top1\": 0.4, "
-        "\"val_loss\": 1.5, \"val_top1\": 0.5}\n";
+    static const char metrics[] = "{\"step\": 1, \"loss\": 2.3}\n"
+                                  "{\"step\": 2, \"loss\": 1.9}\n"
+                                  "{\"step\": 2, \"train_loss\": 2.1, \"train_top1\": 0.4, "
+                                  "\"val_loss\": 1.5, \"val_top1\": 0.5}\n";
     char metrics_path[256];
     snprintf(metrics_path, sizeof metrics_path, "%s", in_folder("metrics.jsonl"));
     const char *path = in_folder("curves.svg");
