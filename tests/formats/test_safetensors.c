@@ -137,7 +137,15 @@ static void test_refuses_lengths(void **state) {
         const char *path = write_temporary("length.safetensors", bytes, sizeof bytes);
         assert_fails(an_safetensors_open(path, &file, error), ALEXNET_FORMAT, "safetensors");
     }
+    /* A header that is there, but longer than the format allows; a sparse file. */
     an_safetensors file;
+    const uint64_t length = 100000001;
+    uint8_t bytes[10] = {0, 0, 0, 0, 0, 0, 0, 0, '{', '}'};
+    memcpy(bytes, &length, 8);
+    const char *path = write_temporary("long.safetensors", bytes, sizeof bytes);
+    assert_int_equal(truncate(path, 8 + (off_t)length), 0);
+    assert_fails(an_safetensors_open(path, &file, error), ALEXNET_FORMAT,
+                 "is not a safetensors file");
     assert_fails(an_safetensors_open(temporary("none"), &file, error), ALEXNET_IO, "none");
     assert_fails(an_safetensors_open(temporary_folder, &file, error), ALEXNET_IO, "regular");
 }
