@@ -52,12 +52,12 @@ typedef struct alexnet_error {
 /* The version of the library, "MAJOR.MINOR.PATCH". */
 ALEXNET_API const char *alexnet_version(void);
 
-/* How a classifier computes. All zero means: the best device, every core, 16 images at a time. */
+/* How a classifier computes. All zero means: the best device and every core. */
 typedef struct alexnet_options {
     const char *arch;   /* network of a file that does not name it; NULL: `alexnet` */
     const char *device; /* "auto", "cpu" or "reference"; NULL: "auto" */
     int threads;        /* 0: the cores this process may use */
-    int batch;          /* the most images computed at a time; 0: 16 */
+    int batch;          /* the most images that alexnet_forward computes at a time; 0: 16 */
 } alexnet_options;
 
 /* A network with weights, ready to classify; opaque. */

@@ -73,6 +73,7 @@ alexnet_status an_classifier_open(const an_classifier_options *options, alexnet_
     alexnet_classifier *classifier = calloc(1, sizeof *classifier);
     if (!classifier)
         return an_fail(error, ALEXNET_NO_MEMORY, "no memory for a classifier");
+    classifier->forward_batch = options->forward_batch;
     alexnet_status status;
     const an_backend *backend;
     an_plan_options plan = options->plan;
@@ -99,18 +100,24 @@ alexnet_status alexnet_classifier_open(const char *weights, const alexnet_option
     *out = NULL;
     if (!weights)
         return an_fail(error, ALEXNET_INVALID, "no weights file is named");
+    if (o->batch < 0)
+        return an_fail(error, ALEXNET_INVALID, "batch %d: it must be at least 1, or 0 for %d",
+                       o->batch, default_batch);
+    /* Pictures come one by one: a plan for many would compute empty places beside each. */
     return an_classifier_open(
         &(an_classifier_options){.weights = weights,
                                  .arch = o->arch,
                                  .device = o->device,
-                                 .plan = {.batch = o->batch, .threads = o->threads}},
+                                 .plan = {.batch = 1, .threads = o->threads},
+                                 .forward_batch = o->batch ? o->batch : default_batch},
         out, error);
 }
 
 void alexnet_classifier_free(alexnet_classifier *classifier) {
     if (!classifier)
         return;
-    an_plan_free(classifier->plan); /* first: it may point at the weights */
+    an_plan_free(classifier->plan); /* the plans first: they may point at the weights */
+    an_plan_free(classifier->batch_plan);
     an_weights_close(&classifier->weights);
     an_free(classifier->input);
     an_free(classifier->output);
@@ -224,11 +231,39 @@ alexnet_status an_classifier_files(alexnet_classifier *classifier, int layer,
     return ALEXNET_OK;
 }
 
+static alexnet_status make_batch_plan(alexnet_classifier *classifier, alexnet_error *error) {
+    an_plan_options options = classifier->plan->options;
+    options.batch = classifier->forward_batch;
+    an_plan *plan;
+    AN_TRY(an_plan_create(classifier->plan->backend, &classifier->weights.network, &options, &plan,
+                          error));
+    const alexnet_status status = an_plan_load(plan, &classifier->weights.weights, error);
+    if (status == ALEXNET_OK)
+        classifier->batch_plan = plan;
+    else
+        an_plan_free(plan);
+    return status;
+}
+
 alexnet_status alexnet_forward(alexnet_classifier *classifier, const float *input, int images,
                                float *logits, alexnet_error *error) {
     if (images < 1)
         return an_fail(error, ALEXNET_INVALID, "%d images: there must be at least 1", images);
-    return an_classifier_compute(classifier, AN_LOGITS, input, (size_t)images, logits, error);
+    const size_t in = an_shape_count(classifier->weights.network.input),
+                 classes = (size_t)classifier->weights.network.classes;
+    an_plan *plan = classifier->plan;
+    if (images > plan->options.batch && classifier->forward_batch > plan->options.batch) {
+        if (!classifier->batch_plan)
+            AN_TRY(make_batch_plan(classifier, error));
+        plan = classifier->batch_plan;
+    }
+    for (int first = 0, count; first < images; first += count) {
+        const int left = images - first;
+        count = left < plan->options.batch ? left : plan->options.batch;
+        AN_TRY(an_plan_forward(left == 1 ? classifier->plan : plan, input + (size_t)first * in,
+                               count, logits + (size_t)first * classes, error));
+    }
+    return ALEXNET_OK;
 }
 
 /* --- answers ------------------------------------------------------------------------------- */

@@ -24,13 +24,16 @@ typedef struct an_classifier_options {
     uint64_t seed;        /* without weights */
     const char *device;   /* NULL: "auto" */
     an_plan_options plan; /* batch 0: 16; `observe` for the activations of layers */
+    int forward_batch;    /* images that alexnet_forward takes at a time; 0: as the plan */
 } an_classifier_options;
 
 /* Read its fields freely. */
 struct alexnet_classifier {
     an_weights_file weights; /* network, preprocess, class_names and the tensors */
     an_plan *plan;
-    float *input;  /* room for one batch: (batch, 3, H, W), ... */
+    int forward_batch;   /* where it is more than the plan's, alexnet_forward ... */
+    an_plan *batch_plan; /* ... has a plan of its own, made when it is first needed */
+    float *input;        /* room for one batch: (batch, 3, H, W), ... */
     float *output; /* ... and for its results: (batch, the largest layer's C * H * W, or classes) */
     char *labels;  /* "class 0", "class 1", ... where the file has no names; NULL otherwise */
 };

@@ -1,6 +1,5 @@
 #include "formats/weights.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,45 +250,46 @@ cleanup:
 
 /* --- values -------------------------------------------------------------------------------- */
 
-/* IEEE 754 binary16: 1 bit sign, 5 exponent (bias 15), 10 fraction. */
+static float float_of(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/*
+ * IEEE 754 binary16: 1 bit sign, 5 exponent (bias 15), 10 fraction. Moved to float32's places it is
+ * 2^112 too small, since the bias there is 127; infinities and NaN keep the highest exponent.
+ */
 static float from_half(uint16_t half) {
-    const int exponent = half >> 10 & 31;
-    const float fraction = (float)(half & 1023);
-    const float sign = half & 0x8000 ? -1.0f : 1.0f;
-    if (exponent == 31)
-        return sign * (fraction != 0 ? NAN : INFINITY);
-    if (exponent == 0)
-        return sign * ldexpf(fraction, -24);
-    return sign * ldexpf(1024 + fraction, exponent - 25);
+    const uint32_t sign = (uint32_t)(half & 0x8000) << 16;
+    const uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13;
+    if (magnitude >= UINT32_C(31) << 23)
+        return float_of(sign | 0x7f800000 | magnitude);
+    return float_of(sign | magnitude) * 0x1p112f;
 }
 
 /* bfloat16 is the upper half of a float32. */
 static float from_bfloat(uint16_t bits) {
-    const uint32_t word = (uint32_t)bits << 16;
-    float value;
-    memcpy(&value, &word, sizeof value);
-    return value;
+    return float_of((uint32_t)bits << 16);
 }
 
 /* `count` values to float32; the source may lie at any address. */
 static void convert(const an_file_tensor *source, size_t count, float *out) {
     const uint8_t *bytes = source->bytes;
-    const bool half = strcmp(source->dtype, "F16") == 0;
     if (strcmp(source->dtype, "F32") == 0) {
         memcpy(out, bytes, count * sizeof *out);
-        return;
-    }
-    const bool wide = strcmp(source->dtype, "F64") == 0;
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < count; i++) {
-        uint16_t narrow;
-        double value;
-        if (wide) {
+    } else if (strcmp(source->dtype, "F64") == 0) {
+        for (size_t i = 0; i < count; i++) {
+            double value;
             memcpy(&value, bytes + i * sizeof value, sizeof value);
             out[i] = (float)value;
-        } else {
-            memcpy(&narrow, bytes + i * sizeof narrow, sizeof narrow);
-            out[i] = half ? from_half(narrow) : from_bfloat(narrow);
+        }
+    } else {
+        const bool half = strcmp(source->dtype, "F16") == 0;
+        for (size_t i = 0; i < count; i++) {
+            uint16_t value;
+            memcpy(&value, bytes + i * sizeof value, sizeof value);
+            out[i] = half ? from_half(value) : from_bfloat(value);
         }
     }
 }
