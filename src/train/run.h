@@ -6,12 +6,12 @@
  *     last.safetensors   the last checkpoint
  *     best.safetensors   the checkpoint of the best epoch
  *
- * A line of metrics.jsonl is of a logged step:
- *     {"epoch", "step", "loss", "smoothed_loss", "top1", "learning_rate", "images_per_second",
- *      "waiting"}
- * or, told apart by its "train_loss", of an epoch (val_*: where it was validated):
- *     {"epoch", "step", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5",
- *      "learning_rate", "images_per_second", "waiting", "seconds", "broken", "best"}
+ * A line of metrics.jsonl is of a logged step or of an epoch (val_*: where it was validated):
+ *     {"kind": "step", "epoch", "step", "loss", "smoothed_loss", "top1", "learning_rate",
+ *      "images_per_second", "waiting"}
+ *     {"kind": "epoch", "epoch", "step", "train_loss", "train_top1", "learning_rate",
+ *      "images_per_second", "waiting", "seconds", "broken", "best", "val_loss", "val_top1",
+ *      "val_top5"}
  * "epoch" counts 1, 2, ...; "step" the steps since the run began, 1, 2, ...; what is measured in
  * pictures are shares, 0 to 1.
  */

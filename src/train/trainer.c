@@ -215,10 +215,10 @@ static alexnet_status log_step(trainer *t, const an_progress *now, alexnet_error
     if (run_step(t) % t->settings.log_steps != 0 || isnan(now->smoothed_loss))
         return ALEXNET_OK;
     return an_run_log(&t->run,
-                      json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "epoch",
-                                (json_int_t)now->epoch, "step", (json_int_t)run_step(t), "loss",
-                                now->loss, "smoothed_loss", now->smoothed_loss, "top1", now->top1,
-                                "learning_rate", now->learning_rate, "images_per_second",
+                      json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "kind", "step",
+                                "epoch", (json_int_t)now->epoch, "step", (json_int_t)run_step(t),
+                                "loss", now->loss, "smoothed_loss", now->smoothed_loss, "top1",
+                                now->top1, "learning_rate", now->learning_rate, "images_per_second",
                                 now->images_per_second, "waiting", now->waiting),
                       error);
 }
@@ -321,20 +321,18 @@ static bool note_best(an_train_state *state, const an_epoch_result *result) {
 }
 
 static alexnet_status log_epoch(trainer *t, const an_epoch_result *result, alexnet_error *error) {
-    json_t *line = json_pack("{s:I, s:I, s:f, s:f}", "epoch", (json_int_t)result->epoch, "step",
-                             (json_int_t)run_step(t), "train_loss", result->train_loss,
-                             "train_top1", result->train_top1);
-    json_t *rest = json_pack("{s:f, s:f, s:f, s:f, s:I, s:b}", "learning_rate",
-                             result->learning_rate, "images_per_second", result->images_per_second,
-                             "waiting", result->waiting, "seconds", result->seconds, "broken",
-                             (json_int_t)result->broken, "best", result->best);
+    json_t *line =
+        json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:b}", "kind", "epoch",
+                  "epoch", (json_int_t)result->epoch, "step", (json_int_t)run_step(t), "train_loss",
+                  result->train_loss, "train_top1", result->train_top1, "learning_rate",
+                  result->learning_rate, "images_per_second", result->images_per_second, "waiting",
+                  result->waiting, "seconds", result->seconds, "broken", (json_int_t)result->broken,
+                  "best", result->best);
     if (result->validated) {
         json_object_set_new(line, "val_loss", json_real(result->val_loss));
         json_object_set_new(line, "val_top1", json_real(result->val_top1));
         json_object_set_new(line, "val_top5", json_real(result->val_top5));
     }
-    json_object_update(line, rest);
-    json_decref(rest);
     return an_run_log(&t->run, line, error);
 }
 

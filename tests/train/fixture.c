@@ -113,11 +113,11 @@ int remove_fixture(void **state) {
     return nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-an_train_settings fixture_settings(void) {
-    static char data[512];
-    snprintf(data, sizeof data, "%s", in_fixture("data"));
+an_train_settings fixture_settings_on(const char *data) {
+    static char path[512];
+    snprintf(path, sizeof path, "%s", in_fixture(data));
     an_train_settings settings = an_train_defaults();
-    settings.data = data;
+    settings.data = path;
     settings.device = "reference";
     settings.threads = 1;
     settings.workers = 2;
@@ -130,6 +130,10 @@ an_train_settings fixture_settings(void) {
     settings.bias_decay = 0;
     settings.log_steps = 1;
     return settings;
+}
+
+an_train_settings fixture_settings(void) {
+    return fixture_settings_on("data");
 }
 
 an_train_settings no_settings(void) {

@@ -25,8 +25,10 @@ void write_data(const char *folder);
 /* Replaces a picture by bytes that are none. */
 void break_picture(const char *path);
 
-/* Four epochs over "data" with warm-up, cosine, augmentation and dropout, one thread. */
+/* Four epochs over "data", or the data set called `data`, with warm-up, cosine, augmentation and
+ * dropout, one thread. */
 an_train_settings fixture_settings(void);
+an_train_settings fixture_settings_on(const char *data);
 
 /* The same of all the rest, so that a resumed run has to read them from its folder. */
 an_train_settings no_settings(void);

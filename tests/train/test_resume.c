@@ -100,6 +100,7 @@ static void test_other_settings(void **state) {
     settings.schedule = (an_schedule){
         .kind = AN_SCHEDULE_PLATEAU, .base = 1.0 / 30, .factor = 1.0 / 3, .patience = 1};
     settings.seed = UINT64_MAX - 5;
+    settings.threads = 2;
     settings.momentum = 0.1 + 0.2;
     settings.epochs = 6;
     settings.validation_limit = 4;
