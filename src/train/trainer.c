@@ -77,6 +77,7 @@ static void warn_broken(void *context, const char *message) {
 
 static alexnet_status diverged(const trainer *t, const char *what, uint64_t step,
                                alexnet_error *error) {
+    const uint64_t epoch = (step - 1) / t->setup.steps_per_epoch + 1;
     char kept[1200] = "there is no checkpoint yet";
     if (t->saved_step != UINT64_MAX)
         snprintf(kept, sizeof kept, "%s stays as it was after step %llu", t->run.last,
@@ -86,8 +87,7 @@ static alexnet_status diverged(const trainer *t, const char *what, uint64_t step
         "training has diverged: %s step %llu (epoch %llu) is no number; begin again "
         "with a learning rate lower than %g, a tenth of it for a start, or with a longer "
         "warm-up; %s",
-        what, (unsigned long long)step,
-        (unsigned long long)((step - 1) / t->setup.steps_per_epoch + 1), t->learning_rate, kept);
+        what, (unsigned long long)step, (unsigned long long)epoch, t->learning_rate, kept);
 }
 
 static alexnet_status save(trainer *t, alexnet_error *error) {

@@ -57,7 +57,7 @@ const char *in_fixture(const char *name) {
 }
 
 /* A picture in which one channel is a little brighter than the others, under much noise. */
-static void write_picture(const char *path, int class, uint64_t number) {
+static void write_picture(const char *path, int class, int number) {
     enum { side = 20 };
     an_random random = an_random_stream(1, AN_RANDOM_TEST, (uint32_t) class, number);
     FILE *file = fopen(path, "wb");
@@ -79,7 +79,7 @@ void write_data(const char *folder) {
             assert_ok(an_make_folder(path, error));
             for (int i = 0; i < (s == 0 ? FIXTURE_TRAIN : FIXTURE_HELD_OUT); i++) {
                 snprintf(path, sizeof path, "%s/%s/%s/%d.ppm", folder, splits[s], classes[c], i);
-                write_picture(path, c, (uint64_t)(100 * s + i));
+                write_picture(path, c, 100 * s + i);
             }
         }
 }

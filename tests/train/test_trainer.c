@@ -392,13 +392,14 @@ static void test_refuses_damaged_runs(void **state) {
     uint8_t *bytes;
     size_t size;
     assert_ok(an_read_file(last, 1 << 20, &bytes, &size, error));
-    char *step = memmem(bytes, size, "\"train.step\":\"0\"", 16);
+    static const char key[] = "\"train.step\":\"";
+    char *step = memmem(bytes, size, key, strlen(key));
     assert_non_null(step);
-    memcpy(step, "\"train.step\":\"9\"", 16);
+    step[strlen(key)] = '9';
     assert_ok(an_write_file(last, bytes, size, error));
     assert_fails(train(&none, in_fixture("damaged"), true, NULL, error), ALEXNET_MISMATCH,
                  "only 3");
-    memcpy(step, "\"train.step\":\"x\"", 16);
+    step[strlen(key)] = 'x';
     assert_ok(an_write_file(last, bytes, size, error));
     assert_fails(train(&none, in_fixture("damaged"), true, NULL, error), ALEXNET_FORMAT,
                  "train.step is not a number");
