@@ -1,0 +1,169 @@
+/* What a plan decides once: layouts, fusions and buffers. */
+#include "backend/cpu/plan.h"
+
+static int add_buffer(an_cpu_plan *plan, size_t count) {
+    plan->buffers[plan->buffer_count].count = count;
+    return plan->buffer_count++;
+}
+
+/* Hands out buffers for tensors of which each is made from the one before: new ones, or two in turn
+ * that grow to the largest. */
+typedef struct supply {
+    an_cpu_plan *plan;
+    bool share;
+    int pair[2]; /* -1: not there yet */
+    int turn;
+} supply;
+
+static int next_buffer(supply *from, size_t count) {
+    if (!from->share)
+        return add_buffer(from->plan, count);
+    from->turn = !from->turn;
+    int *buffer = &from->pair[from->turn];
+    if (*buffer < 0)
+        *buffer = add_buffer(from->plan, 0);
+    if (from->plan->buffers[*buffer].count < count)
+        from->plan->buffers[*buffer].count = count;
+    return *buffer;
+}
+
+static size_t tensor_count(const an_cpu_plan *plan, an_shape shape, bool blocked) {
+    const int images = plan->base.options.batch;
+    return blocked ? an_blocked_count(plan->kernels, shape, images)
+                   : (size_t)images * an_shape_count(shape);
+}
+
+static bool is_type(const an_cpu_plan *plan, int l, an_layer_type type) {
+    return l >= 0 && l < plan->base.network.layer_count &&
+           plan->base.network.layers[l].spec.type == type;
+}
+
+/* Average pooling to the size that is there already. */
+static bool is_identity(const an_layer *layer) {
+    return layer->spec.type == AN_ADAPTIVE_AVG_POOL && layer->in.h == layer->out.h &&
+           layer->in.w == layer->out.w;
+}
+
+/* What layer l does itself, and in which layout it takes its input; `blocked` is what comes. */
+static void choose_work(an_cpu_plan *plan, int l, bool blocked) {
+    an_cpu_layer *it = &plan->layers[l];
+    const bool fuse = !plan->base.options.observe;
+    it->in_blocked = blocked;
+    switch (it->layer->spec.type) {
+    case AN_CONV:
+        it->in_blocked = l > 0;
+        it->relu = fuse && is_type(plan, l + 1, AN_RELU);
+        break;
+    case AN_FC:
+        it->in_blocked = false;
+        it->relu = fuse && is_type(plan, l + 1, AN_RELU);
+        break;
+    case AN_RELU:
+        it->skip = l > 0 && plan->layers[l - 1].relu;
+        break;
+    case AN_MAX_POOL:
+        it->in_blocked = true;
+        it->through_relu = fuse && is_type(plan, l - 1, AN_RELU);
+        break;
+    case AN_LRN:
+    case AN_LRN_WITHIN:
+        it->reference = !an_lrn_fits(plan->kernels, it->layer);
+        it->in_blocked = !it->reference;
+        it->through_relu = fuse && !it->reference && is_type(plan, l - 1, AN_RELU);
+        break;
+    case AN_ADAPTIVE_AVG_POOL:
+        it->skip = it->skip_backward = is_identity(it->layer);
+        it->reference = true;
+        it->in_blocked = it->skip && blocked;
+        break;
+    case AN_DROPOUT:
+        it->in_blocked = false;
+        it->skip = !plan->base.options.training && !it->layer->spec.scale_at_test;
+        break;
+    }
+    it->out_blocked = it->layer->spec.type == AN_CONV || it->in_blocked;
+    if (it->through_relu)
+        plan->layers[l - 1].skip_backward = true;
+}
+
+static bool works_in_place(const an_cpu_plan *plan, const an_cpu_layer *it) {
+    const an_layer_type type = it->layer->spec.type;
+    return !plan->base.options.observe && (type == AN_RELU || type == AN_DROPOUT);
+}
+
+/* Buffers of the activations, first layer to last. */
+static void place_activations(an_cpu_plan *plan) {
+    const an_plan_options *options = &plan->base.options;
+    const an_network *network = &plan->base.network;
+    supply activations = {plan, !options->training && !options->observe, {-1, -1}, 0};
+    int current = -1;
+    bool blocked = false;
+    for (int l = 0; l < network->layer_count; l++) {
+        an_cpu_layer *it = &plan->layers[l];
+        *it = (an_cpu_layer){.layer = &network->layers[l],
+                             .converted = -1,
+                             .scale = -1,
+                             .dy = -1,
+                             .dx = -1,
+                             .dconverted = -1};
+        choose_work(plan, l, blocked);
+        if (it->in_blocked != blocked)
+            current = it->converted =
+                next_buffer(&activations, tensor_count(plan, it->layer->in, it->in_blocked));
+        it->x = current;
+        if (current < 0 || !(it->skip || works_in_place(plan, it)))
+            current =
+                next_buffer(&activations, tensor_count(plan, it->layer->out, it->out_blocked));
+        it->y = current;
+        if (it->reference && it->layer->spec.type != AN_ADAPTIVE_AVG_POOL)
+            it->scale = add_buffer(plan, tensor_count(plan, it->layer->in, false));
+        blocked = it->out_blocked;
+    }
+    plan->staging =
+        options->batch > 1 ? add_buffer(plan, tensor_count(plan, network->input, false)) : -1;
+}
+
+/* Buffers of their gradients, last layer to first. */
+static void place_gradients(an_cpu_plan *plan) {
+    const an_plan_options *options = &plan->base.options;
+    supply gradients = {plan, !options->observe, {-1, -1}, 0};
+    const an_cpu_layer *last = &plan->layers[plan->base.network.layer_count - 1];
+    int current = next_buffer(&gradients, tensor_count(plan, last->layer->out, last->out_blocked));
+    for (int l = plan->base.network.layer_count - 1; l >= 0; l--) {
+        an_cpu_layer *it = &plan->layers[l];
+        it->dy = current;
+        if (l == 0 && !options->observe)
+            break;
+        if (!it->skip_backward && !works_in_place(plan, it))
+            current = next_buffer(&gradients, tensor_count(plan, it->layer->in, it->in_blocked));
+        it->dx = current;
+        if (it->converted >= 0)
+            current = it->dconverted =
+                next_buffer(&gradients, tensor_count(plan, it->layer->in, !it->in_blocked));
+    }
+    plan->input_gradient = options->observe ? current : -1;
+}
+
+static alexnet_status make_convolutions(an_cpu_plan *plan, alexnet_error *error) {
+    const an_plan_options *options = &plan->base.options;
+    for (int l = 0; l < plan->base.network.layer_count; l++) {
+        an_cpu_layer *it = &plan->layers[l];
+        if (it->layer->spec.type != AN_CONV)
+            continue;
+        const an_conv_options how = {.images = options->batch,
+                                     .plain_input = !it->in_blocked,
+                                     .relu = it->relu,
+                                     .training = options->training,
+                                     .input_gradient = it->dx >= 0};
+        AN_TRY(an_conv_make(&it->conv, &plan->dnnl, plan->kernels, it->layer, &how, error));
+    }
+    return ALEXNET_OK;
+}
+
+alexnet_status an_cpu_build(an_cpu_plan *plan, alexnet_error *error) {
+    plan->input_gradient = -1;
+    place_activations(plan);
+    if (plan->base.options.training)
+        place_gradients(plan);
+    return make_convolutions(plan, error);
+}

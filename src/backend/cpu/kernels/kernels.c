@@ -1,0 +1,27 @@
+/* Which kernels run: the one place that asks the processor. */
+#include "backend/cpu/kernels/kernels.h"
+
+#include "backend/cpu/dnnl.h"
+
+const an_kernels *an_kernels_best(void) {
+#ifdef __x86_64__
+    if (an_dnnl_allows_avx512() && __builtin_cpu_supports("avx512f") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        return &an_kernels_avx512;
+    if (an_dnnl_allows_avx2() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return &an_kernels_avx2;
+#endif
+    return &an_kernels_base;
+}
+
+bool an_lrn_fits(const an_kernels *kernels, const an_layer *layer) {
+    const an_layer_spec *spec = &layer->spec;
+    return spec->type == AN_LRN && spec->size == 5 && spec->beta == 0.75f &&
+           (spec->towers == 1 || layer->in.c / spec->towers % kernels->block == 0);
+}
+
+size_t an_blocked_count(const an_kernels *kernels, an_shape shape, int images) {
+    const int blocks = (shape.c + kernels->block - 1) / kernels->block;
+    return (size_t)images * blocks * kernels->block * shape.h * shape.w;
+}

@@ -1,0 +1,78 @@
+/*
+ * The cpu backend's own kernels, for what oneDNN does not do or does more slowly.
+ *
+ * They work on blocked activations (N, C / B, H, W, B): B = 16 or 8 maps side by side, as many as a
+ * vector register holds, so that every operation along pixels is done for B maps at once. Where C
+ * is no multiple of B the last block is filled up with zeros, and every kernel keeps them zero.
+ * This is oneDNN's nChw16c and nChw8c. "Plain" is (N, C, H, W).
+ *
+ * The kernels are written once (kernels_*.h) in terms of a vector of B floats (vector.h) and
+ * compiled for each instruction set (kernels_avx512.c, ...): a table of functions each.
+ *
+ * `layer` has the shapes and constants as in the reference backend's functions, whose formulas
+ * these kernels share; `images` is N. Buffers of activations are aligned to AN_ALIGNMENT; x and y
+ * (or dy and dx) must not overlap unless it says so. Each runs in an OpenMP team and gives the same
+ * bits for the same number of threads.
+ */
+#ifndef AN_BACKEND_CPU_KERNELS_H
+#define AN_BACKEND_CPU_KERNELS_H
+
+#include "backend/backend.h"
+
+typedef struct an_kernels {
+    const char *name; /* of the instruction set */
+    int block;        /* B */
+
+    /* Between plain and blocked activations. */
+    void (*block_maps)(an_shape shape, int images, const float *plain, float *blocked);
+    void (*unblock_maps)(an_shape shape, int images, const float *blocked, float *plain);
+
+    /* y = max(x, 0), NaN staying NaN; dx = dy where y > 0, else 0. In place too; any layout. */
+    void (*relu_forward)(size_t count, const float *x, float *y);
+    void (*relu_backward)(size_t count, const float *y, const float *dy, float *dx);
+
+    /* Max pooling, blocked. through_relu: x is a ReLU's output, and dx is the gradient of that
+     * ReLU's input, which saves a pass. */
+    void (*pool_forward)(const an_layer *layer, int images, const float *x, float *y);
+    void (*pool_backward)(const an_layer *layer, int images, bool through_relu, const float *x,
+                          const float *dy, float *dx);
+
+    /* Local response normalisation across maps, blocked; those that an_lrn_fits only. */
+    void (*lrn_forward)(const an_layer *layer, int images, const float *x, float *y);
+    void (*lrn_backward)(const an_layer *layer, int images, bool through_relu, const float *x,
+                         const float *dy, float *dx);
+
+    /* Fully connected, plain: y (N, O) = x (N, I) w^T + b, w (O, I); ReLU on top if `relu`. For
+     * few images: w is read from memory once, as fast as that goes. */
+    void (*fc_forward)(int images, int inputs, int outputs, const float *x, const float *w,
+                       const float *b, bool relu, float *y);
+    /* y (N, O) += b, and ReLU. */
+    void (*add_bias)(int images, int outputs, const float *b, bool relu, float *y);
+    /* db (O) = sum over images of dy (N, O). */
+    void (*sum_images)(int images, int outputs, const float *dy, float *db);
+
+    /* x <- x * mask * factor, plain, in place; see backend.h for the mask. */
+    void (*dropout)(const an_layer *layer, int index, int images, const an_step *step, float *x);
+
+    /* v <- m v - d e w - e g; w <- w + v. */
+    void (*update)(const an_update *update, float momentum, size_t count, const float *gradient,
+                   float *v, float *w);
+} an_kernels;
+
+/* The best kernels that this machine, and what oneDNN has been limited to, can run. */
+const an_kernels *an_kernels_best(void);
+
+/* Whether the kernels' normalisation fits a layer: across maps, 5 of them, beta = 0.75, towers of
+ * whole blocks. Other layers go to the reference backend's functions. */
+bool an_lrn_fits(const an_kernels *kernels, const an_layer *layer);
+
+/* Number of floats of `images` blocked images of a shape. */
+size_t an_blocked_count(const an_kernels *kernels, an_shape shape, int images);
+
+extern const an_kernels an_kernels_base; /* any processor */
+#ifdef __x86_64__
+extern const an_kernels an_kernels_avx2;
+extern const an_kernels an_kernels_avx512;
+#endif
+
+#endif

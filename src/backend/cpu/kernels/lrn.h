@@ -1,0 +1,114 @@
+/*
+ * Local response normalisation across 5 maps with beta = 0.75 (those of every network here):
+ *
+ *     scale = k + alpha / n * sum of the 5 squares around a map;    y = x * scale^-0.75
+ *
+ * A vector holds B maps of one pixel; the neighbours of its first and last maps are in the blocks
+ * before and behind, so the kernels walk along the blocks of a pixel with those at hand.
+ *
+ * The power needs no powf: with r = 1 / sqrt(scale), scale^-0.75 = r sqrt(r) and 1 / scale = r r.
+ */
+
+/* The sums over each map and two on either side, of three neighbouring blocks the middle one's. */
+static inline vec window_sum(vec before, vec v, vec behind) {
+    const veci minus2 = AN_LANES(AN_BLOCK - 2), minus1 = AN_LANES(AN_BLOCK - 1);
+    const veci plus1 = AN_LANES(1), plus2 = AN_LANES(2);
+    return v + ((__builtin_shuffle(before, v, minus2) + __builtin_shuffle(before, v, minus1)) +
+                (__builtin_shuffle(v, behind, plus1) + __builtin_shuffle(v, behind, plus2)));
+}
+
+/* 1 / sqrt(scale) of the middle one of three blocks of squares. */
+static inline vec inverse_root(const an_layer *layer, vec before, vec squares, vec behind) {
+    const float alpha = layer->spec.alpha / (float)layer->spec.size;
+    return 1 / square_root(layer->spec.k + alpha * window_sum(before, squares, behind));
+}
+
+static inline vec square(const float *x) {
+    const vec v = load(x);
+    return v * v;
+}
+
+/* One pixel: `blocks` blocks of a tower, each `stride` floats behind the other. */
+static inline void lrn_forward_pixel(const an_layer *layer, int blocks, size_t stride,
+                                     const float *x, float *y) {
+    vec before = {0}, squares = square(x);
+    for (int block = 0; block < blocks; block++) {
+        const vec behind = block + 1 < blocks ? square(x + stride) : (vec){0};
+        const vec r = inverse_root(layer, before, squares, behind);
+        store(y, load(x) * (r * square_root(r)));
+        before = squares;
+        squares = behind;
+        x += stride;
+        y += stride;
+    }
+}
+
+/*
+ * dx_i = dy_i scale_i^-0.75 - 2 * 0.75 * alpha / n * x_i * sum over j around i of q_j,
+ * q_j  = dy_j x_j scale_j^-1.75
+ *
+ * The sum around block i needs q of the block behind, and that the squares of the one behind it.
+ */
+static inline void lrn_backward_pixel(const an_layer *layer, int blocks, size_t stride,
+                                      bool through_relu, const float *x, const float *dy,
+                                      float *dx) {
+    const float factor = 1.5f * layer->spec.alpha / (float)layer->spec.size;
+    vec squares = {0}, squares_behind = square(x); /* of blocks b and b + 1, b = -1 */
+    vec q_before = {0}, q = {0};                   /* of blocks b - 1 and b */
+    vec direct = {0};                              /* dy scale^-0.75 of block b */
+    for (int block = -1; block < blocks; block++) {
+        vec q_behind = {0}, direct_behind = {0}, squares_next = {0};
+        if (block + 1 < blocks) {
+            const size_t next = (size_t)(block + 1) * stride;
+            if (block + 2 < blocks)
+                squares_next = square(x + next + stride);
+            const vec r = inverse_root(layer, squares, squares_behind, squares_next);
+            direct_behind = load(dy + next) * (r * square_root(r));
+            q_behind = direct_behind * load(x + next) * (r * r);
+        }
+        if (block >= 0) {
+            const size_t here = (size_t)block * stride;
+            const vec unit = load(x + here);
+            vec gradient = direct - factor * unit * window_sum(q_before, q, q_behind);
+            if (through_relu)
+                gradient = only(unit > 0, gradient);
+            store(dx + here, gradient);
+        }
+        q_before = q;
+        q = q_behind;
+        direct = direct_behind;
+        squares = squares_behind;
+        squares_behind = squares_next;
+    }
+}
+
+static void lrn_forward(const an_layer *layer, int images, const float *x, float *y) {
+    const an_shape shape = layer->in;
+    const int towers = layer->spec.towers;
+    const int blocks = (shape.c + AN_BLOCK - 1) / AN_BLOCK / towers;
+    const size_t stride = (size_t)shape.h * shape.w * AN_BLOCK, row = (size_t)shape.w * AN_BLOCK;
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int tower = 0; tower < images * towers; tower++) {
+        for (int h = 0; h < shape.h; h++) {
+            const size_t first = (size_t)tower * blocks * stride + h * row;
+            for (size_t p = first; p < first + row; p += AN_BLOCK)
+                lrn_forward_pixel(layer, blocks, stride, x + p, y + p);
+        }
+    }
+}
+
+static void lrn_backward(const an_layer *layer, int images, bool through_relu, const float *x,
+                         const float *dy, float *dx) {
+    const an_shape shape = layer->in;
+    const int towers = layer->spec.towers;
+    const int blocks = (shape.c + AN_BLOCK - 1) / AN_BLOCK / towers;
+    const size_t stride = (size_t)shape.h * shape.w * AN_BLOCK, row = (size_t)shape.w * AN_BLOCK;
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int tower = 0; tower < images * towers; tower++) {
+        for (int h = 0; h < shape.h; h++) {
+            const size_t first = (size_t)tower * blocks * stride + h * row;
+            for (size_t p = first; p < first + row; p += AN_BLOCK)
+                lrn_backward_pixel(layer, blocks, stride, through_relu, x + p, dy + p, dx + p);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+/* Compiles all kernels for one instruction set: the including file defines AN_BLOCK, AN_KERNELS
+ * (the name of the table) and AN_KERNELS_NAME, and sets the target. */
+#include "backend/cpu/kernels/vector.h"
+
+#include "backend/cpu/kernels/layout.h"
+#include "backend/cpu/kernels/relu.h"
+
+#include "backend/cpu/kernels/pool.h"
+
+#include "backend/cpu/kernels/dropout.h"
+#include "backend/cpu/kernels/fc.h"
+#include "backend/cpu/kernels/lrn.h"
+#include "backend/cpu/kernels/update.h"
+
+const an_kernels AN_KERNELS = {
+    .name = AN_KERNELS_NAME,
+    .block = AN_BLOCK,
+    .block_maps = block_maps,
+    .unblock_maps = unblock_maps,
+    .relu_forward = relu_forward,
+    .relu_backward = relu_backward,
+    .pool_forward = pool_forward,
+    .pool_backward = pool_backward,
+    .lrn_forward = lrn_forward,
+    .lrn_backward = lrn_backward,
+    .fc_forward = fc_forward,
+    .add_bias = add_bias,
+    .sum_images = sum_images,
+    .dropout = dropout,
+    .update = update,
+};

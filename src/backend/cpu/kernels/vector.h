@@ -1,0 +1,74 @@
+/*
+ * A vector of AN_BLOCK floats, and the few operations on it that C lacks. Included by the files
+ * that compile the kernels for one instruction set; GCC's vector types let the rest be written with
+ * + - * / and compiled for whatever the target has.
+ */
+#if AN_BLOCK == 16
+#define AN_LANES(k)                                                                                \
+    {                                                                                              \
+        (k), (k) + 1, (k) + 2, (k) + 3, (k) + 4, (k) + 5, (k) + 6, (k) + 7, (k) + 8, (k) + 9,      \
+            (k) + 10, (k) + 11, (k) + 12, (k) + 13, (k) + 14, (k) + 15                             \
+    }
+#else
+#define AN_LANES(k)                                                                                \
+    { (k), (k) + 1, (k) + 2, (k) + 3, (k) + 4, (k) + 5, (k) + 6, (k) + 7 }
+#endif
+
+typedef float vec __attribute__((vector_size(AN_BLOCK * sizeof(float))));
+typedef int32_t veci __attribute__((vector_size(AN_BLOCK * sizeof(float))));
+typedef uint32_t vecu __attribute__((vector_size(AN_BLOCK * sizeof(float))));
+
+/* Loads and stores without asking for alignment; compilers make them one instruction. */
+static inline vec load(const float *from) {
+    vec v;
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+static inline void store(float *to, vec v) {
+    memcpy(to, &v, sizeof v);
+}
+
+static inline vec broadcast(float value) {
+    return value - (vec){0};
+}
+
+/* Where the comparison `mask` (all bits or none) holds, `yes`, else `no`. */
+static inline vec choose(veci mask, vec yes, vec no) {
+    return (vec)((mask & (veci)yes) | (~mask & (veci)no));
+}
+
+/* `v` where the comparison holds, else 0. */
+static inline vec only(veci mask, vec v) {
+    return (vec)(mask & (veci)v);
+}
+
+static inline vec square_root(vec v) {
+#if defined(__AVX512F__)
+    return _mm512_sqrt_ps(v);
+#elif defined(__AVX2__)
+    return _mm256_sqrt_ps(v);
+#else
+    for (int i = 0; i < AN_BLOCK; i++)
+        v[i] = sqrtf(v[i]);
+    return v;
+#endif
+}
+
+/* a * b + c */
+static inline vec multiply_add(vec a, vec b, vec c) {
+#if defined(__AVX512F__)
+    return _mm512_fmadd_ps(a, b, c);
+#elif defined(__AVX2__)
+    return _mm256_fmadd_ps(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+static inline float sum_lanes(vec v) {
+    float sum = 0;
+    for (int i = 0; i < AN_BLOCK; i++)
+        sum += v[i];
+    return sum;
+}

@@ -1,0 +1,232 @@
+/* The cpu backend: its memory, its parameters, and the functions of the contract. */
+#include "backend/cpu/plan.h"
+
+#include <string.h>
+
+#include "backend/reference/layers.h"
+
+/* The part of `all` (parameters, gradients or momentum) that belongs to parameter `index`. */
+static float *part(const an_cpu_plan *plan, float *all, int index) {
+    return all + plan->base.network.parameters[index].offset;
+}
+
+static bool belongs_to_conv(const an_network *network, int parameter) {
+    return network->layers[network->parameters[parameter].layer].spec.type == AN_CONV;
+}
+
+static alexnet_status take_workspace(an_cpu_plan *plan, alexnet_error *error) {
+    size_t work = 0, packing = 0;
+    for (int l = 0; l < plan->base.network.layer_count; l++) {
+        const an_conv *conv = &plan->layers[l].conv;
+        const size_t work_here = an_conv_workspace_bytes(conv);
+        const size_t packing_here = an_conv_packed_bytes(conv);
+        work = work_here > work ? work_here : work;
+        packing = packing_here > packing ? packing_here : packing;
+    }
+    const an_tensor_spec specs[] = {
+        {"work", &plan->workspace, work / sizeof(float)},
+        {"packed", &plan->packing, plan->base.options.training ? packing / sizeof(float) : 0},
+    };
+    return an_arena_take(&plan->workspace_memory, "workspace of convolutions", specs, 2, error);
+}
+
+/* For training all parameters; for inference what convolutions have packed, and their biases. */
+static alexnet_status take_parameters(an_cpu_plan *plan, alexnet_error *error) {
+    const an_network *network = &plan->base.network;
+    const size_t floats = network->parameter_floats;
+    an_tensor_spec specs[AN_MAX_PARAMETERS];
+    if (plan->base.options.training) {
+        AN_TRY(an_arena_take(&plan->parameter_memory, "parameters",
+                             &(an_tensor_spec){"parameters", &plan->parameters, floats}, 1, error));
+        AN_TRY(an_arena_take(&plan->gradient_memory, "gradients",
+                             &(an_tensor_spec){"gradients", &plan->gradients, floats}, 1, error));
+        for (int i = 0; i < network->parameter_count; i++)
+            plan->tensor[i] = part(plan, plan->parameters, i);
+        return an_arena_take(&plan->momentum_memory, "momentum",
+                             &(an_tensor_spec){"momentum", &plan->momentum, floats}, 1, error);
+    }
+    for (int i = 0; i < network->parameter_count; i++) {
+        const an_parameter *parameter = &network->parameters[i];
+        const size_t packed =
+            an_conv_packed_bytes(&plan->layers[parameter->layer].conv) / sizeof(float);
+        specs[i] = (an_tensor_spec){parameter->name, &plan->packed[i],
+                                    !belongs_to_conv(network, i) ? 0
+                                    : parameter->is_bias         ? parameter->count
+                                                                 : packed};
+    }
+    return an_arena_take(&plan->parameter_memory, "packed parameters", specs,
+                         (size_t)network->parameter_count, error);
+}
+
+static alexnet_status take_activations(an_cpu_plan *plan, alexnet_error *error) {
+    an_tensor_spec specs[AN_CPU_MAX_BUFFERS];
+    for (int i = 0; i < plan->buffer_count; i++)
+        specs[i] = (an_tensor_spec){"buffer", &plan->buffers[i].data, plan->buffers[i].count};
+    return an_arena_take(&plan->activation_memory, "activations", specs, (size_t)plan->buffer_count,
+                         error);
+}
+
+static void cpu_destroy(an_plan *base) {
+    an_cpu_plan *plan = (an_cpu_plan *)base;
+    for (int l = 0; l < base->network.layer_count; l++)
+        an_conv_free(&plan->layers[l].conv);
+    an_dnnl_close(&plan->dnnl);
+    an_arena_free(&plan->activation_memory);
+    an_arena_free(&plan->parameter_memory);
+    an_arena_free(&plan->gradient_memory);
+    an_arena_free(&plan->momentum_memory);
+    an_arena_free(&plan->workspace_memory);
+    an_free(plan);
+}
+
+static alexnet_status create_parts(an_cpu_plan *plan, alexnet_error *error) {
+    AN_TRY(an_dnnl_open(&plan->dnnl, error));
+    plan->kernels = an_kernels_best();
+    AN_TRY(an_cpu_build(plan, error));
+    AN_TRY(take_activations(plan, error));
+    AN_TRY(take_workspace(plan, error));
+    return take_parameters(plan, error);
+}
+
+static alexnet_status cpu_create(const an_network *network, const an_plan_options *options,
+                                 an_plan **out, alexnet_error *error) {
+    if (options->precision != AN_FP32)
+        return an_fail(error, ALEXNET_UNSUPPORTED,
+                       "the cpu backend computes in float32 only so far; use --precision fp32");
+    void *block;
+    AN_TRY(an_alloc(&block, 1, sizeof(an_cpu_plan), "plan", error));
+    an_cpu_plan *plan = block;
+    plan->base = (an_plan){&an_backend_cpu, *network, *options};
+    const alexnet_status status = create_parts(plan, error);
+    if (status != ALEXNET_OK) {
+        cpu_destroy(&plan->base);
+        return status;
+    }
+    *out = &plan->base;
+    return ALEXNET_OK;
+}
+
+static void release(const an_weights *weights, int parameter) {
+    if (weights->release)
+        weights->release(weights->context, parameter);
+}
+
+static alexnet_status load_for_inference(an_cpu_plan *plan, const an_weights *weights,
+                                         alexnet_error *error) {
+    const an_network *network = &plan->base.network;
+    for (int i = 0; i < network->parameter_count; i++) {
+        const an_parameter *parameter = &network->parameters[i];
+        plan->tensor[i] = weights->tensor[i];
+        if (!belongs_to_conv(network, i))
+            continue;
+        if (parameter->is_bias)
+            memcpy(plan->packed[i], weights->tensor[i], parameter->count * sizeof(float));
+        else
+            AN_TRY(an_conv_pack(&plan->layers[parameter->layer].conv, &plan->dnnl,
+                                weights->tensor[i], plan->packed[i], error));
+        plan->tensor[i] = parameter->is_bias ? plan->packed[i] : NULL;
+        release(weights, i);
+    }
+    return ALEXNET_OK;
+}
+
+static alexnet_status cpu_load(an_plan *base, const an_weights *weights, alexnet_error *error) {
+    an_cpu_plan *plan = (an_cpu_plan *)base;
+    if (!base->options.training)
+        return load_for_inference(plan, weights, error);
+    for (int i = 0; i < base->network.parameter_count; i++) {
+        memcpy(part(plan, plan->parameters, i), weights->tensor[i],
+               base->network.parameters[i].count * sizeof(float));
+        release(weights, i);
+    }
+    memset(plan->momentum, 0, base->network.parameter_floats * sizeof(float));
+    return ALEXNET_OK;
+}
+
+static const float *logits_of(const an_cpu_plan *plan) {
+    return an_cpu_data(plan, plan->layers[plan->base.network.layer_count - 1].y);
+}
+
+static alexnet_status cpu_forward(an_plan *base, const float *input, int images, float *logits,
+                                  alexnet_error *error) {
+    an_cpu_plan *plan = (an_cpu_plan *)base;
+    AN_TRY(an_cpu_run_forward(plan, input, images, NULL, error));
+    memcpy(logits, logits_of(plan),
+           (size_t)images * (size_t)base->network.classes * sizeof *logits);
+    return ALEXNET_OK;
+}
+
+static alexnet_status cpu_step(an_plan *base, const an_step *step, an_step_result *result,
+                               alexnet_error *error) {
+    an_cpu_plan *plan = (an_cpu_plan *)base;
+    const int images = base->options.batch, classes = base->network.classes;
+    float *dlogits = an_cpu_data(plan, plan->layers[base->network.layer_count - 1].dy);
+    AN_TRY(an_cpu_run_forward(plan, step->input, images, step, error));
+    an_reference_loss(images, classes, logits_of(plan), step->labels, dlogits, result);
+    if (step->logit_gradient)
+        memcpy(dlogits, step->logit_gradient, (size_t)images * (size_t)classes * sizeof *dlogits);
+    return an_cpu_run_backward(plan, step, error);
+}
+
+/* Copies a tensor of the whole batch out of its buffer. */
+static void read_buffer(const an_cpu_plan *plan, int buffer, bool blocked, an_shape shape,
+                        float *out) {
+    const int images = plan->base.options.batch;
+    const float *data = an_cpu_data(plan, buffer);
+    if (blocked)
+        plan->kernels->unblock_maps(shape, images, data, out);
+    else
+        memcpy(out, data, (size_t)images * an_shape_count(shape) * sizeof *out);
+}
+
+static alexnet_status cpu_read(an_plan *base, an_tensor tensor, int index, float *out,
+                               alexnet_error *error) {
+    (void)error;
+    an_cpu_plan *plan = (an_cpu_plan *)base;
+    if (tensor == AN_ACTIVATION || tensor == AN_ACTIVATION_GRADIENT) {
+        if (index < 0) {
+            read_buffer(plan, plan->input_gradient, false, base->network.input, out);
+            return ALEXNET_OK;
+        }
+        const an_cpu_layer *it = &plan->layers[index];
+        read_buffer(plan, tensor == AN_ACTIVATION ? it->y : it->dy, it->out_blocked, it->layer->out,
+                    out);
+        return ALEXNET_OK;
+    }
+    float *all = tensor == AN_PARAMETER  ? plan->parameters
+                 : tensor == AN_MOMENTUM ? plan->momentum
+                                         : plan->gradients;
+    memcpy(out, part(plan, all, index), base->network.parameters[index].count * sizeof *out);
+    return ALEXNET_OK;
+}
+
+static alexnet_status cpu_write_momentum(an_plan *base, int parameter, const float *values,
+                                         alexnet_error *error) {
+    (void)error;
+    const an_cpu_plan *plan = (const an_cpu_plan *)base;
+    memcpy(part(plan, plan->momentum, parameter), values,
+           base->network.parameters[parameter].count * sizeof *values);
+    return ALEXNET_OK;
+}
+
+static an_plan_memory cpu_memory(const an_plan *base) {
+    const an_cpu_plan *plan = (const an_cpu_plan *)base;
+    return (an_plan_memory){.parameters = plan->parameter_memory.bytes,
+                            .gradients = plan->gradient_memory.bytes,
+                            .momentum = plan->momentum_memory.bytes,
+                            .activations = plan->activation_memory.bytes,
+                            .workspace = plan->workspace_memory.bytes};
+}
+
+const an_backend an_backend_cpu = {
+    .name = "cpu",
+    .description = "oneDNN " AN_DNNL_VERSION " and own kernels, on blocked layouts",
+    .create = cpu_create,
+    .destroy = cpu_destroy,
+    .load = cpu_load,
+    .forward = cpu_forward,
+    .step = cpu_step,
+    .read = cpu_read,
+    .write_momentum = cpu_write_momentum,
+    .memory = cpu_memory,
+};

@@ -1,2 +1,0 @@
-/* placeholder */
-typedef int an_reference_empty;
