@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -259,6 +260,98 @@ static void test_divergence(void **state) {
     an_safetensors_close(&last);
 }
 
+/* --- fine-tuning --------------------------------------------------------------------------------
+ */
+
+/* `alexnet` for small pictures, with another number of classes than the data set has. */
+static void write_trained_weights(const char *path, int classes, an_network *network) {
+    const an_arch *arch;
+    assert_ok(an_arch_find("alexnet", &arch, error));
+    assert_ok(an_network_build(arch, classes, 67, network, error));
+    an_weights_file weights;
+    assert_ok(an_weights_initialise(network, 99, &weights, error));
+    an_tensor_source tensors[AN_MAX_PARAMETERS];
+    for (int i = 0; i < network->parameter_count; i++) {
+        tensors[i] = (an_tensor_source){.name = network->parameters[i].name,
+                                        .dims = network->parameters[i].dims,
+                                        .values = weights.weights.tensor[i]};
+        memcpy(tensors[i].shape, network->parameters[i].shape, sizeof network->parameters[i].shape);
+    }
+    weights.preprocess.resize = 70;
+    an_metadata *metadata;
+    size_t count;
+    assert_ok(an_weights_metadata(network, &weights.preprocess, NULL, &metadata, &count, error));
+    assert_ok(an_safetensors_write(path, tensors, (size_t)network->parameter_count, metadata, count,
+                                   NULL, NULL, error));
+    an_metadata_free(metadata, count);
+    an_weights_close(&weights);
+}
+
+static void test_fine_tuning(void **state) {
+    (void)state;
+    an_network network;
+    char trained[512];
+    snprintf(trained, sizeof trained, "%s", in_fixture("trained.safetensors"));
+    write_trained_weights(trained, 5, &network);
+    an_train_settings settings = fixture_settings();
+    settings.weights = trained;
+    settings.epochs = 1;
+    settings.limit = settings.validation_limit = settings.batch = 2;
+    settings.threads = 0;
+    settings.schedule.base = 0; /* so that what was kept can be seen to be */
+    heard h = {0};
+    const an_train_observer observer = {.context = &h, .started = hear_start};
+    assert_ok(an_train(&settings, in_fixture("tuned"), false, &observer, &result, error));
+    assert_string_equal(h.settings.arch, "alexnet");
+    assert_int_equal(h.settings.input_size, 67);
+
+    an_weights_file before, after;
+    assert_ok(an_weights_open(trained, NULL, &before, error));
+    assert_ok(an_weights_open(result.checkpoint, NULL, &after, error));
+    assert_int_equal(after.network.classes, FIXTURE_CLASSES);
+    assert_int_equal(after.preprocess.resize, 70);
+    for (int i = 0; i < network.parameter_count; i++) {
+        const an_parameter *parameter = &after.network.parameters[i];
+        if (parameter->layer < after.network.layer_count - 1)
+            assert_memory_equal(after.weights.tensor[i], before.weights.tensor[i],
+                                parameter->count * sizeof(float));
+    }
+    an_weights_close(&before);
+    an_weights_close(&after);
+
+    settings.arch = "caffenet";
+    assert_fails(an_train(&settings, in_fixture("untuned"), false, NULL, &result, error),
+                 ALEXNET_MISMATCH, "'alexnet', but 'caffenet'");
+    settings.arch = NULL;
+    settings.input_size = 131;
+    assert_fails(an_train(&settings, in_fixture("untuned"), false, NULL, &result, error),
+                 ALEXNET_MISMATCH, "fc6.weight does not fit");
+}
+
+/* --- the best checkpoint ------------------------------------------------------------------------
+ */
+
+static ino_t file_number(const char *path) {
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    return info.st_ino;
+}
+
+/* Where the file system has no links, as seen from where the second name would be, it is copied. */
+static void test_best_without_links(void **state) {
+    (void)state;
+    an_train_settings settings = fixture_settings();
+    settings.epochs = 1;
+    assert_ok(an_make_folder(in_fixture("linkless/best.safetensors.linked"), error));
+    assert_ok(train(&settings, in_fixture("linkless"), false, NULL, error));
+    assert_ok(train(&settings, in_fixture("linked"), false, NULL, error));
+    assert_same_runs(in_fixture("linked"), in_fixture("linkless"));
+    assert_true(file_number(in_fixture("linked/best.safetensors")) ==
+                file_number(in_fixture("linked/last.safetensors")));
+    assert_false(file_number(in_fixture("linkless/best.safetensors")) ==
+                 file_number(in_fixture("linkless/last.safetensors")));
+}
+
 /* --- a full disk ------------------------------------------------------------------------------ */
 
 static void limit_file_size(rlim_t bytes) {
@@ -418,6 +511,8 @@ int main(void) {
         cmocka_unit_test(test_broken_pictures),
         cmocka_unit_test(test_too_many_broken_pictures),
         cmocka_unit_test(test_divergence),
+        cmocka_unit_test(test_fine_tuning),
+        cmocka_unit_test(test_best_without_links),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_refuses_to_overwrite),
         cmocka_unit_test(test_refuses_two_at_once),
