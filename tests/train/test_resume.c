@@ -121,6 +121,19 @@ static void test_overfitting(void **state) {
     assert_same_runs(in_fixture("overfit-whole"), in_fixture("overfit"));
 }
 
+/* Broken pictures are counted over the whole epoch. */
+static void test_broken_pictures(void **state) {
+    (void)state;
+    write_data(in_fixture("broken"));
+    break_picture(in_fixture("broken/train/red/2.ppm"));
+    break_picture(in_fixture("broken/train/green/3.ppm"));
+    break_picture(in_fixture("broken/train/blue/5.ppm"));
+    const an_train_settings settings = fixture_settings_on("broken");
+    train_unbroken(&settings, in_fixture("broken-whole"));
+    train_in_pieces(&settings, in_fixture("broken-pieces"), (stopper){.after_step = true});
+    assert_same_runs(in_fixture("broken-whole"), in_fixture("broken-pieces"));
+}
+
 static void test_complete(void **state) {
     (void)state;
     const an_train_settings settings = fixture_settings(), none = no_settings();
@@ -135,12 +148,10 @@ static void test_complete(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_stopped_everywhere),
-                                       cmocka_unit_test(test_stopped_after_every_step),
-                                       cmocka_unit_test(test_checkpoints_between),
-                                       cmocka_unit_test(test_workers),
-                                       cmocka_unit_test(test_other_settings),
-                                       cmocka_unit_test(test_overfitting),
-                                       cmocka_unit_test(test_complete)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stopped_everywhere),  cmocka_unit_test(test_stopped_after_every_step),
+        cmocka_unit_test(test_checkpoints_between), cmocka_unit_test(test_workers),
+        cmocka_unit_test(test_other_settings),      cmocka_unit_test(test_overfitting),
+        cmocka_unit_test(test_broken_pictures),     cmocka_unit_test(test_complete)};
     return cmocka_run_group_tests(tests, make_fixture, remove_fixture);
 }

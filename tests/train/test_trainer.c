@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "core/file.h"
+#include "eval/evaluate.h"
 #include "fixture.h"
 #include "formats/weights.h"
 
@@ -131,6 +132,85 @@ static void test_learns_and_records(void **state) {
     assert_string_equal(json_string_value(json_object_get(run, "version")), alexnet_version());
     assert_true(json_integer_value(json_object_get(json_object_get(run, "machine"), "cores")) >= 1);
     json_decref(run);
+}
+
+/* The same run written out: what a step sees, how it updates, and what is validated. */
+static void test_computes_as_by_hand(void **state) {
+    (void)state;
+    an_train_settings settings = fixture_settings();
+    settings.epochs = 2;
+    heard h = {0};
+    assert_ok(train(&settings, in_fixture("by-trainer"), false, &h, error));
+
+    const an_backend *backend;
+    an_dataset *data, *held_out;
+    an_network network;
+    an_plan *plan;
+    an_loader *loader, *validation;
+    assert_ok(an_backend_find("reference", &backend, error));
+    assert_ok(an_dataset_open(settings.data, AN_SPLIT_TRAIN, 7, &data, error));
+    assert_ok(an_dataset_open(settings.data, AN_SPLIT_HELD_OUT, 7, &held_out, error));
+    assert_ok(an_network_build(&tiny_arch, FIXTURE_CLASSES, 0, &network, error));
+    const an_plan_options planning = {.batch = FIXTURE_BATCH, .training = true, .threads = 1};
+    assert_ok(an_plan_create(backend, &network, &planning, &plan, error));
+    const an_preprocess preprocess = an_network_preprocess(&network);
+    an_loader_options loading = {
+        .batch = FIXTURE_BATCH, .workers = 1, .seed = 7, .shuffle = true, .augment = true};
+    assert_ok(an_loader_create(data, &preprocess, &loading, &loader, error));
+    loading.shuffle = loading.augment = false;
+    assert_ok(an_loader_create(held_out, &preprocess, &loading, &validation, error));
+    float *initial = calloc(network.parameter_floats, sizeof *initial);
+    assert_non_null(initial);
+    an_initialise(&network, 7, initial);
+    const an_weights weights = an_weights_of(&network, initial);
+    assert_ok(an_plan_load(plan, &weights, error));
+    free(initial);
+
+    settings.schedule.epochs = 2;
+    for (uint32_t epoch = 0; epoch < 2; epoch++) {
+        assert_ok(an_loader_start(loader, epoch, 0, error));
+        const an_batch *batch;
+        for (uint64_t i = 0;; i++) {
+            assert_ok(an_loader_next(loader, &batch, error));
+            if (!batch)
+                break;
+            const double rate = an_schedule_rate(&settings.schedule, NULL,
+                                                 FIXTURE_STEPS * epoch + i, FIXTURE_STEPS);
+            const an_update weight = {(float)rate, 0.0005f}, bias = {(float)(2 * rate), 0};
+            const an_update updates[] = {weight, bias, weight, bias, weight, bias};
+            const an_step step = {.input = batch->input,
+                                  .labels = batch->labels,
+                                  .seed = 7,
+                                  .epoch = epoch,
+                                  .position = FIXTURE_BATCH * i,
+                                  .momentum = 0.9f,
+                                  .updates = updates};
+            an_step_result found;
+            assert_ok(an_plan_step(plan, &step, &found, error));
+        }
+        an_evaluation found;
+        assert_ok(an_evaluate(plan, validation, &found, NULL, NULL, error));
+        assert_true(found.loss == h.results[epoch].val_loss);
+        assert_true(found.top1 == h.results[epoch].val_top1);
+    }
+
+    an_weights_file last;
+    assert_ok(
+        an_weights_open_network(in_fixture("by-trainer/last.safetensors"), &network, &last, error));
+    float *values = calloc(network.parameter_floats, sizeof *values);
+    assert_non_null(values);
+    for (int i = 0; i < network.parameter_count; i++) {
+        assert_ok(an_plan_read(plan, AN_PARAMETER, i, values, error));
+        assert_memory_equal(values, last.weights.tensor[i],
+                            network.parameters[i].count * sizeof *values);
+    }
+    free(values);
+    an_weights_close(&last);
+    an_loader_free(loader);
+    an_loader_free(validation);
+    an_plan_free(plan);
+    an_dataset_close(data);
+    an_dataset_close(held_out);
 }
 
 static void test_every_picture_once(void **state) {
@@ -348,6 +428,13 @@ static void test_best_without_links(void **state) {
     assert_same_runs(in_fixture("linked"), in_fixture("linkless"));
     assert_true(file_number(in_fixture("linked/best.safetensors")) ==
                 file_number(in_fixture("linked/last.safetensors")));
+    /* Killed before the best checkpoint had its second name: it gets it when resumed. */
+    const an_train_settings none = no_settings();
+    assert_ok(train(&none, in_fixture("linked"), true, NULL, error));
+    assert_false(an_is_file(in_fixture("linked/best.safetensors.linked")));
+    assert_int_equal(unlink(in_fixture("linked/best.safetensors")), 0);
+    assert_ok(train(&none, in_fixture("linked"), true, NULL, error));
+    assert_same_runs(in_fixture("linked"), in_fixture("linkless"));
     assert_false(file_number(in_fixture("linkless/best.safetensors")) ==
                  file_number(in_fixture("linkless/last.safetensors")));
 }
@@ -504,6 +591,7 @@ static void test_refuses_damaged_runs(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learns_and_records),
+        cmocka_unit_test(test_computes_as_by_hand),
         cmocka_unit_test(test_every_picture_once),
         cmocka_unit_test(test_overfits),
         cmocka_unit_test(test_plateau_lowers_the_rate),
