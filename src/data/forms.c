@@ -28,7 +28,7 @@ static float circle(float x, float y, float detail) {
 
 /* Square: the larger of |x| and |y| is under half the side; detail rounds the corners a little. */
 static float square(float x, float y, float detail) {
-    const float rounding = 0.02f + 0.1f * detail;
+    const float rounding = 0.02f + 0.03f * detail;
     const float right = fabsf(x) - 0.8f + rounding, above = fabsf(y) - 0.8f + rounding;
     const float outside = length(fmaxf(right, 0), fmaxf(above, 0));
     return outside + fminf(fmaxf(right, above), 0) - rounding;
@@ -89,7 +89,7 @@ static float dots(float x, float y, float detail) {
     static const float height = 1.7320508f;
     const float a = length(from_middle(x), height * from_middle(y / height));
     const float b = length(from_middle(x + 0.5f), height * from_middle(y / height + 0.5f));
-    return fminf(a, b) - (0.24f + 0.1f * detail);
+    return fminf(a, b) - (0.19f + 0.08f * detail);
 }
 
 /* Spiral: stripes over the radius that move on by one with every turn (Archimedes). */
