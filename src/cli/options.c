@@ -58,7 +58,7 @@ const an_option an_common_options[] = {
      .value = "S",
      .low = 0,
      .high = 9007199254740992.0,
-     .fallback = "1",
+     .fallback = "0",
      .help = "what random numbers follow from"},
     {.name = "json",
      .type = AN_OPTION_FLAG,
@@ -333,10 +333,8 @@ void an_option_format(const an_option *option, const void *settings, char *text,
     const char *unset = option->unset ? option->unset : "none";
     switch (option->type) {
     case AN_OPTION_FLAG:
+    case AN_OPTION_OFF:
         snprintf(text, size, "%s", *(const bool *)in ? "yes" : "no");
-        break;
-    case AN_OPTION_OFF: /* named after what it turns off */
-        snprintf(text, size, "%s", *(const bool *)in ? "no" : "yes");
         break;
     case AN_OPTION_INT:
         if (*(const int *)in == 0 && option->unset)
@@ -432,6 +430,8 @@ void an_options_print(FILE *stream, const an_option *options, const void *settin
     for (const an_option *option = options; option && option->name; option++) {
         char value[1024];
         an_option_format(option, settings, value, sizeof value);
-        fprintf(stream, "  %-18s %s\n", option->name, value);
+        /* "--no-augment" turns off what is then called "augment". */
+        fprintf(stream, "  %-18s %s\n", option->name + (option->type == AN_OPTION_OFF ? 3 : 0),
+                value);
     }
 }

@@ -20,7 +20,7 @@
 
 typedef enum an_option_type {
     AN_OPTION_FLAG,   /* bool, set to true; takes no value */
-    AN_OPTION_OFF,    /* bool, set to false; takes no value */
+    AN_OPTION_OFF,    /* bool, set to false; takes no value; its name begins with "no-" */
     AN_OPTION_INT,    /* int, low to high */
     AN_OPTION_COUNT,  /* uint64_t (or size_t), low to high */
     AN_OPTION_NUMBER, /* double, low to high */

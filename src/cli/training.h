@@ -1,0 +1,21 @@
+/* What a training run shows while it goes; used by train and demo. */
+#ifndef AN_CLI_TRAINING_H
+#define AN_CLI_TRAINING_H
+
+#include "cli/command.h"
+#include "train/trainer.h"
+
+typedef struct an_training_view {
+    an_display display;
+    /* Prints the settings that a run really has, a resumed one's too; NULL: nothing. */
+    void (*print_settings)(void *context, const an_train_settings *settings);
+    void *context;
+} an_training_view;
+
+/* An observer that shows a run in `view` and stops it when the user interrupts. */
+an_train_observer an_training_observer(an_training_view *view);
+
+/* The result as the contract's JSON; `folder` is the run's. */
+json_t *an_training_json(const an_train_result *result, const char *folder);
+
+#endif
