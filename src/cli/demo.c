@@ -142,6 +142,35 @@ cleanup:
     return status;
 }
 
+/*
+ * The first layer's filters, and how they differ from those that the seed begins with: after a few
+ * hundred steps the noise of the beginning still covers what has been learned.
+ */
+static alexnet_status draw_filters(const demo_settings *settings, const an_weights_file *weights,
+                                   const char *folder, alexnet_error *error) {
+    const an_network *network = &weights->network;
+    const an_layer *first = &network->layers[0];
+    const float *learned = weights->weights.tensor[first->weight];
+    const size_t count = network->parameters[first->weight].count;
+    float *change = NULL;
+    char path[1024];
+    alexnet_status status;
+    AN_TRY(an_alloc((void **)&change, count, sizeof *change, "filters", error));
+    an_initialise_parameter(network, first->weight, settings->common.seed, change);
+    for (size_t i = 0; i < count; i++)
+        change[i] = learned[i] - change[i];
+    snprintf(path, sizeof path, "%s/filters.png", folder);
+    AN_TRY_CLEANUP(
+        an_draw_filters(learned, first->spec.units, first->spec.kernel, weights->preprocess.bgr,
+                        "conv1's filters: much of it is the noise they began with", path, error));
+    snprintf(path, sizeof path, "%s/filters-learned.png", folder);
+    status = an_draw_filters(change, first->spec.units, first->spec.kernel, weights->preprocess.bgr,
+                             "What learning has added to conv1's filters", path, error);
+cleanup:
+    an_free(change);
+    return status;
+}
+
 static alexnet_status draw(const demo_settings *settings, const char *folder, const char *weights,
                            alexnet_error *error) {
     an_common common = settings->common;
@@ -150,12 +179,7 @@ static alexnet_status draw(const demo_settings *settings, const char *folder, co
     alexnet_status status;
     common.weights = weights;
     AN_TRY(an_classifier_chosen(&common, 1, false, 0, 0, &classifier, error));
-    const an_network *network = &classifier->weights.network;
-    const an_layer_spec *first = &network->layers[0].spec;
-    snprintf(path, sizeof path, "%s/filters.png", folder);
-    AN_TRY_CLEANUP(an_draw_filters(classifier->weights.weights.tensor[network->layers[0].weight],
-                                   first->units, first->kernel, classifier->weights.preprocess.bgr,
-                                   "What the first layer has learned to look for", path, error));
+    AN_TRY_CLEANUP(draw_filters(settings, &classifier->weights, folder, error));
     snprintf(path, sizeof path, "%s/answers.png", folder);
     AN_TRY_CLEANUP(draw_answers(settings, classifier, path, error));
     snprintf(path, sizeof path, "%s/curves.png", folder);
@@ -199,14 +223,15 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     printf(
         "\nOf pictures that it had never seen it names %s rightly, after %s.\n\n"
         "Look at\n"
-        "  %s/filters.png   what the first layer looks for\n"
-        "  %s/answers.png   what it says about pictures it never saw\n"
-        "  %s/curves.png    how it learned\n\n"
+        "  %s/answers.png            what it says about pictures it never saw\n"
+        "  %s/curves.png             how it learned\n"
+        "  %s/filters.png            the 96 filters of conv1\n"
+        "  %s/filters-learned.png    what learning has added to them\n\n"
         "Next\n"
         "  alexnet summary                                 every size, worked out\n"
         "  alexnet classify --weights %s PICTURE\n"
         "  alexnet train FOLDER                            your own pictures, a folder a class\n",
-        an_percent(result.val_top1).text, an_duration(seconds).text, folder, folder, folder,
+        an_percent(result.val_top1).text, an_duration(seconds).text, folder, folder, folder, folder,
         result.checkpoint);
     return ALEXNET_OK;
 }
