@@ -10,8 +10,8 @@
 #include "train/setup.h"
 #include "train/solver.h"
 
-/* Share of a new loss in the smoothed one: a mean over about the last twenty steps. */
-static const double smoothing = 0.05;
+/* Share of a new loss in the smoothed one: a mean over about the last ten steps. */
+static const double smoothing = 0.1;
 
 /* The loss counts as that of guessing within this share of ln(classes); after so many steps of it
  * in a row the user is told. */
