@@ -262,7 +262,7 @@ static alexnet_status open_metrics(an_run *run, alexnet_error *error) {
         return an_fail(error, ALEXNET_IO, "%s: cannot be written: %s", run->metrics_path,
                        strerror(errno));
     if (flock(run->metrics, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        return an_fail(error, ALEXNET_INVALID,
+        return an_fail(error, ALEXNET_IO,
                        "%s: another process is training into this folder; wait for it or stop it",
                        run->folder);
     return ALEXNET_OK;

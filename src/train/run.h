@@ -46,7 +46,7 @@ alexnet_status an_run_write(an_run *run, const an_train_settings *settings,
 
 /*
  * Opens a run to go on with: reads its settings, of which device, threads and workers are kept as
- * they are passed where they are not NULL or 0. INVALID where another process is at work on it.
+ * they are passed where they are not NULL or 0. IO where another process is at work on it.
  */
 alexnet_status an_run_resume(an_run *run, const char *folder, an_train_settings *settings,
                              alexnet_error *error);

@@ -486,7 +486,7 @@ static void train_beside(heard *h) {
     const an_train_settings none = no_settings();
     an_train_result other;
     assert_fails(an_train_arch(&tiny_arch, &none, in_fixture("twice"), true, NULL, &other, error),
-                 ALEXNET_INVALID, "another process");
+                 ALEXNET_IO, "another process");
 }
 
 static void test_refuses_two_at_once(void **state) {
