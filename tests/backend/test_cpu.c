@@ -228,9 +228,222 @@ static void every_network(void **state) {
     }
 }
 
+/* At the usual size windows and tiles end where they do in real use. */
+static void usual_size(void **state) {
+    (void)state;
+    slim_arch small;
+    const an_arch *arch;
+    assert_ok(an_arch_find("alexnet", &arch, error));
+    slim(arch, &small);
+    twins t = make_twins(&small.arch, 10, 0, (an_plan_options){.batch = 1, .training = true});
+    compare_logits(&t, 1);
+    compare_step(&t, false);
+    free_twins(&t);
+}
+
+/* Numbers of maps that fill no block, groups, remainders of strides, normalisations and dropout in
+ * places where no AlexNet has them. */
+static const an_layer_spec odd_layers[] = {
+    {.name = "conv1",
+     .type = AN_CONV,
+     .units = 20,
+     .kernel = 5,
+     .stride = 2,
+     .pad = 1,
+     .groups = 1,
+     .parameter = "conv1"},
+    {.name = "relu1", .type = AN_RELU},
+    {.name = "norm1", .type = AN_LRN, .size = 5, .alpha = 0.5f, .beta = 0.75f, .k = 2, .towers = 1},
+    {.name = "pool1", .type = AN_MAX_POOL, .kernel = 3, .stride = 2, .round_up = true},
+    {.name = "conv2",
+     .type = AN_CONV,
+     .units = 24,
+     .kernel = 3,
+     .stride = 1,
+     .pad = 1,
+     .groups = 2,
+     .parameter = "conv2"},
+    {.name = "relu2", .type = AN_RELU},
+    {.name = "norm2", .type = AN_LRN, .size = 5, .alpha = 0.5f, .beta = 0.75f, .k = 1, .towers = 2},
+    {.name = "pool2", .type = AN_MAX_POOL, .kernel = 2, .stride = 2},
+    {.name = "norm3", .type = AN_LRN, .size = 3, .alpha = 0.5f, .beta = 0.5f, .k = 1, .towers = 1},
+    {.name = "conv3",
+     .type = AN_CONV,
+     .units = 17,
+     .kernel = 3,
+     .stride = 1,
+     .pad = 1,
+     .groups = 1,
+     .parameter = "conv3"},
+    {.name = "relu3", .type = AN_RELU},
+    {.name = "drop3", .type = AN_DROPOUT, .rate = 0.25f},
+    {.name = "fc4", .type = AN_FC, .units = 33, .parameter = "fc4"},
+    {.name = "relu4", .type = AN_RELU},
+    {.name = "drop4", .type = AN_DROPOUT, .rate = 0.5f, .scale_at_test = true},
+    {.name = "fc5", .type = AN_FC, .parameter = "fc5"},
+};
+
+static const an_layer_spec strange_layers[] = {
+    {.name = "pool0", .type = AN_MAX_POOL, .kernel = 2, .stride = 1},
+    {.name = "conv1",
+     .type = AN_CONV,
+     .units = 32,
+     .kernel = 3,
+     .stride = 2,
+     .pad = 0,
+     .groups = 1,
+     .round_up = true,
+     .parameter = "conv1"},
+    {.name = "norm1", .type = AN_LRN, .size = 5, .alpha = 0.5f, .beta = 0.75f, .k = 2, .towers = 2},
+    {.name = "pool1", .type = AN_MAX_POOL, .kernel = 3, .stride = 2},
+    {.name = "relu1", .type = AN_RELU},
+    {.name = "cnorm1", .type = AN_LRN_WITHIN, .size = 3, .alpha = 0.5f, .beta = 0.75f, .k = 1},
+    {.name = "relu1b", .type = AN_RELU},
+    {.name = "avgpool", .type = AN_ADAPTIVE_AVG_POOL, .units = 5},
+    {.name = "same", .type = AN_ADAPTIVE_AVG_POOL, .units = 5},
+    {.name = "pool2", .type = AN_MAX_POOL, .kernel = 3, .stride = 1},
+    {.name = "drop2", .type = AN_DROPOUT, .rate = 0.5f},
+    {.name = "fc3", .type = AN_FC, .parameter = "fc3"},
+};
+
+static void odd_networks(void **state) {
+    (void)state;
+    const an_arch archs[] = {
+        {.name = "odd",
+         .input_size = 39,
+         .layers = odd_layers,
+         .layer_count = sizeof odd_layers / sizeof *odd_layers},
+        {.name = "strange",
+         .input_size = 30,
+         .layers = strange_layers,
+         .layer_count = sizeof strange_layers / sizeof *strange_layers},
+    };
+    for (int i = 0; i < 2; i++) {
+        check_network(&archs[i], 7, 0, 1, 1);
+        check_network(&archs[i], 11, archs[i].input_size + 6, 3, 2);
+        check_network(&archs[i], 1, 0, 17, 2);
+    }
+}
+
+/* Small differences grow from step to step, but the losses stay together for a while. */
+static void losses_follow(void **state) {
+    (void)state;
+    const an_arch arch = {.name = "odd",
+                          .input_size = 39,
+                          .layers = odd_layers,
+                          .layer_count = sizeof odd_layers / sizeof *odd_layers};
+    twins t = make_twins(&arch, 4, 0, (an_plan_options){.batch = 8, .training = true});
+    an_update updates[AN_MAX_PARAMETERS];
+    for (int p = 0; p < t.network.parameter_count; p++)
+        updates[p] = (an_update){1e-2f, 5e-4f};
+    double first = 0, last = 0;
+    for (int s = 0; s < 20; s++) {
+        const an_step step = a_step(&t, updates, 8 * (uint64_t)s);
+        an_step_result expected, found;
+        assert_ok(an_plan_step(t.expected, &step, &expected, error));
+        assert_ok(an_plan_step(t.found, &step, &found, error));
+        assert_true(fabs(found.loss - expected.loss) <= 1e-2 * (1 + fabs(expected.loss)));
+        first = s == 0 ? found.loss : first;
+        last = found.loss;
+    }
+    assert_true(last < first);
+    free_twins(&t);
+}
+
+/* The same bits from run to run, for one thread and for two. */
+static void repeatable(void **state) {
+    (void)state;
+    const an_arch arch = {.name = "odd",
+                          .input_size = 39,
+                          .layers = odd_layers,
+                          .layer_count = sizeof odd_layers / sizeof *odd_layers};
+    for (int threads = 1; threads <= 2; threads++) {
+        float *kept = NULL;
+        for (int run = 0; run < 2; run++) {
+            twins t = make_twins(
+                &arch, 4, 0, (an_plan_options){.batch = 9, .training = true, .threads = threads});
+            an_update updates[AN_MAX_PARAMETERS];
+            for (int p = 0; p < t.network.parameter_count; p++)
+                updates[p] = (an_update){1e-2f, 5e-4f};
+            for (int s = 0; s < 3; s++) {
+                const an_step step = a_step(&t, updates, 9 * (uint64_t)s);
+                an_step_result result;
+                assert_ok(an_plan_step(t.found, &step, &result, error));
+            }
+            float *all = floats(t.network.parameter_floats);
+            for (int p = 0; p < t.network.parameter_count; p++)
+                assert_ok(an_plan_read(t.found, AN_PARAMETER, p,
+                                       all + t.network.parameters[p].offset, error));
+            if (run == 0)
+                kept = all;
+            else {
+                assert_memory_equal(kept, all, t.network.parameter_floats * sizeof *all);
+                an_free(all);
+            }
+            free_twins(&t);
+        }
+        an_free(kept);
+    }
+}
+
+/* A NaN must reach the logits and the loss, where it is noticed. */
+static void nan_is_not_hidden(void **state) {
+    (void)state;
+    slim_arch small;
+    const an_arch *arch;
+    assert_ok(an_arch_find("alexnet", &arch, error));
+    slim(arch, &small);
+    twins t = make_twins(&small.arch, 3, 67, (an_plan_options){.batch = 1});
+    t.weights[t.network.parameters[an_network_parameter(&t.network, "conv3.weight")].offset] = NAN;
+    const an_weights weights = an_weights_of(&t.network, t.weights);
+    assert_ok(an_plan_load(t.found, &weights, error));
+    assert_ok(an_plan_forward(t.found, t.input, 1, t.a, error));
+    assert_true(isnan(t.a[0]));
+    free_twins(&t);
+}
+
+/* What convolutions have packed is released; the rest stays where the caller has it. */
+static void note_release(void *context, int parameter) {
+    *(unsigned *)context |= 1u << parameter;
+}
+
+static void keeps_fully_connected_weights_in_place(void **state) {
+    (void)state;
+    const an_arch arch = {.name = "odd",
+                          .input_size = 39,
+                          .layers = odd_layers,
+                          .layer_count = sizeof odd_layers / sizeof *odd_layers};
+    twins t = make_twins(&arch, 4, 0, (an_plan_options){.batch = 1});
+    unsigned released = 0;
+    an_weights weights = an_weights_of(&t.network, t.weights);
+    weights.release = note_release;
+    weights.context = &released;
+    assert_ok(an_plan_load(t.found, &weights, error));
+    assert_int_equal(released, 0x3f); /* weights and biases of three convolutions */
+    assert_true(an_plan_memory_of(t.found).parameters < 200000);
+    free_twins(&t);
+}
+
+static void refuses_other_precisions(void **state) {
+    (void)state;
+    an_network network;
+    an_plan *plan;
+    assert_ok(an_network_build(an_archs()[0], 10, 67, &network, error));
+    const an_plan_options options = {.batch = 1, .precision = AN_BF16};
+    assert_fails(an_plan_create(&an_backend_cpu, &network, &options, &plan, error),
+                 ALEXNET_UNSUPPORTED, "float32");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_network),
+        cmocka_unit_test(usual_size),
+        cmocka_unit_test(odd_networks),
+        cmocka_unit_test(losses_follow),
+        cmocka_unit_test(repeatable),
+        cmocka_unit_test(nan_is_not_hidden),
+        cmocka_unit_test(keeps_fully_connected_weights_in_place),
+        cmocka_unit_test(refuses_other_precisions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,15 @@ static bool is_identity(const an_layer *layer) {
            layer->in.w == layer->out.w;
 }
 
+/* Whether the layer above a ReLU takes its input from below it and does both: one pass over memory
+ * less in each direction. oneDNN could do it in convolutions, but turns NaN into 0 there, and so
+ * would hide that training has gone astray. */
+static bool done_above(const an_cpu_plan *plan, int l) {
+    return is_type(plan, l + 1, AN_MAX_POOL) ||
+           (is_type(plan, l + 1, AN_LRN) &&
+            an_lrn_fits(plan->kernels, &plan->base.network.layers[l + 1]));
+}
+
 /* What layer l does itself, and in which layout it takes its input; `blocked` is what comes. */
 static void choose_work(an_cpu_plan *plan, int l, bool blocked) {
     an_cpu_layer *it = &plan->layers[l];
@@ -52,14 +61,14 @@ static void choose_work(an_cpu_plan *plan, int l, bool blocked) {
     switch (it->layer->spec.type) {
     case AN_CONV:
         it->in_blocked = l > 0;
-        it->relu = fuse && is_type(plan, l + 1, AN_RELU);
         break;
     case AN_FC:
         it->in_blocked = false;
         it->relu = fuse && is_type(plan, l + 1, AN_RELU);
         break;
     case AN_RELU:
-        it->skip = l > 0 && plan->layers[l - 1].relu;
+        it->skip_backward = fuse && done_above(plan, l);
+        it->skip = it->skip_backward || (l > 0 && plan->layers[l - 1].relu);
         break;
     case AN_MAX_POOL:
         it->in_blocked = true;
@@ -82,8 +91,6 @@ static void choose_work(an_cpu_plan *plan, int l, bool blocked) {
         break;
     }
     it->out_blocked = it->layer->spec.type == AN_CONV || it->in_blocked;
-    if (it->through_relu)
-        plan->layers[l - 1].skip_backward = true;
 }
 
 static bool works_in_place(const an_cpu_plan *plan, const an_cpu_layer *it) {
@@ -152,7 +159,6 @@ static alexnet_status make_convolutions(an_cpu_plan *plan, alexnet_error *error)
             continue;
         const an_conv_options how = {.images = options->batch,
                                      .plain_input = !it->in_blocked,
-                                     .relu = it->relu,
                                      .training = options->training,
                                      .input_gradient = it->dx >= 0};
         AN_TRY(an_conv_make(&it->conv, &plan->dnnl, plan->kernels, it->layer, &how, error));

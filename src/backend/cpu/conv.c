@@ -45,11 +45,9 @@ static alexnet_status make_passes(an_conv *conv, const an_dnnl *dnnl,
                                   const an_conv_options *options, an_convolution *c,
                                   an_layout plain, alexnet_error *error) {
     c->pass = AN_PASS_FORWARD;
-    c->relu = options->relu;
     AN_TRY(make_pass(&conv->forward, dnnl, c, plain, error));
     if (!options->training)
         return ALEXNET_OK;
-    c->relu = false;
     c->pass = AN_PASS_WEIGHTS;
     AN_TRY(make_pass(&conv->weights, dnnl, c, plain, error));
     c->pass = AN_PASS_INPUT;
@@ -65,7 +63,7 @@ alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels
     const int64_t out[4] = {options->images, layer->out.c, layer->out.h, layer->out.w};
     const int64_t grouped[5] = {spec->groups, spec->units / spec->groups,
                                 layer->in.c / spec->groups, spec->kernel, spec->kernel};
-    an_convolution c = {.layer = layer, .images = options->images};
+    an_convolution c = {.layer = layer, .images = options->images, .training = options->training};
     an_layout plain = NULL;
     alexnet_status status;
     conv->layer = layer;

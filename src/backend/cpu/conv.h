@@ -28,7 +28,6 @@ typedef struct an_conv {
 typedef struct an_conv_options {
     int images;
     bool plain_input; /* x is plain, not blocked */
-    bool relu;        /* forward: ReLU on top */
     bool training;
     bool input_gradient;
 } an_conv_options;

@@ -5,7 +5,8 @@
 
 alexnet_status an_dnnl_fail(alexnet_error *error, dnnl_status_t status, const char *call,
                             const char *file, int line) {
-    const alexnet_status kind = status == dnnl_out_of_memory ? ALEXNET_NO_MEMORY : ALEXNET_UNSUPPORTED;
+    const alexnet_status kind =
+        status == dnnl_out_of_memory ? ALEXNET_NO_MEMORY : ALEXNET_UNSUPPORTED;
     return an_fail(error, kind, "oneDNN: %s (status %d) from %.60s at %s:%d",
                    status == dnnl_out_of_memory   ? "out of memory"
                    : status == dnnl_unimplemented ? "not implemented"
@@ -46,7 +47,6 @@ bool an_dnnl_allows_avx2(void) {
 
 #define MD(layout) (layout)
 #define MD_QUERIED const_dnnl_memory_desc_t
-#define POST_OP_SCALE
 
 alexnet_status an_layout_make(an_layout *out, int dims, const int64_t *shape, dnnl_format_tag_t tag,
                               alexnet_error *error) {
@@ -79,7 +79,6 @@ struct an_layout_value {
 
 #define MD(layout) (&(layout)->md)
 #define MD_QUERIED const dnnl_memory_desc_t *
-#define POST_OP_SCALE 1.0f,
 
 static alexnet_status layout_copy(an_layout *out, const dnnl_memory_desc_t *from,
                                   alexnet_error *error) {
@@ -189,12 +188,14 @@ static alexnet_status describe(const an_dnnl *dnnl, const an_convolution *c, an_
     const window at = window_of(c->layer);
     const dnnl_alg_kind_t algorithm =
         c->winograd ? dnnl_convolution_winograd : dnnl_convolution_direct;
+    /* For inference, Winograd's transform of the weights belongs to the packing. */
+    const dnnl_prop_kind_t kind = c->training ? dnnl_forward_training : dnnl_forward_inference;
 #if DNNL_VERSION_MAJOR >= 3
     switch (c->pass) {
     case AN_PASS_FORWARD:
         *status = dnnl_convolution_forward_primitive_desc_create(
-            out, dnnl->engine, dnnl_forward_inference, algorithm, c->x, w, b, c->y, at.strides,
-            at.dilates, at.before, at.behind, attributes);
+            out, dnnl->engine, kind, algorithm, c->x, w, b, c->y, at.strides, at.dilates, at.before,
+            at.behind, attributes);
         break;
     case AN_PASS_INPUT:
         *status = dnnl_convolution_backward_data_primitive_desc_create(
@@ -211,9 +212,9 @@ static alexnet_status describe(const an_dnnl *dnnl, const an_convolution *c, an_
     dnnl_convolution_desc_t description;
     switch (c->pass) {
     case AN_PASS_FORWARD:
-        AN_DNNL(dnnl_convolution_forward_desc_init(&description, dnnl_forward_inference, algorithm,
-                                                   MD(c->x), MD(w), MD(b), MD(c->y), at.strides,
-                                                   at.before, at.behind));
+        AN_DNNL(dnnl_convolution_forward_desc_init(&description, kind, algorithm, MD(c->x), MD(w),
+                                                   MD(b), MD(c->y), at.strides, at.before,
+                                                   at.behind));
         break;
     case AN_PASS_INPUT:
         AN_DNNL(dnnl_convolution_backward_data_desc_init(
@@ -227,18 +228,6 @@ static alexnet_status describe(const an_dnnl *dnnl, const an_convolution *c, an_
     }
     *status = dnnl_primitive_desc_create(out, &description, attributes, dnnl->engine, NULL);
 #endif
-    return ALEXNET_OK;
-}
-
-static alexnet_status fuse_relu(dnnl_primitive_attr_t attributes, alexnet_error *error) {
-    dnnl_post_ops_t operations;
-    AN_DNNL(dnnl_post_ops_create(&operations));
-    dnnl_status_t status =
-        dnnl_post_ops_append_eltwise(operations, POST_OP_SCALE dnnl_eltwise_relu, 0, 0);
-    if (status == dnnl_success)
-        status = dnnl_primitive_attr_set_post_ops(attributes, operations);
-    dnnl_post_ops_destroy(operations);
-    AN_DNNL(status);
     return ALEXNET_OK;
 }
 
@@ -287,8 +276,6 @@ alexnet_status an_convolution_make(const an_dnnl *dnnl, const an_convolution *c,
         status = an_fail(error, ALEXNET_NO_MEMORY, "oneDNN: no memory for attributes");
         goto cleanup;
     }
-    if (c->relu)
-        AN_TRY_CLEANUP(fuse_relu(attributes, error));
     AN_TRY_CLEANUP(describe(dnnl, c, w, b, attributes, &description, &made, error));
     *found = made == dnnl_success;
     if (!*found) {

@@ -75,8 +75,8 @@ typedef struct an_convolution {
     const an_layer *layer;
     an_pass pass; /* forward, or the gradient of the input or of weights and biases */
     int images;
+    bool training;  /* forward: the weights change every time */
     bool winograd;  /* rather than directly */
-    bool relu;      /* forward: max(., 0) on top */
     an_layout x, y; /* of input and output, or their gradients */
 } an_convolution;
 

@@ -58,14 +58,14 @@ static alexnet_status layer_forward(const an_cpu_plan *plan, int l, int images, 
         kernels->relu_forward(output_count(plan, it, images), x, y);
         break;
     case AN_MAX_POOL:
-        kernels->pool_forward(layer, images, x, y);
+        kernels->pool_forward(layer, images, it->through_relu, x, y);
         break;
     case AN_LRN:
     case AN_LRN_WITHIN:
         if (it->reference)
             an_reference_lrn_forward(layer, images, x, an_cpu_data(plan, it->scale), y);
         else
-            kernels->lrn_forward(layer, images, x, y);
+            kernels->lrn_forward(layer, images, it->through_relu, x, y);
         break;
     case AN_ADAPTIVE_AVG_POOL:
         an_reference_avg_pool_forward(layer, images, x, y);

@@ -31,14 +31,17 @@ typedef struct an_kernels {
     void (*relu_forward)(size_t count, const float *x, float *y);
     void (*relu_backward)(size_t count, const float *y, const float *dy, float *dx);
 
-    /* Max pooling, blocked. through_relu: x is a ReLU's output, and dx is the gradient of that
-     * ReLU's input, which saves a pass. */
-    void (*pool_forward)(const an_layer *layer, int images, const float *x, float *y);
+    /* Max pooling, blocked. through_relu: of max(x, 0), as if a ReLU came before, and dx the
+     * gradient of that ReLU's input. */
+    void (*pool_forward)(const an_layer *layer, int images, bool through_relu, const float *x,
+                         float *y);
     void (*pool_backward)(const an_layer *layer, int images, bool through_relu, const float *x,
                           const float *dy, float *dx);
 
-    /* Local response normalisation across maps, blocked; those that an_lrn_fits only. */
-    void (*lrn_forward)(const an_layer *layer, int images, const float *x, float *y);
+    /* Local response normalisation across maps, blocked; those that an_lrn_fits only. through_relu
+     * as for pooling. */
+    void (*lrn_forward)(const an_layer *layer, int images, bool through_relu, const float *x,
+                        float *y);
     void (*lrn_backward)(const an_layer *layer, int images, bool through_relu, const float *x,
                          const float *dy, float *dx);
 

@@ -23,19 +23,24 @@ static inline vec inverse_root(const an_layer *layer, vec before, vec squares, v
     return 1 / square_root(layer->spec.k + alpha * window_sum(before, squares, behind));
 }
 
-static inline vec square(const float *x) {
-    const vec v = load(x);
+/* The maps of a block, after the ReLU below if there is one, and their squares. */
+static inline vec load_maps(const float *x, bool through_relu) {
+    return through_relu ? rectified(load(x)) : load(x);
+}
+
+static inline vec load_squares(const float *x, bool through_relu) {
+    const vec v = load_maps(x, through_relu);
     return v * v;
 }
 
 /* One pixel: `blocks` blocks of a tower, each `stride` floats behind the other. */
 static inline void lrn_forward_pixel(const an_layer *layer, int blocks, size_t stride,
-                                     const float *x, float *y) {
-    vec before = {0}, squares = square(x);
+                                     bool through_relu, const float *x, float *y) {
+    vec before = {0}, squares = load_squares(x, through_relu);
     for (int block = 0; block < blocks; block++) {
-        const vec behind = block + 1 < blocks ? square(x + stride) : (vec){0};
+        const vec behind = block + 1 < blocks ? load_squares(x + stride, through_relu) : (vec){0};
         const vec r = inverse_root(layer, before, squares, behind);
-        store(y, load(x) * (r * square_root(r)));
+        store(y, load_maps(x, through_relu) * (r * square_root(r)));
         before = squares;
         squares = behind;
         x += stride;
@@ -53,18 +58,19 @@ static inline void lrn_backward_pixel(const an_layer *layer, int blocks, size_t 
                                       bool through_relu, const float *x, const float *dy,
                                       float *dx) {
     const float factor = 1.5f * layer->spec.alpha / (float)layer->spec.size;
-    vec squares = {0}, squares_behind = square(x); /* of blocks b and b + 1, b = -1 */
-    vec q_before = {0}, q = {0};                   /* of blocks b - 1 and b */
-    vec direct = {0};                              /* dy scale^-0.75 of block b */
+    vec squares = {0},
+        squares_behind = load_squares(x, through_relu); /* of blocks b and b + 1, b = -1 */
+    vec q_before = {0}, q = {0};                        /* of blocks b - 1 and b */
+    vec direct = {0};                                   /* dy scale^-0.75 of block b */
     for (int block = -1; block < blocks; block++) {
         vec q_behind = {0}, direct_behind = {0}, squares_next = {0};
         if (block + 1 < blocks) {
             const size_t next = (size_t)(block + 1) * stride;
             if (block + 2 < blocks)
-                squares_next = square(x + next + stride);
+                squares_next = load_squares(x + next + stride, through_relu);
             const vec r = inverse_root(layer, squares, squares_behind, squares_next);
             direct_behind = load(dy + next) * (r * square_root(r));
-            q_behind = direct_behind * load(x + next) * (r * r);
+            q_behind = direct_behind * load_maps(x + next, through_relu) * (r * r);
         }
         if (block >= 0) {
             const size_t here = (size_t)block * stride;
@@ -82,7 +88,8 @@ static inline void lrn_backward_pixel(const an_layer *layer, int blocks, size_t 
     }
 }
 
-static void lrn_forward(const an_layer *layer, int images, const float *x, float *y) {
+static void lrn_forward(const an_layer *layer, int images, bool through_relu, const float *x,
+                        float *y) {
     const an_shape shape = layer->in;
     const int towers = layer->spec.towers;
     const int blocks = (shape.c + AN_BLOCK - 1) / AN_BLOCK / towers;
@@ -92,7 +99,7 @@ static void lrn_forward(const an_layer *layer, int images, const float *x, float
         for (int h = 0; h < shape.h; h++) {
             const size_t first = (size_t)tower * blocks * stride + h * row;
             for (size_t p = first; p < first + row; p += AN_BLOCK)
-                lrn_forward_pixel(layer, blocks, stride, x + p, y + p);
+                lrn_forward_pixel(layer, blocks, stride, through_relu, x + p, y + p);
         }
     }
 }

@@ -28,7 +28,8 @@ static inline vec window_maximum(const pool_window *window, int width, const flo
     return largest;
 }
 
-static void pool_forward(const an_layer *layer, int images, const float *x, float *y) {
+static void pool_forward(const an_layer *layer, int images, bool through_relu, const float *x,
+                         float *y) {
     const an_shape in = layer->in, out = layer->out;
     const int planes = images * ((in.c + AN_BLOCK - 1) / AN_BLOCK);
 #pragma omp parallel for schedule(static)
@@ -38,7 +39,8 @@ static void pool_forward(const an_layer *layer, int images, const float *x, floa
         for (int h = 0; h < out.h; h++) {
             for (int w = 0; w < out.w; w++) {
                 const pool_window window = window_at(layer, h, w);
-                store(pooled, window_maximum(&window, in.w, picture));
+                const vec largest = window_maximum(&window, in.w, picture);
+                store(pooled, through_relu ? rectified(largest) : largest);
                 pooled += AN_BLOCK;
             }
         }

@@ -43,6 +43,11 @@ static inline vec only(veci mask, vec v) {
     return (vec)(mask & (veci)v);
 }
 
+/* max(v, 0), NaN staying NaN. */
+static inline vec rectified(vec v) {
+    return only(~(v <= 0), v);
+}
+
 static inline vec square_root(vec v) {
 #if defined(__AVX512F__)
     return _mm512_sqrt_ps(v);

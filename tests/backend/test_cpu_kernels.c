@@ -1,0 +1,252 @@
+/*
+ * The cpu backend's own kernels, of every instruction set that this machine has, against the
+ * reference backend's functions, between guard zones.
+ *
+ * Tolerance: both do the same few float32 operations on an element, the reference's in part in
+ * double precision; sums of up to 1000 products of order 1 err by 2^-24 * sqrt(1000) * a few.
+ */
+#include <math.h>
+
+#include "backend/cpu/kernels/kernels.h"
+#include "backend/reference/layers.h"
+#include "guard.h"
+
+static const float tolerance = 2e-5f;
+
+/* The tables that can run here; ends with NULL. */
+static const an_kernels *const *tables(void) {
+    static const an_kernels *usable[4];
+    int count = 0;
+    usable[count++] = &an_kernels_base;
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        usable[count++] = &an_kernels_avx2;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        usable[count++] = &an_kernels_avx512;
+#endif
+    usable[count] = NULL;
+    return usable;
+}
+
+static void assert_near(const char *what, const an_guarded *expected, const an_guarded *found) {
+    for (size_t i = 0; i < expected->count; i++)
+        if (!(fabsf(expected->data[i] - found->data[i]) <=
+              tolerance * (1 + fabsf(expected->data[i]))))
+            fail_msg("%s: element %zu is %g rather than %g", what, i, (double)found->data[i],
+                     (double)expected->data[i]);
+}
+
+/* A plain tensor blocked, and a blocked one made plain. */
+static an_guarded blocked(const an_kernels *kernels, an_shape shape, int images,
+                          const an_guarded *plain) {
+    const an_guarded out = an_guard(an_blocked_count(kernels, shape, images));
+    kernels->block_maps(shape, images, plain->data, out.data);
+    return out;
+}
+
+static an_guarded plain(const an_kernels *kernels, an_shape shape, int images,
+                        const an_guarded *from) {
+    const an_guarded out = an_guard((size_t)images * an_shape_count(shape));
+    kernels->unblock_maps(shape, images, from->data, out.data);
+    return out;
+}
+
+static const int images = 3;
+
+/* Forward and backward of a layer on blocked activations against the reference's results. */
+typedef struct layer_case {
+    const an_kernels *kernels;
+    const an_layer *layer;
+    bool through_relu;
+    an_guarded x, y, dy, dx; /* plain; y and dx as expected */
+} layer_case;
+
+static void compare_case(layer_case *c) {
+    const an_kernels *k = c->kernels;
+    const an_layer *layer = c->layer;
+    const bool pool = layer->spec.type == AN_MAX_POOL;
+    an_guarded x = blocked(k, layer->in, images, &c->x),
+               dy = blocked(k, layer->out, images, &c->dy);
+    an_guarded y = an_guard(an_blocked_count(k, layer->out, images));
+    an_guarded dx = an_guard(an_blocked_count(k, layer->in, images));
+    (pool ? k->pool_forward : k->lrn_forward)(layer, images, c->through_relu, x.data, y.data);
+    (pool ? k->pool_backward : k->lrn_backward)(layer, images, c->through_relu, x.data, dy.data,
+                                                dx.data);
+    an_guarded y_plain = plain(k, layer->out, images, &y),
+               dx_plain = plain(k, layer->in, images, &dx);
+    assert_near(k->name, &c->y, &y_plain);
+    assert_near(k->name, &c->dx, &dx_plain);
+    an_guarded *const all[] = {&x, &dy, &y, &dx, &y_plain, &dx_plain};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        an_unguard(all[i]);
+}
+
+/* What the reference makes of a layer, with a ReLU before it if through_relu. */
+static void check_layer(const an_layer *layer, bool through_relu) {
+    const size_t in = (size_t)images * an_shape_count(layer->in);
+    const size_t out = (size_t)images * an_shape_count(layer->out);
+    const an_layer relu = {.spec = {.type = AN_RELU}, .in = layer->in, .out = layer->in};
+    an_guarded raw = an_guard_random(in, 1), x = an_guard(in), scale = an_guard(in);
+    an_guarded y = an_guard(out), dy = an_guard_random(out, 2), dx = an_guard(in);
+    if (through_relu)
+        an_reference_relu_forward(&relu, images, raw.data, x.data);
+    else
+        memcpy(x.data, raw.data, in * sizeof(float));
+    if (layer->spec.type == AN_MAX_POOL) {
+        an_reference_max_pool_forward(layer, images, x.data, y.data);
+        an_reference_max_pool_backward(layer, images, x.data, dy.data, dx.data);
+    } else {
+        an_reference_lrn_forward(layer, images, x.data, scale.data, y.data);
+        an_reference_lrn_backward(layer, images, x.data, scale.data, dy.data, dx.data);
+    }
+    if (through_relu)
+        an_reference_relu_backward(&relu, images, x.data, dx.data, dx.data);
+    for (const an_kernels *const *k = tables(); *k; k++)
+        if (layer->spec.type == AN_MAX_POOL || an_lrn_fits(*k, layer))
+            compare_case(&(layer_case){*k, layer, through_relu, raw, y, dy, dx});
+    an_guarded *const all[] = {&raw, &x, &scale, &y, &dy, &dx};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        an_unguard(all[i]);
+}
+
+static void pooling(void **state) {
+    (void)state;
+    const an_layer layers[] = {
+        {.spec = {.type = AN_MAX_POOL, .kernel = 3, .stride = 2},
+         .in = {32, 13, 11},
+         .out = {32, 6, 5}},
+        {.spec = {.type = AN_MAX_POOL, .kernel = 3, .stride = 2, .round_up = true},
+         .in = {21, 8, 6},
+         .out = {21, 4, 3}},
+        {.spec = {.type = AN_MAX_POOL, .kernel = 2, .stride = 3},
+         .in = {1, 5, 5},
+         .out = {1, 2, 2}},
+    };
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
+        for (int relu = 0; relu < 2; relu++)
+            check_layer(&layers[i], relu);
+}
+
+static void normalisation(void **state) {
+    (void)state;
+    const an_layer_spec one = {
+        .type = AN_LRN, .size = 5, .alpha = 0.7f, .beta = 0.75f, .k = 2, .towers = 1};
+    an_layer_spec two = one;
+    two.towers = 2;
+    const an_layer layers[] = {
+        {.spec = one, .in = {96, 3, 5}, .out = {96, 3, 5}},
+        {.spec = one, .in = {16, 2, 1}, .out = {16, 2, 1}},
+        {.spec = one, .in = {37, 4, 4}, .out = {37, 4, 4}},
+        {.spec = one, .in = {3, 1, 2}, .out = {3, 1, 2}},
+        {.spec = two, .in = {96, 2, 3}, .out = {96, 2, 3}},
+        {.spec = two, .in = {32, 2, 3}, .out = {32, 2, 3}},
+    };
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
+        for (int relu = 0; relu < 2; relu++)
+            check_layer(&layers[i], relu);
+}
+
+static void fully_connected(void **state) {
+    (void)state;
+    const int sizes[][3] = {{1, 1000, 9}, {2, 37, 4}, {3, 64, 3},
+                            {5, 129, 17}, {9, 16, 1}, {4, 7, 8}};
+    for (const an_kernels *const *k = tables(); *k; k++) {
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            const int n = sizes[i][0], inputs = sizes[i][1], outputs = sizes[i][2];
+            const an_layer layer = {.spec = {.type = AN_FC, .units = outputs},
+                                    .in = {inputs, 1, 1},
+                                    .out = {outputs, 1, 1}};
+            an_guarded x = an_guard_random((size_t)n * inputs, 1);
+            an_guarded w = an_guard_random((size_t)outputs * inputs, 2);
+            an_guarded b = an_guard_random((size_t)outputs, 3);
+            an_guarded y = an_guard((size_t)n * outputs), sums = an_guard((size_t)n * outputs);
+            an_guarded db = an_guard((size_t)outputs), db_expected = an_guard((size_t)outputs);
+            an_guarded dw = an_guard((size_t)outputs * inputs);
+            an_reference_fc_forward(&layer, n, x.data, w.data, b.data, y.data);
+            (*k)->fc_forward(n, inputs, outputs, x.data, w.data, b.data, false, sums.data);
+            for (size_t j = 0; j < y.count; j++) /* relative to the root of the number of terms */
+                assert_true(fabsf(y.data[j] - sums.data[j]) <= tolerance * sqrtf((float)inputs));
+            (*k)->fc_forward(n, inputs, outputs, x.data, w.data, b.data, true, sums.data);
+            for (size_t j = 0; j < y.count; j++)
+                assert_true(fabsf(fmaxf(y.data[j], 0) - sums.data[j]) <=
+                            tolerance * sqrtf((float)inputs));
+            an_reference_fc_backward_weights(&layer, n, x.data, y.data, dw.data, db_expected.data);
+            (*k)->sum_images(n, outputs, y.data, db.data);
+            for (size_t j = 0; j < db.count; j++)
+                assert_true(fabsf(db.data[j] - db_expected.data[j]) <=
+                            tolerance * sqrtf((float)(inputs * n)));
+            for (size_t j = 0; j < y.count; j++)
+                y.data[j] = fmaxf(sums.data[j] + b.data[j % (size_t)outputs], 0);
+            (*k)->add_bias(n, outputs, b.data, true, sums.data);
+            assert_near((*k)->name, &y, &sums);
+            an_guarded *const all[] = {&x, &w, &b, &y, &sums, &db, &db_expected, &dw};
+            for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+                an_unguard(all[j]);
+        }
+    }
+}
+
+/* The mask must be the reference's, bit for bit. */
+static void dropping_out(void **state) {
+    (void)state;
+    const an_step step = {.seed = 0x123456789abcdefu, .epoch = 7, .position = 1000000007};
+    const float rates[] = {0.5f, 0.1f, 0};
+    const int units[] = {4096, 130, 3};
+    for (const an_kernels *const *k = tables(); *k; k++) {
+        for (int i = 0; i < 3; i++) {
+            const an_layer layer = {
+                .spec = {.type = AN_DROPOUT, .rate = rates[i], .scale_at_test = i == 1},
+                .in = {units[i], 1, 1},
+                .out = {units[i], 1, 1}};
+            an_guarded x = an_guard_random((size_t)images * units[i], 1);
+            an_guarded y = an_guard((size_t)images * units[i]);
+            an_reference_dropout(&layer, 17, images, &step, x.data, y.data);
+            (*k)->dropout(&layer, 17, images, &step, x.data);
+            assert_memory_equal(x.data, y.data, x.count * sizeof(float));
+            an_unguard(&x);
+            an_unguard(&y);
+        }
+    }
+}
+
+static void rectifying_and_updating(void **state) {
+    (void)state;
+    const size_t count = 1037;
+    const an_layer layer = {.spec = {.type = AN_RELU}, .in = {1037, 1, 1}, .out = {1037, 1, 1}};
+    for (const an_kernels *const *k = tables(); *k; k++) {
+        an_guarded x = an_guard_random(count, 1), dy = an_guard_random(count, 2);
+        an_guarded a = an_guard(count), b = an_guard(count);
+        x.data[5] = NAN;
+        an_reference_relu_forward(&layer, 1, x.data, a.data);
+        (*k)->relu_forward(count, x.data, b.data);
+        assert_memory_equal(a.data, b.data, count * sizeof(float));
+        an_reference_relu_backward(&layer, 1, a.data, dy.data, b.data);
+        (*k)->relu_backward(count, a.data, dy.data, dy.data);
+        assert_memory_equal(b.data, dy.data, count * sizeof(float));
+        x.data[5] = 1;
+        an_guarded v = an_guard_random(count, 3), v2 = an_guard_random(count, 3);
+        an_guarded w = an_guard_random(count, 4), w2 = an_guard_random(count, 4);
+        const an_update rules[] = {{0.1f, 0.01f}, {0, 0.01f}};
+        for (int i = 0; i < 2; i++) {
+            an_reference_update(&rules[i], 0.9f, count, x.data, v.data, w.data);
+            (*k)->update(&rules[i], 0.9f, count, x.data, v2.data, w2.data);
+            assert_near((*k)->name, &v, &v2);
+            assert_near((*k)->name, &w, &w2);
+        }
+        an_guarded *const all[] = {&x, &dy, &a, &b, &v, &v2, &w, &w2};
+        for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+            an_unguard(all[j]);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pooling),
+        cmocka_unit_test(normalisation),
+        cmocka_unit_test(fully_connected),
+        cmocka_unit_test(dropping_out),
+        cmocka_unit_test(rectifying_and_updating),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
