@@ -52,6 +52,12 @@ static an_guarded plain(const an_kernels *kernels, an_shape shape, int images,
     return out;
 }
 
+/* Frees buffers up to a NULL, checking their guards. */
+static void unguard_all(an_guarded *const *buffers) {
+    for (; *buffers; buffers++)
+        an_unguard(*buffers);
+}
+
 static const int images = 3;
 
 /* Forward and backward of a layer on blocked activations against the reference's results. */
@@ -77,9 +83,7 @@ static void compare_case(layer_case *c) {
                dx_plain = plain(k, layer->in, images, &dx);
     assert_near(k->name, &c->y, &y_plain);
     assert_near(k->name, &c->dx, &dx_plain);
-    an_guarded *const all[] = {&x, &dy, &y, &dx, &y_plain, &dx_plain};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        an_unguard(all[i]);
+    unguard_all((an_guarded *[]){&x, &dy, &y, &dx, &y_plain, &dx_plain, NULL});
 }
 
 /* What the reference makes of a layer, with a ReLU before it if through_relu. */
@@ -105,9 +109,7 @@ static void check_layer(const an_layer *layer, bool through_relu) {
     for (const an_kernels *const *k = tables(); *k; k++)
         if (layer->spec.type == AN_MAX_POOL || an_lrn_fits(*k, layer))
             compare_case(&(layer_case){*k, layer, through_relu, raw, y, dy, dx});
-    an_guarded *const all[] = {&raw, &x, &scale, &y, &dy, &dx};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        an_unguard(all[i]);
+    unguard_all((an_guarded *[]){&raw, &x, &scale, &y, &dy, &dx, NULL});
 }
 
 static void pooling(void **state) {
@@ -180,9 +182,7 @@ static void fully_connected(void **state) {
                 y.data[j] = fmaxf(sums.data[j] + b.data[j % (size_t)outputs], 0);
             (*k)->add_bias(n, outputs, b.data, true, sums.data);
             assert_near((*k)->name, &y, &sums);
-            an_guarded *const all[] = {&x, &w, &b, &y, &sums, &db, &db_expected, &dw};
-            for (size_t j = 0; j < sizeof all / sizeof *all; j++)
-                an_unguard(all[j]);
+            unguard_all((an_guarded *[]){&x, &w, &b, &y, &sums, &db, &db_expected, &dw, NULL});
         }
     }
 }
@@ -234,9 +234,7 @@ static void rectifying_and_updating(void **state) {
             assert_near((*k)->name, &v, &v2);
             assert_near((*k)->name, &w, &w2);
         }
-        an_guarded *const all[] = {&x, &dy, &a, &b, &v, &v2, &w, &w2};
-        for (size_t j = 0; j < sizeof all / sizeof *all; j++)
-            an_unguard(all[j]);
+        unguard_all((an_guarded *[]){&x, &dy, &a, &b, &v, &v2, &w, &w2, NULL});
     }
 }
 

@@ -79,12 +79,15 @@ cleanup:
     return status == ALEXNET_OK ? status : an_fail_in(error, status, "%s", spec->name);
 }
 
+static void free_pass(an_conv_pass *pass) {
+    an_primitive_free(&pass->compute);
+    an_primitive_free(&pass->reorder);
+}
+
 void an_conv_free(an_conv *conv) {
-    an_conv_pass *const passes[] = {&conv->forward, &conv->input, &conv->weights};
-    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
-        an_primitive_free(&passes[i]->compute);
-        an_primitive_free(&passes[i]->reorder);
-    }
+    free_pass(&conv->forward);
+    free_pass(&conv->input);
+    free_pass(&conv->weights);
 }
 
 size_t an_conv_packed_bytes(const an_conv *conv) {

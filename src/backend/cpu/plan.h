@@ -65,9 +65,9 @@ typedef struct an_cpu_plan {
 /* Decides layouts, fusions and buffers of all layers; makes the convolutions. */
 alexnet_status an_cpu_build(an_cpu_plan *plan, alexnet_error *error);
 
-/* The data of a buffer; NULL for -1. */
+/* The data of a buffer. */
 static inline float *an_cpu_data(const an_cpu_plan *plan, int buffer) {
-    return buffer < 0 ? NULL : plan->buffers[buffer].data;
+    return plan->buffers[buffer].data;
 }
 
 /* All layers forward on `images` images; `step` is NULL in testing. */

@@ -161,13 +161,15 @@ static alexnet_status layer_backward(const an_cpu_plan *plan, int l, const an_st
     const an_layer *layer = it->layer;
     const int images = plan->base.options.batch;
     const float *dy = an_cpu_data(plan, it->dy);
-    float *dx = an_cpu_data(plan, it->dx);
-    if (!dx && layer->weight < 0)
+    float *dx = it->dx < 0 ? NULL : an_cpu_data(plan, it->dx);
+    if (layer->weight >= 0)
+        return weighted_backward(plan, it, step, x, dy, dx, error);
+    if (!dx)
         return ALEXNET_OK; /* nobody below wants it */
     switch (layer->spec.type) {
     case AN_CONV:
     case AN_FC:
-        return weighted_backward(plan, it, step, x, dy, dx, error);
+        break; /* those have weights */
     case AN_RELU:
         kernels->relu_backward(output_count(plan, it, images), an_cpu_data(plan, it->y), dy, dx);
         break;

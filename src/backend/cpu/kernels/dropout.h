@@ -14,7 +14,7 @@ static inline void multiply_wide(uint32_t a, vecu b, vecu *upper, vecu *lower) {
 }
 
 static inline void philox_blocks(const an_random *stream, uint32_t block, vecu words[4]) {
-    const vecu lanes = AN_LANES(0);
+    const vecu lanes = {AN_LANES(0)};
     vecu c0 = lanes + block, c1 = stream->counter[1] + (vecu){0};
     vecu c2 = stream->counter[2] + (vecu){0}, c3 = stream->counter[3] + (vecu){0};
     uint32_t k0 = stream->key[0], k1 = stream->key[1];
@@ -35,6 +35,11 @@ static inline void philox_blocks(const an_random *stream, uint32_t block, vecu w
     words[3] = c3;
 }
 
+/* The random number of unit `first` + i, if words[0][0] is that of unit `first`. */
+static inline uint32_t lane_of(const vecu words[4], size_t i) {
+    return words[i % 4][i / 4];
+}
+
 static void dropout(const an_layer *layer, int index, int images, const an_step *step, float *x) {
     const size_t units = an_shape_count(layer->in);
     const double threshold = (double)layer->spec.rate * 0x1p32;
@@ -49,7 +54,7 @@ static void dropout(const an_layer *layer, int index, int images, const an_step 
             vecu words[4];
             philox_blocks(&stream, (uint32_t)(first / 4), words);
             for (size_t i = 0; i < (size_t)4 * AN_BLOCK && first + i < units; i++)
-                image[first + i] = words[i % 4][i / 4] < threshold ? 0 : factor * image[first + i];
+                image[first + i] = lane_of(words, i) < threshold ? 0 : factor * image[first + i];
         }
     }
 }

@@ -11,16 +11,16 @@
 
 /* The sums over each map and two on either side, of three neighbouring blocks the middle one's. */
 static inline vec window_sum(vec before, vec v, vec behind) {
-    const veci minus2 = AN_LANES(AN_BLOCK - 2), minus1 = AN_LANES(AN_BLOCK - 1);
-    const veci plus1 = AN_LANES(1), plus2 = AN_LANES(2);
-    return v + ((__builtin_shuffle(before, v, minus2) + __builtin_shuffle(before, v, minus1)) +
-                (__builtin_shuffle(v, behind, plus1) + __builtin_shuffle(v, behind, plus2)));
+    return v + ((__builtin_shufflevector(before, v, AN_LANES(AN_BLOCK - 2)) +
+                 __builtin_shufflevector(before, v, AN_LANES(AN_BLOCK - 1))) +
+                (__builtin_shufflevector(v, behind, AN_LANES(1)) +
+                 __builtin_shufflevector(v, behind, AN_LANES(2))));
 }
 
 /* 1 / sqrt(scale) of the middle one of three blocks of squares. */
 static inline vec inverse_root(const an_layer *layer, vec before, vec squares, vec behind) {
     const float alpha = layer->spec.alpha / (float)layer->spec.size;
-    return 1 / square_root(layer->spec.k + alpha * window_sum(before, squares, behind));
+    return 1.0f / square_root(layer->spec.k + alpha * window_sum(before, squares, behind));
 }
 
 /* The maps of a block, after the ReLU below if there is one, and their squares. */

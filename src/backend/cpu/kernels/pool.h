@@ -22,7 +22,7 @@ static inline vec window_maximum(const pool_window *window, int width, const flo
         const float *row = picture + (size_t)h * width * AN_BLOCK;
         for (int w = window->left; w < window->right; w++) {
             const vec x = load(row + (size_t)w * AN_BLOCK);
-            largest = choose((x > largest) | (x != x), x, largest);
+            largest = choose((x > largest) | is_nan(x), x, largest);
         }
     }
     return largest;
@@ -53,7 +53,7 @@ static inline void window_backward(const pool_window *window, int width, bool th
     const vec largest = window_maximum(window, width, picture);
     if (through_relu)
         dy = only(largest > 0, dy);
-    veci open = largest == largest; /* maps whose maximum has not come yet */
+    veci open = ~is_nan(largest); /* maps whose maximum has not come yet */
     for (int h = window->top; h < window->bottom; h++) {
         for (int w = window->left; w < window->right; w++) {
             const size_t pixel = ((size_t)h * width + w) * AN_BLOCK;

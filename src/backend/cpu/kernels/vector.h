@@ -5,13 +5,10 @@
  */
 #if AN_BLOCK == 16
 #define AN_LANES(k)                                                                                \
-    {                                                                                              \
-        (k), (k) + 1, (k) + 2, (k) + 3, (k) + 4, (k) + 5, (k) + 6, (k) + 7, (k) + 8, (k) + 9,      \
-            (k) + 10, (k) + 11, (k) + 12, (k) + 13, (k) + 14, (k) + 15                             \
-    }
+    (k), (k) + 1, (k) + 2, (k) + 3, (k) + 4, (k) + 5, (k) + 6, (k) + 7, (k) + 8, (k) + 9,          \
+        (k) + 10, (k) + 11, (k) + 12, (k) + 13, (k) + 14, (k) + 15
 #else
-#define AN_LANES(k)                                                                                \
-    { (k), (k) + 1, (k) + 2, (k) + 3, (k) + 4, (k) + 5, (k) + 6, (k) + 7 }
+#define AN_LANES(k) (k), (k) + 1, (k) + 2, (k) + 3, (k) + 4, (k) + 5, (k) + 6, (k) + 7
 #endif
 
 typedef float vec __attribute__((vector_size(AN_BLOCK * sizeof(float))));
@@ -41,6 +38,10 @@ static inline vec choose(veci mask, vec yes, vec no) {
 /* `v` where the comparison holds, else 0. */
 static inline vec only(veci mask, vec v) {
     return (vec)(mask & (veci)v);
+}
+
+static inline veci is_nan(vec v) {
+    return v != v; /* NOLINT(misc-redundant-expression): only NaN differs from itself */
 }
 
 /* max(v, 0), NaN staying NaN. */
