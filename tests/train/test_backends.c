@@ -55,9 +55,9 @@ static void test_same_accuracy(void **state) {
     an_train_settings settings = an_train_defaults();
     settings.data = "shapes:256";
     settings.validation_limit = 100;
-    settings.threads = 2;
-    settings.epochs = 5;
-    settings.batch = 16;
+    settings.threads = 1;
+    settings.epochs = 4;
+    settings.batch = 8;
     settings.schedule = (an_schedule){.kind = AN_SCHEDULE_COSINE, .base = 0.02, .warmup = 0.5};
     double first = NAN;
     for (const an_backend *const *backend = an_backends(); *backend; backend++) {
