@@ -224,7 +224,7 @@ static void every_network(void **state) {
     for (const an_arch *const *arch = an_archs(); *arch; arch++) {
         slim_arch small;
         slim(*arch, &small);
-        check_network(&small.arch, 7, working_size(*arch, 67), 3, 2);
+        check_network(&small.arch, 7, working_size(*arch, 67), 2, 2);
     }
 }
 
