@@ -1,4 +1,5 @@
 /* alexnet demo: the whole story in a few minutes, on the built-in data set. */
+#include <errno.h> /* program_invocation_name */
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,19 +221,22 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
                                        "checkpoint", an_json_string(result.checkpoint), "folder",
                                        an_json_string(folder)),
                              error);
-    printf(
-        "\nOf pictures that it had never seen it names %s rightly, after %s.\n\n"
-        "Look at\n"
-        "  %s/answers.png            what it says about pictures it never saw\n"
-        "  %s/curves.png             how it learned\n"
-        "  %s/filters.png            the 96 filters of conv1\n"
-        "  %s/filters-learned.png    what learning has added to them\n\n"
-        "Next\n"
-        "  alexnet summary                                 every size, worked out\n"
-        "  alexnet classify --weights %s PICTURE\n"
-        "  alexnet train FOLDER                            your own pictures, a folder a class\n",
-        an_percent(result.val_top1).text, an_duration(seconds).text, folder, folder, folder, folder,
-        result.checkpoint);
+    printf("\nOf pictures that it had never seen it names %s rightly, after %s.\n\n"
+           "Look at\n"
+           "  %s/answers.png            what it says about pictures it never saw\n"
+           "  %s/curves.png             how it learned\n"
+           "  %s/filters.png            the 96 filters of conv1\n"
+           "  %s/filters-learned.png    what learning has added to them\n\n"
+           "Next\n"
+           "  %s summary\n"
+           "      every size, worked out\n"
+           "  %s classify --weights %s PICTURE\n"
+           "      your own picture, seen by a network that knows nothing but shapes\n"
+           "  %s train FOLDER\n"
+           "      your own pictures, a folder a class\n",
+           an_percent(result.val_top1).text, an_duration(seconds).text, folder, folder, folder,
+           folder, program_invocation_name, program_invocation_name, result.checkpoint,
+           program_invocation_name);
     return ALEXNET_OK;
 }
 
