@@ -84,18 +84,21 @@ static alexnet_status draw_filters(drawings *drawn, const char *unused, alexnet_
     return ALEXNET_OK;
 }
 
-/* Reads a picture and prepares the network's input (3, H, W), freed with an_free. */
-static alexnet_status read_input(const an_weights_file *weights, const char *path, an_image *image,
+/*
+ * Reads a picture and prepares the network's input (3, H, W), freed with an_free. `seen` becomes
+ * the part of the picture, resized, that the input shows.
+ */
+static alexnet_status read_input(const an_weights_file *weights, const char *path, an_image *seen,
                                  float **input, alexnet_error *error) {
-    an_image scratch = {0};
+    an_image image = {0};
     alexnet_status status;
     *input = NULL;
-    AN_TRY_CLEANUP(an_image_read(path, image, error));
+    AN_TRY_CLEANUP(an_image_read(path, &image, error));
     AN_TRY_CLEANUP(an_alloc((void **)input, an_shape_count(weights->network.input), sizeof(float),
                             "a picture", error));
-    AN_TRY_CLEANUP(an_image_preprocess(image, &weights->preprocess, &scratch, *input, error));
+    status = an_image_preprocess(&image, &weights->preprocess, seen, *input, error);
 cleanup:
-    an_image_free(&scratch);
+    an_image_free(&image);
     return status;
 }
 
@@ -130,16 +133,16 @@ cleanup:
 
 static alexnet_status draw_activations(drawings *drawn, const char *path, alexnet_error *error) {
     alexnet_classifier *classifier = NULL;
-    an_image image = {0};
+    an_image seen = {0};
     float *input = NULL;
     alexnet_status status;
     AN_TRY_CLEANUP(
         an_classifier_chosen(&drawn->settings->common, 1, true, 0, 0, &classifier, error));
-    AN_TRY_CLEANUP(read_input(&classifier->weights, path, &image, &input, error));
+    AN_TRY_CLEANUP(read_input(&classifier->weights, path, &seen, &input, error));
     status = draw_layers(drawn, classifier, input, error);
 cleanup:
     an_free(input);
-    an_image_free(&image);
+    an_image_free(&seen);
     alexnet_classifier_free(classifier);
     return status;
 }
@@ -176,7 +179,7 @@ cleanup:
 static alexnet_status draw_saliency(drawings *drawn, const char *path, alexnet_error *error) {
     const an_common *common = &drawn->settings->common;
     alexnet_classifier *classifier = NULL;
-    an_image image = {0};
+    an_image seen = {0};
     float *input = NULL, *logits = NULL;
     int class_index = drawn->settings->class_index;
     char title[256];
@@ -188,7 +191,7 @@ static alexnet_status draw_saliency(drawings *drawn, const char *path, alexnet_e
                          class_index, weights->network.classes - 1);
         goto cleanup;
     }
-    AN_TRY_CLEANUP(read_input(weights, path, &image, &input, error));
+    AN_TRY_CLEANUP(read_input(weights, path, &seen, &input, error));
     AN_TRY_CLEANUP(an_alloc((void **)&logits, (size_t)weights->network.classes, sizeof(float),
                             "logits", error));
     if (class_index < 0) {
@@ -198,13 +201,13 @@ static alexnet_status draw_saliency(drawings *drawn, const char *path, alexnet_e
     AN_TRY_CLEANUP(logit_gradient(common, weights, class_index, input, error));
     snprintf(title, sizeof title, "Where it depends on the pixels: %s",
              alexnet_classifier_label(classifier, class_index));
-    AN_TRY_CLEANUP(an_draw_saliency(&image, input, weights->network.input_size, title,
+    AN_TRY_CLEANUP(an_draw_saliency(&seen, input, weights->network.input_size, title,
                                     next_path(drawn, "saliency"), error));
     note(drawn);
 cleanup:
     an_free(logits);
     an_free(input);
-    an_image_free(&image);
+    an_image_free(&seen);
     alexnet_classifier_free(classifier);
     return status;
 }
