@@ -34,7 +34,7 @@ typedef struct an_plan_options {
 
 /* How one parameter is updated; the trainer's solver fills one for each parameter and step. */
 typedef struct an_update {
-    float learning_rate; /* 0: frozen */
+    float learning_rate; /* 0: frozen, neither w nor v changes */
     float weight_decay;
 } an_update;
 

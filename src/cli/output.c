@@ -119,12 +119,6 @@ alexnet_status an_print_json(json_t *json, alexnet_error *error) {
     return ALEXNET_OK;
 }
 
-double an_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 an_display an_display_begin(int mode) {
     an_display display = {.mode = (an_progress_mode)mode, .terminal = an_terminal_of(stderr)};
     if (display.mode == AN_PROGRESS_AUTO)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "core/clock.h"
 #include "core/status.h"
 #include "formats/json.h"
 
@@ -80,8 +81,5 @@ void an_display_warn(an_display *display, const char *message);
 
 /* Wipes the bar. */
 void an_display_end(an_display *display);
-
-/* Seconds of a clock that never jumps. */
-double an_seconds(void);
 
 #endif

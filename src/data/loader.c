@@ -4,8 +4,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/clock.h"
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/threads.h"
@@ -379,19 +379,13 @@ alexnet_status an_loader_start(an_loader *loader, uint32_t epoch, size_t first_b
     return ALEXNET_OK;
 }
 
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static void wait_for(an_loader *loader, const slot *s) {
     pthread_mutex_lock(&loader->mutex);
     if (s->missing > 0) {
-        const double begin = seconds();
+        const double begin = an_seconds();
         while (s->missing > 0)
             pthread_cond_wait(&loader->done, &loader->mutex);
-        loader->waited += seconds() - begin;
+        loader->waited += an_seconds() - begin;
     }
     pthread_mutex_unlock(&loader->mutex);
 }

@@ -1,7 +1,6 @@
 #include "eval/evaluate.h"
 
-#include <time.h>
-
+#include "core/clock.h"
 #include "core/memory.h"
 
 /* What is added up over the pictures. */
@@ -37,17 +36,11 @@ static alexnet_status evaluate_batch(an_plan *plan, const an_batch *batch, float
     return ALEXNET_OK;
 }
 
-static double seconds_now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 alexnet_status an_evaluate(an_plan *plan, an_loader *loader, an_evaluation *out,
                            bool (*progress)(void *context, size_t done, size_t pictures),
                            void *context, alexnet_error *error) {
     *out = (an_evaluation){0};
-    const double begin = seconds_now();
+    const double begin = an_seconds();
     const size_t pictures = an_loader_pictures(loader);
     tally sums = {0};
     void *logits;
@@ -80,7 +73,7 @@ alexnet_status an_evaluate(an_plan *plan, an_loader *loader, an_evaluation *out,
                            .top1 = (double)sums.first / (double)sums.images,
                            .top5 = (double)sums.among5 / (double)sums.images,
                            .loss = sums.loss / (double)sums.images,
-                           .seconds = seconds_now() - begin};
+                           .seconds = an_seconds() - begin};
 
 cleanup:
     an_free(logits);

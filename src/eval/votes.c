@@ -2,8 +2,8 @@
 
 #include <float.h>
 #include <math.h>
-#include <time.h>
 
+#include "core/clock.h"
 #include "core/memory.h"
 
 alexnet_status an_votes_begin(an_votes *votes, size_t pictures, int classes, alexnet_error *error) {
@@ -17,12 +17,6 @@ void an_votes_free(an_votes *votes) {
     an_free(votes->sums);
     an_free(votes->labels);
     *votes = (an_votes){0};
-}
-
-static double seconds_now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 /* Adds the probabilities of a batch. logits (N, classes) become probabilities in place. */
@@ -49,7 +43,7 @@ static alexnet_status add_batch(an_votes *votes, an_plan *plan, const an_batch *
 alexnet_status an_votes_add(an_votes *votes, an_plan *plan, an_loader *loader,
                             bool (*progress)(void *context, size_t done, size_t pictures),
                             void *context, alexnet_error *error) {
-    const double begin = seconds_now();
+    const double begin = an_seconds();
     float *logits;
     if (plan->network.classes != votes->classes || an_loader_pictures(loader) != votes->pictures)
         return an_fail(error, ALEXNET_MISMATCH,
@@ -76,7 +70,7 @@ alexnet_status an_votes_add(an_votes *votes, an_plan *plan, an_loader *loader,
     }
     votes->passes++;
     votes->broken = an_loader_broken(loader);
-    votes->seconds += seconds_now() - begin;
+    votes->seconds += an_seconds() - begin;
 cleanup:
     an_free(logits);
     return status;

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/clock.h"
 #include "core/memory.h"
 #include "eval/evaluate.h"
 #include "train/setup.h"
@@ -42,12 +42,6 @@ typedef struct trainer {
     clock_sums all, epoch;                         /* of this call, of this epoch */
     double validation_seconds, checkpoint_seconds; /* how long the last one took */
 } trainer;
-
-static double seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static double ratio(double a, double b) {
     return b > 0 ? a / b : 0;
@@ -93,7 +87,7 @@ static alexnet_status diverged(const trainer *t, const char *what, uint64_t step
 static alexnet_status save(trainer *t, alexnet_error *error) {
     if (t->saved_step == run_step(t) && t->state.step > 0)
         return ALEXNET_OK; /* nothing has been learned since */
-    const double begin = seconds_now();
+    const double begin = an_seconds();
     AN_TRY(an_run_sync(&t->run, &t->state.metrics_bytes, error));
     const alexnet_status status =
         an_checkpoint_write(t->run.last, t->setup.plan, &t->setup.preprocess,
@@ -102,7 +96,7 @@ static alexnet_status save(trainer *t, alexnet_error *error) {
         return diverged(t, "a weight after", run_step(t), error);
     AN_TRY(status);
     t->saved_step = run_step(t);
-    t->checkpoint_seconds = seconds_now() - begin;
+    t->checkpoint_seconds = an_seconds() - begin;
     return ALEXNET_OK;
 }
 
@@ -225,12 +219,12 @@ static alexnet_status log_step(trainer *t, const an_progress *now, alexnet_error
 
 static alexnet_status train_step(trainer *t, alexnet_error *error) {
     const an_train_settings *settings = &t->settings;
-    const double begin = seconds_now();
+    const double begin = an_seconds();
     const an_batch *batch;
     const alexnet_status status = next_batch(t, &batch, error);
     if (status != ALEXNET_OK)
         return save_and_fail(t, status);
-    const double arrived = seconds_now();
+    const double arrived = an_seconds();
 
     t->learning_rate = an_schedule_rate(&settings->schedule, &t->state.plateau, run_step(t),
                                         t->setup.steps_per_epoch);
@@ -248,7 +242,7 @@ static alexnet_status train_step(trainer *t, alexnet_error *error) {
     if (!isfinite(result.loss))
         return diverged(t, "the loss of", run_step(t) + 1, error);
     add_to_state(t, &result);
-    add_to_clocks(t, seconds_now() - begin, arrived - begin, batch->count);
+    add_to_clocks(t, an_seconds() - begin, arrived - begin, batch->count);
 
     const an_progress now = progress_of(t, result.loss);
     if (t->observer->stepped)
@@ -261,7 +255,7 @@ static alexnet_status train_step(trainer *t, alexnet_error *error) {
 /* The steps of the epoch that are still to be done. */
 static alexnet_status train_epoch(trainer *t, alexnet_error *error) {
     an_train_state *state = &t->state;
-    t->epoch_begin = seconds_now();
+    t->epoch_begin = an_seconds();
     t->epoch = (clock_sums){0};
     t->broken_before = state->broken;
     if (!t->repeated)
@@ -351,7 +345,7 @@ static alexnet_status finish_epoch(trainer *t, alexnet_error *error) {
                               .broken = state->broken};
     if (t->setup.validation)
         AN_TRY(validate(t, &result, error));
-    result.seconds = seconds_now() - t->epoch_begin;
+    result.seconds = an_seconds() - t->epoch_begin;
     an_plateau_update(&t->settings.schedule, &state->plateau,
                       result.validated ? result.val_loss : result.train_loss);
     result.best = note_best(state, &result);
@@ -431,7 +425,7 @@ static void describe_result(const trainer *t, an_train_result *result) {
                                 .val_top1 = t->state.best_val_top1,
                                 .val_top5 = t->state.best_val_top5,
                                 .images_per_second = ratio((double)t->all.images, t->all.seconds),
-                                .seconds = seconds_now() - t->begin};
+                                .seconds = an_seconds() - t->begin};
     snprintf(result->checkpoint, sizeof result->checkpoint, "%s", t->run.best);
 }
 
@@ -443,7 +437,7 @@ alexnet_status an_train_arch(const an_arch *arch, const an_train_settings *setti
                  .observer = observer ? observer : &deaf,
                  .run = {.metrics = -1},
                  .saved_step = UINT64_MAX,
-                 .begin = seconds_now()};
+                 .begin = an_seconds()};
     alexnet_status status = ALEXNET_OK;
     AN_TRY_CLEANUP(resume ? resume_run(&t, arch, folder, error)
                           : begin_run(&t, arch, folder, error));
