@@ -28,7 +28,8 @@ typedef struct an_plan_options {
     bool training; /* step() as well as forward() */
     bool observe; /* keep every layer's activations (and, training, their gradients and the input's)
                      readable as they are before the next layer's fusion; costs memory and speed */
-    an_precision precision;
+    an_precision precision; /* asked for; in a plan, what it computes in: AN_FP32 where the
+                               processor lacks the instructions */
     int threads; /* 0: the cores this process may use */
 } an_plan_options;
 

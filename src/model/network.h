@@ -126,6 +126,9 @@ typedef struct an_weights {
      * pages can go; NULL where there is nothing to do. */
     void (*release)(void *context, int parameter);
     void *context;
+    /* Of each layer the largest magnitude of its input, as calibration found it (0 where it does not
+     * matter): what int8 needs to know ahead; NULL where unknown. */
+    const float *input_range;
 } an_weights;
 
 /* The architectures, in the order they are listed; ends with NULL. */

@@ -37,6 +37,14 @@ bool an_dnnl_allows_avx512(void) {
     return allows(dnnl_cpu_isa_avx512_core);
 }
 
+bool an_dnnl_allows_bf16(void) {
+    return allows(dnnl_cpu_isa_avx512_core_bf16);
+}
+
+bool an_dnnl_allows_vnni(void) {
+    return allows(dnnl_cpu_isa_avx512_core_vnni);
+}
+
 bool an_dnnl_allows_avx2(void) {
     return allows(dnnl_cpu_isa_avx2);
 }

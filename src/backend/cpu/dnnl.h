@@ -31,6 +31,8 @@ void an_dnnl_close(an_dnnl *dnnl);
 
 /* Whether oneDNN would use these instructions: its own limit (ONEDNN_MAX_CPU_ISA) counts. */
 bool an_dnnl_allows_avx512(void);
+bool an_dnnl_allows_bf16(void);
+bool an_dnnl_allows_vnni(void);
 bool an_dnnl_allows_avx2(void);
 
 /* The version compiled against, "2.6.3". */

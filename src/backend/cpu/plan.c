@@ -88,15 +88,23 @@ static alexnet_status create_parts(an_cpu_plan *plan, alexnet_error *error) {
     return take_parameters(plan, error);
 }
 
+/* The precision, or float32 where the processor cannot. */
+static an_precision possible(an_precision precision) {
+    return (precision == AN_BF16 && !an_can_bf16()) || (precision == AN_INT8 && !an_can_int8())
+               ? AN_FP32
+               : precision;
+}
+
 static alexnet_status cpu_create(const an_network *network, const an_plan_options *options,
                                  an_plan **out, alexnet_error *error) {
-    if (options->precision != AN_FP32)
+    if (options->precision == AN_INT8 && options->training)
         return an_fail(error, ALEXNET_UNSUPPORTED,
-                       "the cpu backend computes in float32 only so far; use --precision fp32");
+                       "int8 is for inference; train with --precision fp32 or bf16");
     void *block;
     AN_TRY(an_alloc(&block, 1, sizeof(an_cpu_plan), "plan", error));
     an_cpu_plan *plan = block;
     plan->base = (an_plan){&an_backend_cpu, *network, *options};
+    plan->base.options.precision = possible(options->precision);
     const alexnet_status status = create_parts(plan, error);
     if (status != ALEXNET_OK) {
         cpu_destroy(&plan->base);

@@ -3,11 +3,33 @@
 
 #include "backend/cpu/dnnl.h"
 
+#ifdef __x86_64__
+static bool can_avx512(void) {
+    return an_dnnl_allows_avx512() && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+bool an_can_bf16(void) {
+#ifdef __x86_64__
+    return can_avx512() && an_dnnl_allows_bf16() && __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
+bool an_can_int8(void) {
+#ifdef __x86_64__
+    return can_avx512() && an_dnnl_allows_vnni() && __builtin_cpu_supports("avx512vnni");
+#else
+    return false;
+#endif
+}
+
 const an_kernels *an_kernels_best(void) {
 #ifdef __x86_64__
-    if (an_dnnl_allows_avx512() && __builtin_cpu_supports("avx512f") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
+    if (can_avx512())
         return &an_kernels_avx512;
     if (an_dnnl_allows_avx2() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return &an_kernels_avx2;

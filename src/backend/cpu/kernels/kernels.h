@@ -65,6 +65,11 @@ typedef struct an_kernels {
 /* The best kernels that this machine, and what oneDNN has been limited to, can run. */
 const an_kernels *an_kernels_best(void);
 
+/* Whether this machine, and what oneDNN has been limited to, multiplies pairs of bfloat16
+ * (AVX512_BF16), or quadruples of bytes (AVX512_VNNI). */
+bool an_can_bf16(void);
+bool an_can_int8(void);
+
 /* Whether the kernels' normalisation fits a layer: across maps, 5 of them, beta = 0.75, towers of
  * whole blocks. Other layers go to the reference backend's functions. */
 bool an_lrn_fits(const an_kernels *kernels, const an_layer *layer);
