@@ -1,6 +1,7 @@
 /* The entry points of the backend contract: they check what every backend may then rely on. */
 #include "backend/backend.h"
 
+#include "core/clock.h"
 #include "core/threads.h"
 
 alexnet_status an_plan_create(const an_backend *backend, const an_network *network,
@@ -81,4 +82,13 @@ alexnet_status an_plan_write_momentum(an_plan *plan, int parameter, const float 
 
 an_plan_memory an_plan_memory_of(const an_plan *plan) {
     return plan->backend->memory(plan);
+}
+
+double an_timing_begin(const an_plan *plan) {
+    return plan->options.times ? an_seconds() : 0;
+}
+
+void an_timing_end(const an_plan *plan, an_timed pass, int layer, double begun) {
+    if (plan->options.times)
+        plan->options.times->seconds[pass][layer] += an_seconds() - begun;
 }

@@ -23,6 +23,21 @@ typedef enum an_precision {
     AN_INT8  /* int8 weights and activations, inference only */
 } an_precision;
 
+/* What a layer does in a step. */
+typedef enum an_timed {
+    AN_TIMED_FORWARD, /* forward */
+    AN_TIMED_INPUT,   /* backward; of layers without weights, all that they do there */
+    AN_TIMED_WEIGHTS,
+    AN_TIMED_UPDATE,
+    AN_TIMED_COUNT
+} an_timed;
+
+/* Seconds that each layer's passes took, added up until the caller clears them. What a layer does
+ * for its neighbours (fusion) is counted where it is done. */
+typedef struct an_layer_times {
+    double seconds[AN_TIMED_COUNT][AN_MAX_LAYERS];
+} an_layer_times;
+
 typedef struct an_plan_options {
     int batch;     /* the most images at a time */
     bool training; /* step() as well as forward() */
@@ -30,7 +45,8 @@ typedef struct an_plan_options {
                      readable as they are before the next layer's fusion; costs memory and speed */
     an_precision precision; /* asked for; in a plan, what it computes in: AN_FP32 where the
                                processor lacks the instructions */
-    int threads; /* 0: the cores this process may use */
+    int threads;            /* 0: the cores this process may use */
+    an_layer_times *times;  /* filled in by forward and step; NULL: nothing is timed */
 } an_plan_options;
 
 /* How one parameter is updated; the trainer's solver fills one for each parameter and step. */
@@ -159,6 +175,11 @@ alexnet_status an_plan_write_momentum(an_plan *plan, int parameter, const float 
                                       alexnet_error *error);
 
 an_plan_memory an_plan_memory_of(const an_plan *plan);
+
+/* For backends, around each pass of a layer: the time now, and what has passed since. Both do
+ * nothing in plans that are not timed. */
+double an_timing_begin(const an_plan *plan);
+void an_timing_end(const an_plan *plan, an_timed pass, int layer, double begun);
 
 /* The backends themselves. */
 extern const an_backend an_backend_reference;

@@ -53,6 +53,32 @@ static void test_bench(void **state) {
     json_decref(json);
 }
 
+/* Each layer with its passes, whose times fit into the step's. */
+static void test_bench_layers(void **state) {
+    (void)state;
+    json_t *json = document("bench train --batch 2 --device reference --threads 1 --input-size %d "
+                            "--classes %d --progress none --layers",
+                            input_size, classes);
+    json_t *layers = value(json, "layers");
+    assert_int_equal(json_array_size(layers), 22);
+    double sum = 0;
+    for (size_t l = 0; l < json_array_size(layers); l++)
+        sum += json_number_value(value(json_array_get(layers, l), "milliseconds"));
+    const double step = json_number_value(value(json, "milliseconds"));
+    assert_true(sum > 0.5 * step && sum < 1.5 * step);
+    json_t *second = json_array_get(layers, 4);
+    assert_string_equal(json_string_value(value(second, "name")), "conv2");
+    has_keys(second, "macs forward update");
+    has_keys(value(second, "input_gradient"), "milliseconds gflops");
+    has_keys(value(second, "weight_gradient"), "milliseconds gflops");
+    json_decref(json);
+
+    const outcome *got = alexnet("bench infer --batch 1 --device reference --threads 1 "
+                                 "--input-size 67 --classes 10 --progress none --layers");
+    assert_non_null(strstr(got->out, "\nconv2 "));
+    assert_null(strstr(got->out, "gradient"));
+}
+
 static void test_classify(void **state) {
     (void)state;
     json_t *json = document("classify --weights w.safetensors --top 3 --logits pictures/a.ppm");
@@ -233,10 +259,15 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_summary),       cmocka_unit_test(test_bench),
-        cmocka_unit_test(test_classify),      cmocka_unit_test(test_broken_pictures),
-        cmocka_unit_test(test_wrong_weights), cmocka_unit_test(test_eval),
-        cmocka_unit_test(test_votes),         cmocka_unit_test(test_features_and_forward),
+        cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_layers),
+        cmocka_unit_test(test_classify),
+        cmocka_unit_test(test_broken_pictures),
+        cmocka_unit_test(test_wrong_weights),
+        cmocka_unit_test(test_eval),
+        cmocka_unit_test(test_votes),
+        cmocka_unit_test(test_features_and_forward),
         cmocka_unit_test(test_inspect),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -94,6 +94,7 @@ alexnet_status an_cpu_run_forward(an_cpu_plan *plan, const float *input, int ima
     const float *x = input;
     for (int l = 0; l < plan->base.network.layer_count; l++) {
         const an_cpu_layer *it = &plan->layers[l];
+        const double begun = an_timing_begin(&plan->base);
         if (it->converted >= 0) {
             convert(plan, it->in_blocked, it->layer->in, images, x,
                     an_cpu_data(plan, it->converted));
@@ -102,6 +103,7 @@ alexnet_status an_cpu_run_forward(an_cpu_plan *plan, const float *input, int ima
         if (!it->skip)
             AN_TRY(layer_forward(plan, l, images, step, x, error));
         x = an_cpu_data(plan, it->y);
+        an_timing_end(&plan->base, AN_TIMED_FORWARD, l, begun);
     }
     return ALEXNET_OK;
 }
@@ -123,29 +125,46 @@ static void finish_parameter(const an_cpu_plan *plan, const an_step *step, int i
                               part(plan, plan->parameters, index));
 }
 
-/* The gradients of parameters and input, then the update, which changes the weights that the
- * gradient of the input needs. */
-static alexnet_status weighted_backward(const an_cpu_plan *plan, const an_cpu_layer *it,
-                                        const an_step *step, const float *x, const float *dy,
-                                        float *dx, alexnet_error *error) {
+/* The gradient of the input of a layer with weights. */
+static alexnet_status input_backward(const an_cpu_plan *plan, const an_cpu_layer *it,
+                                     const float *dy, float *dx, alexnet_error *error) {
+    const float *w = plan->tensor[it->layer->weight];
+    if (it->layer->spec.type == AN_CONV)
+        return an_conv_backward_input(&it->conv, &plan->dnnl, w, dy, dx, plan->workspace, error);
+    return an_fc_backward_input(it->layer, plan->base.options.batch, w, dy, dx, error);
+}
+
+/* The gradients of its parameters. */
+static alexnet_status weights_backward(const an_cpu_plan *plan, const an_cpu_layer *it,
+                                       const float *x, const float *dy, alexnet_error *error) {
     const an_layer *layer = it->layer;
-    const int images = plan->base.options.batch;
-    const float *w = plan->tensor[layer->weight];
     float *dw = part(plan, plan->gradients, layer->weight);
     float *db = part(plan, plan->gradients, layer->bias);
-    if (layer->spec.type == AN_CONV) {
-        AN_TRY(an_conv_backward_weights(&it->conv, &plan->dnnl, x, dy, dw, db, plan->workspace,
-                                        error));
-        if (dx)
-            AN_TRY(
-                an_conv_backward_input(&it->conv, &plan->dnnl, w, dy, dx, plan->workspace, error));
-    } else {
-        if (dx)
-            AN_TRY(an_fc_backward_input(layer, images, w, dy, dx, error));
-        AN_TRY(an_fc_backward_weights(plan->kernels, layer, images, x, dy, dw, db, error));
+    if (layer->spec.type == AN_CONV)
+        return an_conv_backward_weights(&it->conv, &plan->dnnl, x, dy, dw, db, plan->workspace,
+                                        error);
+    return an_fc_backward_weights(plan->kernels, layer, plan->base.options.batch, x, dy, dw, db,
+                                  error);
+}
+
+/* The gradients of parameters and input, then the update, which changes the weights that the
+ * gradient of the input needs. */
+static alexnet_status weighted_backward(const an_cpu_plan *plan, int l, const an_step *step,
+                                        const float *x, const float *dy, float *dx,
+                                        alexnet_error *error) {
+    const an_cpu_layer *it = &plan->layers[l];
+    const double input_begun = an_timing_begin(&plan->base);
+    if (dx) {
+        AN_TRY(input_backward(plan, it, dy, dx, error));
+        an_timing_end(&plan->base, AN_TIMED_INPUT, l, input_begun);
     }
-    finish_parameter(plan, step, layer->bias);
-    finish_parameter(plan, step, layer->weight);
+    const double weights_begun = an_timing_begin(&plan->base);
+    AN_TRY(weights_backward(plan, it, x, dy, error));
+    an_timing_end(&plan->base, AN_TIMED_WEIGHTS, l, weights_begun);
+    const double update_begun = an_timing_begin(&plan->base);
+    finish_parameter(plan, step, it->layer->bias);
+    finish_parameter(plan, step, it->layer->weight);
+    an_timing_end(&plan->base, AN_TIMED_UPDATE, l, update_begun);
     return ALEXNET_OK;
 }
 
@@ -163,9 +182,10 @@ static alexnet_status layer_backward(const an_cpu_plan *plan, int l, const an_st
     const float *dy = an_cpu_data(plan, it->dy);
     float *dx = it->dx < 0 ? NULL : an_cpu_data(plan, it->dx);
     if (layer->weight >= 0)
-        return weighted_backward(plan, it, step, x, dy, dx, error);
+        return weighted_backward(plan, l, step, x, dy, dx, error);
     if (!dx)
         return ALEXNET_OK; /* nobody below wants it */
+    const double begun = an_timing_begin(&plan->base);
     switch (layer->spec.type) {
     case AN_CONV:
     case AN_FC:
@@ -190,6 +210,7 @@ static alexnet_status layer_backward(const an_cpu_plan *plan, int l, const an_st
         dropout_backward(plan, l, step, dy, dx);
         break;
     }
+    an_timing_end(&plan->base, AN_TIMED_INPUT, l, begun);
     return ALEXNET_OK;
 }
 
@@ -199,9 +220,11 @@ alexnet_status an_cpu_run_backward(an_cpu_plan *plan, const an_step *step, alexn
         const float *x = it->x < 0 ? step->input : an_cpu_data(plan, it->x);
         if (!it->skip_backward)
             AN_TRY(layer_backward(plan, l, step, x, error));
+        const double begun = an_timing_begin(&plan->base);
         if (it->dconverted >= 0)
             convert(plan, !it->in_blocked, it->layer->in, plan->base.options.batch,
                     an_cpu_data(plan, it->dx), an_cpu_data(plan, it->dconverted));
+        an_timing_end(&plan->base, AN_TIMED_INPUT, l, begun);
     }
     return ALEXNET_OK;
 }

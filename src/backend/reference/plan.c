@@ -112,6 +112,7 @@ static void run_forward(reference_plan *plan, const float *input, int images, co
     for (int l = 0; l < network->layer_count; l++) {
         const an_layer *layer = &network->layers[l];
         float *y = plan->activations[l];
+        const double begun = an_timing_begin(&plan->base);
         switch (layer->spec.type) {
         case AN_CONV:
             an_reference_conv_forward(layer, images, x, part(plan, plan->parameters, layer->weight),
@@ -138,21 +139,35 @@ static void run_forward(reference_plan *plan, const float *input, int images, co
             an_reference_dropout(layer, l, images, step, x, y);
             break;
         }
+        an_timing_end(&plan->base, AN_TIMED_FORWARD, l, begun);
         x = y;
     }
 }
 
-/* One layer backward: x its input, dy the gradient of its output; dx and its parameters' come out.
- */
-static void layer_backward(reference_plan *plan, int l, const an_step *step, const float *x,
+/* The gradients of one layer's parameters: x its input, dy the gradient of its output. */
+static void weights_backward(reference_plan *plan, int l, const float *x, const float *dy) {
+    const an_layer *layer = &plan->base.network.layers[l];
+    const int images = plan->base.options.batch;
+    if (layer->weight < 0)
+        return;
+    const double begun = an_timing_begin(&plan->base);
+    float *dw = part(plan, plan->gradients, layer->weight);
+    float *db = part(plan, plan->gradients, layer->bias);
+    if (layer->spec.type == AN_CONV)
+        an_reference_conv_backward_weights(layer, images, x, dy, dw, db);
+    else
+        an_reference_fc_backward_weights(layer, images, x, dy, dw, db);
+    an_timing_end(&plan->base, AN_TIMED_WEIGHTS, l, begun);
+}
+
+/* The gradient dx of its input. */
+static void input_backward(reference_plan *plan, int l, const an_step *step, const float *x,
                            const float *dy, float *dx) {
     const an_layer *layer = &plan->base.network.layers[l];
     const int images = plan->base.options.batch;
+    const double begun = an_timing_begin(&plan->base);
     switch (layer->spec.type) {
     case AN_CONV:
-        an_reference_conv_backward_weights(layer, images, x, dy,
-                                           part(plan, plan->gradients, layer->weight),
-                                           part(plan, plan->gradients, layer->bias));
         an_reference_conv_backward_input(layer, images, part(plan, plan->parameters, layer->weight),
                                          dy, dx);
         break;
@@ -170,9 +185,6 @@ static void layer_backward(reference_plan *plan, int l, const an_step *step, con
         an_reference_avg_pool_backward(layer, images, dy, dx);
         break;
     case AN_FC:
-        an_reference_fc_backward_weights(layer, images, x, dy,
-                                         part(plan, plan->gradients, layer->weight),
-                                         part(plan, plan->gradients, layer->bias));
         an_reference_fc_backward_input(layer, images, part(plan, plan->parameters, layer->weight),
                                        dy, dx);
         break;
@@ -180,6 +192,7 @@ static void layer_backward(reference_plan *plan, int l, const an_step *step, con
         an_reference_dropout(layer, l, images, step, dy, dx);
         break;
     }
+    an_timing_end(&plan->base, AN_TIMED_INPUT, l, begun);
 }
 
 static void report_gradient(const reference_plan *plan, const an_step *step, int index) {
@@ -194,7 +207,8 @@ static void run_backward(reference_plan *plan, const an_step *step) {
     for (int l = network->layer_count - 1; l >= 0; l--) {
         const float *x = l > 0 ? plan->activations[l - 1] : step->input;
         float *dx = l > 0 ? plan->activation_gradients[l - 1] : plan->input_gradient;
-        layer_backward(plan, l, step, x, plan->activation_gradients[l], dx);
+        weights_backward(plan, l, x, plan->activation_gradients[l]);
+        input_backward(plan, l, step, x, plan->activation_gradients[l], dx);
         report_gradient(plan, step, network->layers[l].bias);
         report_gradient(plan, step, network->layers[l].weight);
     }
@@ -226,10 +240,13 @@ static alexnet_status reference_step(an_plan *base, const an_step *step, an_step
     run_backward(plan, step);
     if (!step->updates)
         return ALEXNET_OK;
-    for (int i = 0; i < network->parameter_count; i++)
+    for (int i = 0; i < network->parameter_count; i++) {
+        const double begun = an_timing_begin(base);
         an_reference_update(&step->updates[i], step->momentum, network->parameters[i].count,
                             part(plan, plan->gradients, i), part(plan, plan->momentum, i),
                             part(plan, plan->parameters, i));
+        an_timing_end(base, AN_TIMED_UPDATE, network->parameters[i].layer, begun);
+    }
     return ALEXNET_OK;
 }
 

@@ -1,0 +1,205 @@
+/* alexnet bench infer and train: steps of a plan on synthetic pictures. */
+#include <string.h>
+
+#include "cli/bench.h"
+#include "cli/network.h"
+#include "core/memory.h"
+#include "core/random.h"
+
+/* What is measured: a step that can be repeated. */
+typedef struct subject {
+    an_plan *plan;
+    an_step step; /* training */
+    float *input;
+    float *logits;
+    int32_t *labels;
+    an_update updates[AN_MAX_PARAMETERS];
+    float *tensors[AN_MAX_PARAMETERS]; /* those the plan still points at */
+    an_layer_times layers;             /* of the step at work, in --layers */
+} subject;
+
+static void release_tensor(void *context, int parameter) {
+    subject *bench = context;
+    an_free(bench->tensors[parameter]);
+    bench->tensors[parameter] = NULL;
+}
+
+/* Initialised weights, each tensor in memory of its own and given back as soon as the plan has
+ * copied it: the peak is then the plan's, not the measurement's. */
+static alexnet_status load_initial(subject *bench, const an_network *network, uint64_t seed,
+                                   alexnet_error *error) {
+    an_weights weights = {.release = release_tensor, .context = bench};
+    for (int i = 0; i < network->parameter_count; i++) {
+        AN_TRY(an_alloc((void **)&bench->tensors[i], network->parameters[i].count, sizeof(float),
+                        "initial weights", error));
+        an_initialise_parameter(network, i, seed, bench->tensors[i]);
+        weights.tensor[i] = bench->tensors[i];
+    }
+    return an_plan_load(bench->plan, &weights, error);
+}
+
+static alexnet_status make_inputs(subject *bench, const an_network *network,
+                                  const an_common *common, alexnet_error *error) {
+    const size_t batch = (size_t)common->batch, pixels = an_shape_count(network->input);
+    AN_TRY(an_alloc((void **)&bench->input, batch * pixels, sizeof(float), "pictures", error));
+    AN_TRY(an_alloc((void **)&bench->logits, batch * (size_t)network->classes, sizeof(float),
+                    "logits", error));
+    AN_TRY(an_alloc((void **)&bench->labels, batch, sizeof(int32_t), "labels", error));
+    const an_random stream = an_random_stream(common->seed, AN_RANDOM_SYNTHETIC, 0, 0);
+    an_random_fill_normal(&stream, 0, batch * pixels, 1, bench->input);
+    for (int i = 0; i < common->batch; i++)
+        bench->labels[i] = i % network->classes;
+    for (int i = 0; i < network->parameter_count; i++)
+        bench->updates[i] = (an_update){.learning_rate = 1e-4f, .weight_decay = 5e-4f};
+    bench->step = (an_step){.input = bench->input,
+                            .labels = bench->labels,
+                            .seed = common->seed,
+                            .momentum = 0.9f,
+                            .updates = bench->updates};
+    return ALEXNET_OK;
+}
+
+static void release(subject *bench) {
+    an_plan_free(bench->plan);
+    an_free(bench->input);
+    an_free(bench->logits);
+    an_free(bench->labels);
+    for (int i = 0; i < AN_MAX_PARAMETERS; i++)
+        an_free(bench->tensors[i]);
+}
+
+static alexnet_status one_step(subject *bench, alexnet_error *error) {
+    an_step_result result;
+    if (bench->plan->options.training)
+        return an_plan_step(bench->plan, &bench->step, &result, error);
+    return an_plan_forward(bench->plan, bench->input, bench->plan->options.batch, bench->logits,
+                           error);
+}
+
+/* What was measured, in seconds a step. */
+typedef struct timing {
+    double median, least;
+    int steps;
+    an_layer_times layers; /* in --layers */
+} timing;
+
+enum { most_steps = 100000 };
+
+/* Steps for a while; `layers` (NULL: none) collects the times of the first AN_BENCH_LAYER_STEPS. */
+static alexnet_status measure_steps(subject *bench, an_display *display, double *times,
+                                    an_layer_times *layers, int *steps, alexnet_error *error) {
+    double begin = an_seconds();
+    while (an_seconds() - begin < AN_BENCH_WARM_UP_SECONDS)
+        AN_TRY(one_step(bench, error));
+    begin = an_seconds();
+    for (*steps = 0; *steps < most_steps &&
+                     (*steps < AN_BENCH_STEPS || an_seconds() - begin < AN_BENCH_SECONDS);
+         ++*steps) {
+        bench->layers = (an_layer_times){0};
+        const double before = an_seconds();
+        AN_TRY(one_step(bench, error));
+        times[*steps] = an_seconds() - before;
+        if (layers && *steps < AN_BENCH_LAYER_STEPS)
+            layers[*steps] = bench->layers;
+        an_display_show(display, an_bench_progress(*steps + 1, an_seconds() - begin), "step %d",
+                        *steps + 1);
+    }
+    return ALEXNET_OK;
+}
+
+static alexnet_status measure(subject *bench, bool by_layer, an_display *display, timing *out,
+                              alexnet_error *error) {
+    double *times = NULL;
+    an_layer_times *layers = NULL;
+    alexnet_status status;
+    AN_TRY_CLEANUP(an_alloc((void **)&times, most_steps, sizeof *times, "times", error));
+    if (by_layer)
+        AN_TRY_CLEANUP(an_alloc((void **)&layers, AN_BENCH_LAYER_STEPS, sizeof *layers,
+                                "times of layers", error));
+    AN_TRY_CLEANUP(measure_steps(bench, display, times, layers, &out->steps, error));
+    out->median = an_bench_median(times, out->steps);
+    out->least = times[0];
+    if (by_layer)
+        an_bench_layer_medians(layers, out->steps, &out->layers);
+cleanup:
+    an_display_end(display);
+    an_free(layers);
+    an_free(times);
+    return status;
+}
+
+/* All that is told about a run. */
+typedef struct outcome {
+    const char *what, *precision;
+    int batch, threads;
+    timing time;
+    size_t weights, planned, peak; /* bytes */
+} outcome;
+
+static outcome outcome_of(const an_plan *plan, timing time) {
+    static const char *const precisions[] = {"fp32", "bf16", "int8"};
+    const an_plan_memory memory = an_plan_memory_of(plan);
+    return (outcome){.what = plan->options.training ? "train" : "infer",
+                     .precision = precisions[plan->options.precision],
+                     .batch = plan->options.batch,
+                     .threads = plan->options.threads,
+                     .time = time,
+                     .weights = sizeof(float) * plan->network.parameter_floats,
+                     .planned = memory.parameters + memory.gradients + memory.momentum +
+                                memory.activations + memory.workspace,
+                     .peak = an_peak_resident()};
+}
+
+static alexnet_status print_json(const an_plan *plan, const outcome *it, alexnet_error *error) {
+    const timing *time = &it->time;
+    json_t *json = json_pack(
+        "{s:s, s:s, s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:i, s:I, s:I, s:I}", "what", it->what,
+        "arch", plan->network.arch->name, "device", plan->backend->name, "precision", it->precision,
+        "batch", it->batch, "threads", it->threads, "images_per_second", it->batch / time->median,
+        "milliseconds", 1e3 * time->median, "least_milliseconds", 1e3 * time->least, "steps",
+        time->steps, "weights", (json_int_t)it->weights, "planned_memory", (json_int_t)it->planned,
+        "peak_memory", (json_int_t)it->peak);
+    if (json && plan->options.times)
+        json_object_set_new(json, "layers", an_bench_layers_json(plan, &time->layers));
+    return an_print_json(json, error);
+}
+
+static void print_text(const an_plan *plan, const outcome *it) {
+    const timing *time = &it->time;
+    printf("%s %s, %s on %s, batch %d, %d threads: %.1f images/s, %.2f ms a step "
+           "(median of %d; least %.2f)\n"
+           "memory: weights %s, planned %s, peak of the process %s\n",
+           it->what, plan->network.arch->name, it->precision, plan->backend->name, it->batch,
+           it->threads, it->batch / time->median, 1e3 * time->median, time->steps,
+           1e3 * time->least, an_bytes(it->weights).text, an_bytes(it->planned).text,
+           an_bytes(it->peak).text);
+    if (plan->options.times)
+        an_bench_print_layers(plan, &time->layers);
+}
+
+alexnet_status an_bench_plan(const bench_settings *settings, bool training, alexnet_error *error) {
+    const an_common *common = &settings->common;
+    an_plan_options options = an_plan_chosen(common, training);
+    const an_backend *backend;
+    an_network network;
+    timing time = {0};
+    AN_TRY(an_network_chosen(common, settings->classes, settings->input_size, &network, error));
+    AN_TRY(an_backend_find(common->device, &backend, error));
+    subject bench = {0};
+    if (settings->layers)
+        options.times = &bench.layers;
+    an_display display = an_display_begin(common->progress);
+    alexnet_status status;
+    AN_TRY_CLEANUP(an_plan_create(backend, &network, &options, &bench.plan, error));
+    AN_TRY_CLEANUP(load_initial(&bench, &network, common->seed, error));
+    AN_TRY_CLEANUP(make_inputs(&bench, &network, common, error));
+    AN_TRY_CLEANUP(measure(&bench, settings->layers, &display, &time, error));
+    const outcome result = outcome_of(bench.plan, time);
+    if (common->json)
+        status = print_json(bench.plan, &result, error);
+    else
+        print_text(bench.plan, &result);
+cleanup:
+    release(&bench);
+    return status;
+}
