@@ -1,9 +1,44 @@
 /*
- * Fully connected layers, with the weights (O, I) where and as they are: each row is read once, in
- * order, and multiplied with every image. With few images this runs as fast as memory delivers.
+ * Fully connected layers, with the weights (O, I) where and as they are, for few images: what it
+ * costs is reading the weights once. For one image a thread reads one row after the other, asking
+ * memory ahead for what it will not need twice; for more, tiles of rows and images save reading the
+ * images over and over.
+ *
+ * Threads take runs of rows as they get done with the last, so that a core that is busy elsewhere
+ * is not waited for. Each sum is one thread's, in one order, whoever that is.
  */
 
-enum { fc_rows = 4, fc_images = 4 }; /* a tile of sums that fits the registers */
+enum {
+    fc_rows = 4, /* a tile of sums that fits the registers */
+    fc_images = 4,
+    fc_parts = 8,        /* sums that a row is split into, so that additions need not wait */
+    fc_ahead = 512,      /* floats from what is multiplied to what is asked for */
+    fc_run = 1024 * 1024 /* bytes of weights that a thread takes at a time */
+};
+
+/* Row w . x */
+static float fc_row(int inputs, const float *w, const float *x) {
+    vec sum[fc_parts] = {0};
+    const int step = fc_parts * AN_BLOCK, cache_line = 16;
+    int i = 0;
+    for (; i + step <= inputs; i += step) {
+#pragma GCC unroll 8
+        for (int j = 0; j < step; j += cache_line)
+            __builtin_prefetch(w + i + j + fc_ahead, 0, 0);
+#pragma GCC unroll 8
+        for (int p = 0; p < fc_parts; p++)
+            sum[p] = multiply_add(load(w + i + p * AN_BLOCK), load(x + i + p * AN_BLOCK), sum[p]);
+    }
+    for (; i + AN_BLOCK <= inputs; i += AN_BLOCK)
+        sum[0] = multiply_add(load(w + i), load(x + i), sum[0]);
+#pragma GCC unroll 8
+    for (int p = 1; p < fc_parts; p++)
+        sum[0] += sum[p];
+    float total = sum_lanes(sum[0]);
+    for (; i < inputs; i++)
+        total += w[i] * x[i];
+    return total;
+}
 
 /* sums[r][m] = row r of w . image m of x; `rows` and `images` are constants where it is inlined. */
 static inline __attribute__((always_inline)) void fc_tile(const int rows, const int images,
@@ -64,23 +99,51 @@ static inline void fc_tile_of(int rows, int images, int inputs, const float *w, 
     }
 }
 
-static void fc_forward(int images, int inputs, int outputs, const float *x, const float *w,
-                       const float *b, bool relu, float *y) {
-#pragma omp parallel for schedule(static)
-    for (int o = 0; o < outputs; o += fc_rows) {
-        const int rows = smaller(fc_rows, outputs - o);
-        for (int n = 0; n < images; n += fc_images) {
-            const int some = smaller(fc_images, images - n);
+/* What fc_forward is given. */
+typedef struct fc_work {
+    int images, inputs, outputs;
+    const float *x, *w, *b;
+    bool relu;
+    float *y;
+} fc_work;
+
+static void fc_output(const fc_work *work, int n, int o, float sum) {
+    sum += work->b[o];
+    work->y[(size_t)n * work->outputs + o] = work->relu && sum <= 0 ? 0 : sum;
+}
+
+/* Outputs first to last, for one image. */
+static void fc_run_of_rows(const fc_work *work, int first, int last) {
+    for (int o = first; o < last; o++)
+        fc_output(work, 0, o, fc_row(work->inputs, work->w + (size_t)o * work->inputs, work->x));
+}
+
+/* Outputs first to last, for any number of images. */
+static void fc_run_of_tiles(const fc_work *work, int first, int last) {
+    const int inputs = work->inputs;
+    for (int o = first; o < last; o += fc_rows) {
+        const int rows = smaller(fc_rows, last - o);
+        for (int n = 0; n < work->images; n += fc_images) {
+            const int some = smaller(fc_images, work->images - n);
             float sums[fc_rows][fc_images];
-            fc_tile_of(rows, some, inputs, w + (size_t)o * inputs, x + (size_t)n * inputs, sums);
-            for (int m = 0; m < some; m++) {
-                for (int r = 0; r < rows; r++) {
-                    const float sum = sums[r][m] + b[o + r];
-                    y[(size_t)(n + m) * outputs + o + r] = relu && sum <= 0 ? 0 : sum;
-                }
-            }
+            fc_tile_of(rows, some, inputs, work->w + (size_t)o * inputs,
+                       work->x + (size_t)n * inputs, sums);
+            for (int m = 0; m < some; m++)
+                for (int r = 0; r < rows; r++)
+                    fc_output(work, n + m, o + r, sums[r][m]);
         }
     }
+}
+
+static void fc_forward(int images, int inputs, int outputs, const float *x, const float *w,
+                       const float *b, bool relu, float *y) {
+    const fc_work work = {images, inputs, outputs, x, w, b, relu, y};
+    const int row_bytes = inputs * (int)sizeof *w;
+    const int run = fc_rows * (1 + fc_run / fc_rows / row_bytes);
+#pragma omp parallel for schedule(dynamic)
+    for (int first = 0; first < outputs; first += run)
+        (images == 1 ? fc_run_of_rows : fc_run_of_tiles)(&work, first,
+                                                         smaller(first + run, outputs));
 }
 
 static void add_bias(int images, int outputs, const float *b, bool relu, float *y) {
