@@ -8,7 +8,8 @@
  * in a layer, and adds up over the layers. With K at most 9216, eps = 2^-24, and about a dozen
  * roundings a term in Winograd's transforms, 2^-24 * sqrt(9216) * 12 = 7e-5. Where a rounding makes
  * another pixel the largest of a window, or turns a ReLU, single elements differ by as much as they
- * are large; of n elements that adds some 1 / sqrt(n).
+ * are large; of n elements that adds some 1 / sqrt(n): none in the small networks here, but a few
+ * in one of the usual size, whose gradients are held to a looser bound.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@
 #include "core/random.h"
 #include "testing.h"
 
-static const double tolerance = 2e-4;
+static const double tolerance = 2e-4, usual_size_tolerance = 3e-2;
 
 static float *floats(size_t count) {
     void *block;
@@ -33,7 +34,7 @@ static void fill(float *out, size_t count, uint64_t item, double deviation) {
 }
 
 static void assert_close(const char *network, const char *what, const char *name,
-                         const float *expected, const float *found, size_t count) {
+                         const float *expected, const float *found, size_t count, double most) {
     double difference = 0, length = 0;
     for (size_t i = 0; i < count; i++) {
         const double d = (double)found[i] - (double)expected[i];
@@ -41,7 +42,7 @@ static void assert_close(const char *network, const char *what, const char *name
         length += (double)expected[i] * (double)expected[i];
     }
     const double error = length > 0 ? sqrt(difference / length) : sqrt(difference);
-    if (!(error <= tolerance))
+    if (!(error <= most))
         fail_msg("%s: %s of %s differs by %g (length %g)", network, what, name, error,
                  sqrt(length));
 }
@@ -52,10 +53,11 @@ typedef struct twins {
     an_plan *expected, *found;
     float *weights, *input, *a, *b;
     int32_t *labels;
+    double tolerance; /* of a step's tensors */
 } twins;
 
 static twins make_twins(const an_arch *arch, int classes, int size, an_plan_options options) {
-    twins t = {0};
+    twins t = {.tolerance = tolerance};
     assert_ok(an_network_build(arch, classes, size, &t.network, error));
     size_t largest = t.network.parameter_floats;
     for (int l = 0; l < t.network.layer_count; l++) {
@@ -100,14 +102,14 @@ static void compare(twins *t, an_tensor tensor, int index, const char *what, con
                     size_t count) {
     assert_ok(an_plan_read(t->expected, tensor, index, t->a, error));
     assert_ok(an_plan_read(t->found, tensor, index, t->b, error));
-    assert_close(t->network.arch->name, what, name, t->a, t->b, count);
+    assert_close(t->network.arch->name, what, name, t->a, t->b, count, t->tolerance);
 }
 
 static void compare_logits(twins *t, int images) {
     assert_ok(an_plan_forward(t->expected, t->input, images, t->a, error));
     assert_ok(an_plan_forward(t->found, t->input, images, t->b, error));
     assert_close(t->network.arch->name, "logits", "the network", t->a, t->b,
-                 (size_t)images * (size_t)t->network.classes);
+                 (size_t)images * (size_t)t->network.classes, tolerance);
 }
 
 static void compare_parameters(twins *t, an_tensor tensor, const char *what) {
@@ -236,6 +238,7 @@ static void usual_size(void **state) {
     assert_ok(an_arch_find("alexnet", &arch, error));
     slim(arch, &small);
     twins t = make_twins(&small.arch, 10, 0, (an_plan_options){.batch = 1, .training = true});
+    t.tolerance = usual_size_tolerance;
     compare_step(&t, false);
     free_twins(&t);
 }

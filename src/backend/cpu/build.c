@@ -61,6 +61,8 @@ static void choose_work(an_cpu_plan *plan, int l, bool blocked) {
     switch (it->layer->spec.type) {
     case AN_CONV:
         it->in_blocked = l > 0;
+        it->relu = fuse && is_type(plan, l + 1, AN_RELU) && !done_above(plan, l + 1) && l > 0 &&
+                   an_conv_does_relu(plan->kernels, it->layer);
         break;
     case AN_FC:
         it->in_blocked = false;
@@ -158,6 +160,7 @@ static alexnet_status make_convolutions(an_cpu_plan *plan, alexnet_error *error)
         if (it->layer->spec.type != AN_CONV)
             continue;
         const an_conv_options how = {.images = options->batch,
+                                     .threads = options->threads,
                                      .plain_input = !it->in_blocked,
                                      .training = options->training,
                                      .input_gradient = it->dx >= 0};

@@ -8,9 +8,9 @@ static size_t aligned(size_t bytes) {
 }
 
 /*
- * Whether to ask for Winograd's algorithm (Lavin and Gray 2016, oneDNN has F(4x4, 3x3)). It needs
- * 1.5 to 2.6 times fewer multiplications on 13 x 13 pixels, but four times the weights, so it pays
- * only where several images share them.
+ * Whether to ask oneDNN for Winograd's algorithm (Lavin and Gray 2016, oneDNN has F(4x4, 3x3)). It
+ * needs 1.5 to 2.6 times fewer multiplications on 13 x 13 pixels, but four times the weights, so it
+ * pays only where several images share them.
  */
 static bool wants_winograd(const an_layer *layer, int images) {
     const an_layer_spec *spec = &layer->spec;
@@ -54,11 +54,11 @@ static alexnet_status make_passes(an_conv *conv, const an_dnnl *dnnl,
     return options->input_gradient ? make_pass(&conv->input, dnnl, c, plain, error) : ALEXNET_OK;
 }
 
-alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels *kernels,
-                            const an_layer *layer, const an_conv_options *options,
-                            alexnet_error *error) {
+static alexnet_status make_by_dnnl(an_conv *conv, const an_conv_options *options,
+                                   alexnet_error *error) {
+    const an_layer *layer = conv->layer;
     const an_layer_spec *spec = &layer->spec;
-    const dnnl_format_tag_t blocked = kernels->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
+    const dnnl_format_tag_t blocked = conv->kernels->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
     const int64_t in[4] = {options->images, layer->in.c, layer->in.h, layer->in.w};
     const int64_t out[4] = {options->images, layer->out.c, layer->out.h, layer->out.w};
     const int64_t grouped[5] = {spec->groups, spec->units / spec->groups,
@@ -66,12 +66,11 @@ alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels
     an_convolution c = {.layer = layer, .images = options->images, .training = options->training};
     an_layout plain = NULL;
     alexnet_status status;
-    conv->layer = layer;
     AN_TRY_CLEANUP(an_layout_make(&c.x, 4, in, options->plain_input ? dnnl_nchw : blocked, error));
     AN_TRY_CLEANUP(an_layout_make(&c.y, 4, out, blocked, error));
     AN_TRY_CLEANUP(spec->groups > 1 ? an_layout_make(&plain, 5, grouped, dnnl_goihw, error)
                                     : an_layout_make(&plain, 4, grouped + 1, dnnl_oihw, error));
-    status = make_passes(conv, dnnl, options, &c, plain, error);
+    status = make_passes(conv, conv->dnnl, options, &c, plain, error);
 cleanup:
     an_layout_free(&c.x);
     an_layout_free(&c.y);
@@ -79,6 +78,24 @@ cleanup:
     return status == ALEXNET_OK ? status : an_fail_in(error, status, "%s", spec->name);
 }
 
+alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels *kernels,
+                            const an_layer *layer, const an_conv_options *options,
+                            alexnet_error *error) {
+    conv->layer = layer;
+    conv->kernels = kernels;
+    conv->dnnl = dnnl;
+    conv->images = options->images;
+    conv->own = !options->plain_input && an_winograd_fits(layer, kernels->block);
+    if (conv->own) {
+        conv->winograd =
+            an_winograd_choose(layer, options->images, kernels->block, options->threads, false);
+        if (options->input_gradient)
+            conv->winograd_input =
+                an_winograd_choose(layer, options->images, kernels->block, options->threads, true);
+        return ALEXNET_OK;
+    }
+    return make_by_dnnl(conv, options, error);
+}
 static void free_pass(an_conv_pass *pass) {
     an_primitive_free(&pass->compute);
     an_primitive_free(&pass->reorder);
@@ -90,16 +107,34 @@ void an_conv_free(an_conv *conv) {
     free_pass(&conv->weights);
 }
 
+bool an_conv_does_relu(const an_kernels *kernels, const an_layer *layer) {
+    return an_winograd_fits(layer, kernels->block);
+}
+
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
 size_t an_conv_packed_bytes(const an_conv *conv) {
-    return conv->forward.weight_bytes;
+    return conv->own ? sizeof(float) * an_winograd_weight_floats(&conv->winograd)
+                     : conv->forward.weight_bytes;
+}
+
+/* Transformed weights, or their gradient, and the work of a Winograd pass; 0 where there is none.
+ */
+static size_t winograd_bytes(const an_winograd *w) {
+    return w->tile ? sizeof(float) * (an_winograd_weight_floats(w) + an_winograd_work_floats(w))
+                   : 0;
 }
 
 size_t an_conv_workspace_bytes(const an_conv *conv) {
-    const size_t forward = conv->forward.scratch_bytes;
+    if (!conv->layer)
+        return 0;
+    if (conv->own)
+        return larger(winograd_bytes(&conv->winograd), winograd_bytes(&conv->winograd_input));
     const size_t input = conv->input.weight_bytes + conv->input.scratch_bytes;
     const size_t weights = conv->weights.weight_bytes + conv->weights.scratch_bytes;
-    const size_t backward = input > weights ? input : weights;
-    return aligned(forward > backward ? forward : backward);
+    return aligned(larger(conv->forward.scratch_bytes, larger(input, weights)));
 }
 
 /* oneDNN takes what it only reads as writable, too. */
@@ -111,36 +146,58 @@ static void *readable(const float *data) {
     return pointer.to;
 }
 
-alexnet_status an_conv_pack(const an_conv *conv, const an_dnnl *dnnl, const float *weights,
-                            float *packed, alexnet_error *error) {
-    return an_primitive_run(dnnl, &conv->forward.reorder,
+alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float *packed,
+                            alexnet_error *error) {
+    if (conv->own) {
+        conv->kernels->winograd_weights(&conv->winograd, weights, packed);
+        return ALEXNET_OK;
+    }
+    return an_primitive_run(conv->dnnl, &conv->forward.reorder,
                             (void *const[]){readable(weights), packed}, error);
 }
 
-alexnet_status an_conv_forward(const an_conv *conv, const an_dnnl *dnnl, const float *x,
-                               const float *packed, const float *bias, float *y, void *workspace,
+alexnet_status an_conv_forward(const an_conv *conv, int images, const float *x, const float *packed,
+                               const float *bias, bool relu, float *y, void *workspace,
                                alexnet_error *error) {
+    if (conv->own) {
+        conv->kernels->winograd_forward(&conv->winograd, images, x, packed, bias, relu, y,
+                                        workspace);
+        return ALEXNET_OK;
+    }
     return an_primitive_run(
-        dnnl, &conv->forward.compute,
+        conv->dnnl, &conv->forward.compute,
         (void *const[]){readable(x), readable(packed), readable(bias), y, workspace}, error);
 }
 
-alexnet_status an_conv_backward_input(const an_conv *conv, const an_dnnl *dnnl,
-                                      const float *weights, const float *dy, float *dx,
-                                      void *workspace, alexnet_error *error) {
+alexnet_status an_conv_backward_input(const an_conv *conv, const float *weights, const float *dy,
+                                      float *dx, void *workspace, alexnet_error *error) {
+    if (conv->own) {
+        const an_winograd *w = &conv->winograd_input;
+        float *transformed = workspace, *work = transformed + an_winograd_weight_floats(w);
+        conv->kernels->winograd_weights(w, weights, transformed);
+        conv->kernels->winograd_forward(w, conv->images, dy, transformed, NULL, false, dx, work);
+        return ALEXNET_OK;
+    }
     void *scratch = (char *)workspace + conv->input.weight_bytes;
-    AN_TRY(an_primitive_run(dnnl, &conv->input.reorder,
+    AN_TRY(an_primitive_run(conv->dnnl, &conv->input.reorder,
                             (void *const[]){readable(weights), workspace}, error));
-    return an_primitive_run(dnnl, &conv->input.compute,
+    return an_primitive_run(conv->dnnl, &conv->input.compute,
                             (void *const[]){dx, workspace, readable(dy), scratch}, error);
 }
 
-alexnet_status an_conv_backward_weights(const an_conv *conv, const an_dnnl *dnnl, const float *x,
-                                        const float *dy, float *dw, float *db, void *workspace,
+alexnet_status an_conv_backward_weights(const an_conv *conv, const float *x, const float *dy,
+                                        float *dw, float *db, void *workspace,
                                         alexnet_error *error) {
+    if (conv->own) {
+        const an_winograd *w = &conv->winograd;
+        float *gradient = workspace, *work = gradient + an_winograd_weight_floats(w);
+        conv->kernels->winograd_gradient(w, conv->images, x, dy, dw, db, gradient, work);
+        return ALEXNET_OK;
+    }
     void *scratch = (char *)workspace + conv->weights.weight_bytes;
-    AN_TRY(an_primitive_run(dnnl, &conv->weights.compute,
+    AN_TRY(an_primitive_run(conv->dnnl, &conv->weights.compute,
                             (void *const[]){readable(x), workspace, db, readable(dy), scratch},
                             error));
-    return an_primitive_run(dnnl, &conv->weights.reorder, (void *const[]){workspace, dw}, error);
+    return an_primitive_run(conv->dnnl, &conv->weights.reorder, (void *const[]){workspace, dw},
+                            error);
 }

@@ -1,9 +1,10 @@
 /*
- * Convolutions by oneDNN, on blocked activations (the network's input: plain).
+ * Convolutions on blocked activations (the network's input: plain): by Winograd's algorithm where
+ * that fits, by oneDNN otherwise.
  *
- * oneDNN wants weights in layouts of its own, another for each pass. A plan for inference packs
- * them once and forgets the plain ones; a plan for training keeps plain master weights and packs
- * them in every pass, which costs next to nothing: all convolutions of AlexNet have 15 MB.
+ * Each wants weights in a form of its own, another for each pass. A plan for inference packs them
+ * once and forgets the plain ones; a plan for training keeps plain master weights and packs them in
+ * every pass, which costs little: all convolutions of AlexNet have 15 MB.
  */
 #ifndef AN_BACKEND_CPU_CONV_H
 #define AN_BACKEND_CPU_CONV_H
@@ -11,7 +12,7 @@
 #include "backend/cpu/dnnl.h"
 #include "backend/cpu/kernels/kernels.h"
 
-/* One pass of a convolution, and the way of its weights to or from the plain layout. */
+/* One pass of a convolution by oneDNN, and the way of its weights to or from the plain layout. */
 typedef struct an_conv_pass {
     an_primitive compute, reorder;
     size_t weight_bytes; /* of the packed weights, or their packed gradient */
@@ -21,21 +22,32 @@ typedef struct an_conv_pass {
 /* All zero until made; freed with an_conv_free. */
 typedef struct an_conv {
     const an_layer *layer;
-    an_conv_pass forward, input, weights; /* the latter two in training */
+    const an_kernels *kernels;
+    const an_dnnl *dnnl;
+    int images;
+    bool own;                             /* by Winograd's algorithm: */
+    an_winograd winograd, winograd_input; /* forward and the weights' gradient; the input's */
+    an_conv_pass forward, input, weights; /* else by oneDNN; the latter two in training */
 } an_conv;
 
 /* How a plan uses a convolution. */
 typedef struct an_conv_options {
-    int images;
+    int images;       /* of a batch */
+    int threads;      /* that compute */
     bool plain_input; /* x is plain, not blocked */
     bool training;
     bool input_gradient;
 } an_conv_options;
 
+/* `dnnl` and `kernels` must outlive it. */
 alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels *kernels,
                             const an_layer *layer, const an_conv_options *options,
                             alexnet_error *error);
 void an_conv_free(an_conv *conv);
+
+/* Whether a convolution of blocked activations would do the ReLU behind it, too. (oneDNN's turns
+ * NaN into 0, and so would hide that training has gone astray.) */
+bool an_conv_does_relu(const an_kernels *kernels, const an_layer *layer);
 
 /* Bytes of the packed weights that an_conv_forward takes. */
 size_t an_conv_packed_bytes(const an_conv *conv);
@@ -44,20 +56,19 @@ size_t an_conv_packed_bytes(const an_conv *conv);
 size_t an_conv_workspace_bytes(const an_conv *conv);
 
 /* Packs plain weights for an_conv_forward. */
-alexnet_status an_conv_pack(const an_conv *conv, const an_dnnl *dnnl, const float *weights,
-                            float *packed, alexnet_error *error);
+alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float *packed,
+                            alexnet_error *error);
 
-/* Forward with packed weights. */
-alexnet_status an_conv_forward(const an_conv *conv, const an_dnnl *dnnl, const float *x,
-                               const float *packed, const float *bias, float *y, void *workspace,
+/* Forward with packed weights, of `images` images at least. relu: where an_conv_does_relu. */
+alexnet_status an_conv_forward(const an_conv *conv, int images, const float *x, const float *packed,
+                               const float *bias, bool relu, float *y, void *workspace,
                                alexnet_error *error);
 
 /* dx from dy and plain weights; dw (plain) and db from x and dy. */
-alexnet_status an_conv_backward_input(const an_conv *conv, const an_dnnl *dnnl,
-                                      const float *weights, const float *dy, float *dx,
-                                      void *workspace, alexnet_error *error);
-alexnet_status an_conv_backward_weights(const an_conv *conv, const an_dnnl *dnnl, const float *x,
-                                        const float *dy, float *dw, float *db, void *workspace,
+alexnet_status an_conv_backward_input(const an_conv *conv, const float *weights, const float *dy,
+                                      float *dx, void *workspace, alexnet_error *error);
+alexnet_status an_conv_backward_weights(const an_conv *conv, const float *x, const float *dy,
+                                        float *dw, float *db, void *workspace,
                                         alexnet_error *error);
 
 #endif

@@ -130,8 +130,8 @@ static alexnet_status load_for_inference(an_cpu_plan *plan, const an_weights *we
         if (parameter->is_bias)
             memcpy(plan->packed[i], weights->tensor[i], parameter->count * sizeof(float));
         else
-            AN_TRY(an_conv_pack(&plan->layers[parameter->layer].conv, &plan->dnnl,
-                                weights->tensor[i], plan->packed[i], error));
+            AN_TRY(an_conv_pack(&plan->layers[parameter->layer].conv, weights->tensor[i],
+                                plan->packed[i], error));
         plan->tensor[i] = parameter->is_bias ? plan->packed[i] : NULL;
         release(weights, i);
     }

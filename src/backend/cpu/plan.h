@@ -30,7 +30,7 @@ typedef struct an_cpu_layer {
     bool in_blocked, out_blocked; /* layouts of its input, as it takes it, and of its output */
     bool skip;                    /* forward, there is nothing (left) to do */
     bool skip_backward;           /* likewise */
-    bool relu;                    /* AN_FC: does the ReLU that follows, too */
+    bool relu;                    /* AN_CONV, AN_FC: does the ReLU that follows, too */
     bool through_relu;            /* AN_MAX_POOL, AN_LRN: does the ReLU below, too */
     bool reference;               /* the reference backend's functions do it */
     int converted;                /* the input in the other layout */

@@ -17,15 +17,14 @@ static size_t output_count(const an_cpu_plan *plan, const an_cpu_layer *it, int 
                            : (size_t)images * an_shape_count(it->layer->out);
 }
 
-static alexnet_status conv_forward(const an_cpu_plan *plan, const an_cpu_layer *it, const float *x,
-                                   float *y, alexnet_error *error) {
+static alexnet_status conv_forward(const an_cpu_plan *plan, const an_cpu_layer *it, int images,
+                                   const float *x, float *y, alexnet_error *error) {
     const float *packed = plan->packed[it->layer->weight];
     if (!packed) {
-        AN_TRY(an_conv_pack(&it->conv, &plan->dnnl, plan->tensor[it->layer->weight], plan->packing,
-                            error));
+        AN_TRY(an_conv_pack(&it->conv, plan->tensor[it->layer->weight], plan->packing, error));
         packed = plan->packing;
     }
-    return an_conv_forward(&it->conv, &plan->dnnl, x, packed, plan->tensor[it->layer->bias], y,
+    return an_conv_forward(&it->conv, images, x, packed, plan->tensor[it->layer->bias], it->relu, y,
                            plan->workspace, error);
 }
 
@@ -50,7 +49,7 @@ static alexnet_status layer_forward(const an_cpu_plan *plan, int l, int images, 
     float *y = an_cpu_data(plan, it->y);
     switch (layer->spec.type) {
     case AN_CONV:
-        return conv_forward(plan, it, x, y, error);
+        return conv_forward(plan, it, images, x, y, error);
     case AN_FC:
         return an_fc_forward(kernels, layer, images, x, plan->tensor[layer->weight],
                              plan->tensor[layer->bias], it->relu, y, error);
@@ -130,7 +129,7 @@ static alexnet_status input_backward(const an_cpu_plan *plan, const an_cpu_layer
                                      const float *dy, float *dx, alexnet_error *error) {
     const float *w = plan->tensor[it->layer->weight];
     if (it->layer->spec.type == AN_CONV)
-        return an_conv_backward_input(&it->conv, &plan->dnnl, w, dy, dx, plan->workspace, error);
+        return an_conv_backward_input(&it->conv, w, dy, dx, plan->workspace, error);
     return an_fc_backward_input(it->layer, plan->base.options.batch, w, dy, dx, error);
 }
 
@@ -141,8 +140,7 @@ static alexnet_status weights_backward(const an_cpu_plan *plan, const an_cpu_lay
     float *dw = part(plan, plan->gradients, layer->weight);
     float *db = part(plan, plan->gradients, layer->bias);
     if (layer->spec.type == AN_CONV)
-        return an_conv_backward_weights(&it->conv, &plan->dnnl, x, dy, dw, db, plan->workspace,
-                                        error);
+        return an_conv_backward_weights(&it->conv, x, dy, dw, db, plan->workspace, error);
     return an_fc_backward_weights(plan->kernels, layer, plan->base.options.batch, x, dy, dw, db,
                                   error);
 }

@@ -2,6 +2,7 @@
 #ifdef __x86_64__
 #include <immintrin.h>
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 #include "backend/cpu/kernels/kernels.h"

@@ -1,5 +1,6 @@
 /* The kernels for any processor. */
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 #include "backend/cpu/kernels/kernels.h"

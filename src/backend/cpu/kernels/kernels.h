@@ -18,6 +18,7 @@
 #define AN_BACKEND_CPU_KERNELS_H
 
 #include "backend/backend.h"
+#include "backend/cpu/winograd.h"
 
 typedef struct an_kernels {
     const char *name; /* of the instruction set */
@@ -44,6 +45,17 @@ typedef struct an_kernels {
                         float *y);
     void (*lrn_backward)(const an_layer *layer, int images, bool through_relu, const float *x,
                          const float *dy, float *dx);
+
+    /*
+     * Winograd's convolution (winograd.h): plain weights transformed, for either direction; y, or
+     * the gradient of the input, with bias (NULL: none) and ReLU on top; and the gradients of
+     * weights and biases, whose transformed form needs as much memory as the weights'.
+     */
+    void (*winograd_weights)(const an_winograd *w, const float *plain, float *weights);
+    void (*winograd_forward)(const an_winograd *w, int images, const float *x, const float *weights,
+                             const float *bias, bool relu, float *y, float *work);
+    void (*winograd_gradient)(const an_winograd *w, int images, const float *x, const float *dy,
+                              float *dw, float *db, float *gradient, float *work);
 
     /* Fully connected, plain: y (N, O) = x (N, I) w^T + b, w (O, I); ReLU on top if `relu`. For
      * few images: w is read from memory once, as fast as that goes. */

@@ -11,6 +11,7 @@
 #include "backend/cpu/kernels/fc.h"
 #include "backend/cpu/kernels/lrn.h"
 #include "backend/cpu/kernels/update.h"
+#include "backend/cpu/kernels/winograd.h"
 
 const an_kernels AN_KERNELS = {
     .name = AN_KERNELS_NAME,
@@ -23,6 +24,9 @@ const an_kernels AN_KERNELS = {
     .pool_backward = pool_backward,
     .lrn_forward = lrn_forward,
     .lrn_backward = lrn_backward,
+    .winograd_weights = winograd_weights,
+    .winograd_forward = winograd_forward,
+    .winograd_gradient = winograd_gradient,
     .fc_forward = fc_forward,
     .add_bias = add_bias,
     .sum_images = sum_images,

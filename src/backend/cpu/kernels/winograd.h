@@ -1,0 +1,471 @@
+/*
+ * Winograd's convolution (../winograd.h). In a round of images:
+ *
+ *     inputs   (chunk, point, tile, C)         each input tile at every point, B maps at once
+ *     weights  (panel, point, C / groups, 2B)  a panel is 2B maps of the output, one group's
+ *     products (point, tile, 2B)               a chunk's tiles by a panel, in a core's own cache
+ *
+ * Threads first share the inputs among them, then pairs of chunk and panel.
+ */
+#include "backend/cpu/kernels/winograd_tables.h"
+
+enum { most_points = 8, panel = 2 * AN_BLOCK };
+
+/* Rows of a panel's sums that the registers hold, beside what they are made of. */
+#if defined(__AVX512F__)
+enum { most_rows = 14 };
+#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#elif defined(__AVX2__) || defined(__aarch64__)
+enum { most_rows = 6 };
+#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#else
+enum { most_rows = 2 };
+#define EACH_ROWS(X) X(1) X(2)
+#endif
+
+/* ---- Transforms: out (rows, rows) = M in M^T, in (columns, columns), of B maps at once. */
+
+/* M (rows, columns) times a column of `in`, or M^T where the matrix stands transposed. Constants
+ * wherever it is inlined, so that what is zero costs nothing. */
+static inline __attribute__((always_inline)) vec weighted(const int row, const int rows,
+                                                          const int columns, const float *matrix,
+                                                          const bool transposed, const vec *in,
+                                                          const int stride) {
+    vec sum = {0};
+#pragma GCC unroll 8
+    for (int c = 0; c < columns; c++) {
+        const float factor = transposed ? matrix[c * rows + row] : matrix[row * columns + c];
+        if (factor == 1)
+            sum += in[c * stride];
+        else if (factor == -1)
+            sum -= in[c * stride];
+        else if (factor != 0)
+            sum = multiply_add(broadcast(factor), in[c * stride], sum);
+    }
+    return sum;
+}
+
+static inline __attribute__((always_inline)) void sandwich(const int rows, const int columns,
+                                                           const float *matrix,
+                                                           const bool transposed, const vec *in,
+                                                           vec *out) {
+    vec half[most_points * most_points];
+#pragma GCC unroll 8
+    for (int c = 0; c < columns; c++)
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++)
+            half[r * columns + c] = weighted(r, rows, columns, matrix, transposed, in + c, columns);
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int s = 0; s < rows; s++)
+            out[r * rows + s] =
+                weighted(s, rows, columns, matrix, transposed, half + r * columns, 1);
+}
+
+/* The transforms of F(m x m, r x r) with p points. */
+typedef struct winograd_transforms {
+    void (*input)(const vec *in, vec *out);           /* (p, p) = B^T d B */
+    void (*weights)(const vec *in, vec *out);         /* (p, p) = G w G^T */
+    void (*output)(const vec *in, vec *out);          /* (m, m) = A^T q A */
+    void (*output_gradient)(const vec *in, vec *out); /* (p, p) = A dy A^T */
+    void (*weight_gradient)(const vec *in, vec *out); /* (r, r) = G^T q G */
+} winograd_transforms;
+
+#define WINOGRAD(m, r, p)                                                                          \
+    static void input_##m##_##r(const vec *in, vec *out) {                                         \
+        sandwich(p, p, bt_##p, false, in, out);                                                    \
+    }                                                                                              \
+    static void weights_##m##_##r(const vec *in, vec *out) {                                       \
+        sandwich(p, r, g_##p##_##r, false, in, out);                                               \
+    }                                                                                              \
+    static void output_##m##_##r(const vec *in, vec *out) {                                        \
+        sandwich(m, p, at_##p##_##m, false, in, out);                                              \
+    }                                                                                              \
+    static void output_gradient_##m##_##r(const vec *in, vec *out) {                               \
+        sandwich(p, m, at_##p##_##m, true, in, out);                                               \
+    }                                                                                              \
+    static void weight_gradient_##m##_##r(const vec *in, vec *out) {                               \
+        sandwich(r, p, g_##p##_##r, true, in, out);                                                \
+    }
+#define WINOGRAD_ROW(m, r)                                                                         \
+    [AN_WINOGRAD_##m##_##r] = {input_##m##_##r, weights_##m##_##r, output_##m##_##r,               \
+                               output_gradient_##m##_##r, weight_gradient_##m##_##r}
+
+WINOGRAD(2, 3, 4)
+WINOGRAD(4, 3, 6)
+WINOGRAD(5, 3, 7)
+WINOGRAD(2, 5, 6)
+WINOGRAD(4, 5, 8)
+
+static const winograd_transforms transforms[AN_WINOGRAD_ALGORITHMS] = {
+    WINOGRAD_ROW(2, 3), WINOGRAD_ROW(4, 3), WINOGRAD_ROW(5, 3),
+    WINOGRAD_ROW(2, 5), WINOGRAD_ROW(4, 5),
+};
+
+/* ---- Products. */
+
+/* c (rows, 2B) = a (rows, steps) b (steps, 2B). a's rows are `a_row` apart, of three each third a
+ * pointer, so that the rows of a tile need six registers for addresses. */
+static inline __attribute__((always_inline)) void product(const int rows, int steps, const float *a,
+                                                          size_t a_row, const float *b, float *c) {
+    vec sum[most_rows][2] = {0};
+    const float *third[(most_rows + 2) / 3];
+#pragma GCC unroll 8
+    for (int t = 0; 3 * t < rows; t++)
+        third[t] = a + 3 * t * a_row;
+    for (int s = 0; s < steps; s += 4) {
+#pragma GCC unroll 4
+        for (int u = 0; u < 4; u++) {
+            const vec left = load(b + (s + u) * panel),
+                      right = load(b + (s + u) * panel + AN_BLOCK);
+#pragma GCC unroll 14
+            for (int r = 0; r < rows; r++) {
+                const vec factor = broadcast(third[r / 3][r % 3 * a_row + s + u]);
+                sum[r][0] = multiply_add(factor, left, sum[r][0]);
+                sum[r][1] = multiply_add(factor, right, sum[r][1]);
+            }
+        }
+    }
+#pragma GCC unroll 14
+    for (int r = 0; r < rows; r++) {
+        store(c + r * panel, sum[r][0]);
+        store(c + r * panel + AN_BLOCK, sum[r][1]);
+    }
+}
+
+/* c (rows, 2B) += a^T b, a (steps, rows) with `a_step` between steps, b (steps, 2B). */
+static inline __attribute__((always_inline)) void product_over_tiles(const int rows, int steps,
+                                                                     const float *a, size_t a_step,
+                                                                     const float *b, float *c) {
+    vec sum[most_rows][2];
+#pragma GCC unroll 14
+    for (int r = 0; r < rows; r++) {
+        sum[r][0] = load(c + r * panel);
+        sum[r][1] = load(c + r * panel + AN_BLOCK);
+    }
+    for (int s = 0; s < steps; s++) {
+        const vec left = load(b + s * panel), right = load(b + s * panel + AN_BLOCK);
+#pragma GCC unroll 14
+        for (int r = 0; r < rows; r++) {
+            const vec factor = broadcast(a[s * a_step + r]);
+            sum[r][0] = multiply_add(factor, left, sum[r][0]);
+            sum[r][1] = multiply_add(factor, right, sum[r][1]);
+        }
+    }
+#pragma GCC unroll 14
+    for (int r = 0; r < rows; r++) {
+        store(c + r * panel, sum[r][0]);
+        store(c + r * panel + AN_BLOCK, sum[r][1]);
+    }
+}
+
+/* The above with a constant number of rows, from one on. */
+#define PRODUCT(rows)                                                                              \
+    static void product_##rows(int steps, const float *a, size_t a_row, const float *b,            \
+                               float *c) {                                                         \
+        product(rows, steps, a, a_row, b, c);                                                      \
+    }                                                                                              \
+    static void product_over_tiles_##rows(int steps, const float *a, size_t a_step,                \
+                                          const float *b, float *c) {                              \
+        product_over_tiles(rows, steps, a, a_step, b, c);                                          \
+    }
+#define PRODUCT_NAME(rows) product_##rows,
+#define PRODUCT_OVER_TILES_NAME(rows) product_over_tiles_##rows,
+
+typedef void product_function(int steps, const float *a, size_t a_distance, const float *b,
+                              float *c);
+EACH_ROWS(PRODUCT)
+static product_function *const products[] = {EACH_ROWS(PRODUCT_NAME)};
+static product_function *const products_over_tiles[] = {EACH_ROWS(PRODUCT_OVER_TILES_NAME)};
+
+/* How many of `left` rows come next, so that all come in equal portions. */
+static inline int next_rows(int left) {
+    const int portions = (left + most_rows - 1) / most_rows;
+    return (left + portions - 1) / portions;
+}
+
+/* ---- A round. */
+
+/* Where things lie. */
+typedef struct winograd_round {
+    const an_winograd *w;
+    int points; /* p^2 */
+    int images; /* of this round */
+    int tiles;  /* of an image */
+    int chunks; /* of this round */
+    int depth;  /* C / groups */
+    float *inputs;
+    float *products; /* one set a thread */
+} winograd_round;
+
+static winograd_round winograd_round_of(const an_winograd *w, int images, float *work) {
+    winograd_round round = {.w = w,
+                            .points = w->points * w->points,
+                            .images = images,
+                            .tiles = w->tiles_down * w->tiles_across,
+                            .depth = w->in.c / w->groups,
+                            .inputs = work};
+    round.chunks = (images * round.tiles + w->chunk - 1) / w->chunk;
+    round.products = work + (size_t)round.chunks * w->chunk * round.points * w->in.c;
+    return round;
+}
+
+static inline float *inputs_at(const winograd_round *round, int chunk, int point, int tile) {
+    const an_winograd *w = round->w;
+    return round->inputs + (((size_t)chunk * round->points + point) * w->chunk + tile) * w->in.c;
+}
+
+/* The products, or output gradients, of the running thread's chunk. */
+static inline float *products_at(const winograd_round *round, int point, int tile) {
+    const size_t set = (size_t)round->points * round->w->chunk * panel;
+    return round->products + omp_get_thread_num() * set +
+           ((size_t)point * round->w->chunk + tile) * panel;
+}
+
+/* Tiles of a chunk: all but the last are full. */
+static inline int tiles_of(const winograd_round *round, int chunk) {
+    return smaller(round->w->chunk, round->images * round->tiles - chunk * round->w->chunk);
+}
+
+/* The pixels (size, size) from (top, left) of a picture (H, W, B), zero outside of it. */
+static inline void read_tile(const float *picture, int height, int width, int top, int left,
+                             int size, vec *tile) {
+    for (int h = top; h < top + size; h++) {
+        const float *row = picture + ((ptrdiff_t)h * width + left) * AN_BLOCK;
+        for (int i = 0; i < size; i++, tile++)
+            *tile = h >= 0 && h < height && left + i >= 0 && left + i < width
+                        ? load(row + (ptrdiff_t)i * AN_BLOCK)
+                        : (vec){0};
+    }
+}
+
+/* All tiles of one block of maps of one image, transformed. */
+static void transform_inputs(const winograd_round *round, int image, int block, const float *x) {
+    const an_winograd *w = round->w;
+    const int blocks = w->in.c / AN_BLOCK;
+    const float *picture = x + ((size_t)image * blocks + block) * w->in.h * w->in.w * AN_BLOCK;
+    int index = image * round->tiles;
+    vec tile[most_points * most_points], values[most_points * most_points];
+    for (int row = 0; row < w->tiles_down; row++) {
+        for (int column = 0; column < w->tiles_across; column++, index++) {
+            read_tile(picture, w->in.h, w->in.w, row * w->tile - w->pad, column * w->tile - w->pad,
+                      w->points, tile);
+            transforms[w->algorithm].input(tile, values);
+            float *to = inputs_at(round, index / w->chunk, 0, index % w->chunk) + block * AN_BLOCK;
+            for (int p = 0; p < round->points; p++)
+                store(to + (size_t)p * w->chunk * w->in.c, values[p]);
+        }
+    }
+}
+
+/* A chunk's products with a panel of weights, at every point. */
+static void multiply_chunk(const winograd_round *round, int chunk, int panel_index,
+                           const float *weights) {
+    const an_winograd *w = round->w;
+    const int tiles = tiles_of(round, chunk), depth = round->depth;
+    const int group = panel_index * panel / (w->out.c / w->groups);
+    const float *b = weights + (size_t)panel_index * round->points * depth * panel;
+    for (int p = 0; p < round->points; p++, b += (size_t)depth * panel)
+        for (int t = 0, rows; t < tiles; t += rows) {
+            rows = next_rows(tiles - t);
+            products[rows - 1](depth, inputs_at(round, chunk, p, t) + group * depth, w->in.c, b,
+                               products_at(round, p, t));
+        }
+}
+
+/* What becomes of the sums. */
+typedef struct winograd_output {
+    const float *bias; /* NULL: none */
+    bool relu;
+    float *y;
+} winograd_output;
+
+/* Writes a tile (m, m) of one block of maps, as far as it is inside the picture. */
+static inline void write_tile(const an_winograd *w, int image, int block, int row, int column,
+                              const vec *tile, const winograd_output *out) {
+    const vec bias = out->bias ? load(out->bias + block * AN_BLOCK) : (vec){0};
+    const int height = smaller(w->tile, w->out.h - row * w->tile);
+    const int width = smaller(w->tile, w->out.w - column * w->tile);
+    const size_t plane = (size_t)image * (w->out.c / AN_BLOCK) + block;
+    float *corner =
+        out->y + ((plane * w->out.h + row * w->tile) * w->out.w + column * w->tile) * AN_BLOCK;
+    for (int h = 0; h < height; h++) {
+        for (int i = 0; i < width; i++) {
+            const vec sum = tile[h * w->tile + i] + bias;
+            store(corner + ((size_t)h * w->out.w + i) * AN_BLOCK, out->relu ? rectified(sum) : sum);
+        }
+    }
+}
+
+/* A chunk's products of a panel, transformed back. */
+static void transform_outputs(const winograd_round *round, int chunk, int panel_index,
+                              const winograd_output *out) {
+    const an_winograd *w = round->w;
+    const int tiles = tiles_of(round, chunk);
+    vec values[most_points * most_points], tile[most_points * most_points];
+    for (int t = 0; t < tiles; t++) {
+        const int index = chunk * w->chunk + t, place = index % round->tiles;
+        for (int half = 0; half < 2; half++) {
+            const float *from = products_at(round, 0, t) + half * AN_BLOCK;
+            for (int p = 0; p < round->points; p++)
+                values[p] = load(from + (size_t)p * w->chunk * panel);
+            transforms[w->algorithm].output(values, tile);
+            write_tile(w, index / round->tiles, 2 * panel_index + half, place / w->tiles_across,
+                       place % w->tiles_across, tile, out);
+        }
+    }
+}
+
+static void winograd_forward(const an_winograd *w, int images, const float *x, const float *weights,
+                             const float *bias, bool relu, float *y, float *work) {
+    const size_t in = an_shape_count(w->in), out = an_shape_count(w->out);
+    const int blocks = w->in.c / AN_BLOCK, panels = w->out.c / panel;
+    for (int first = 0; first < images; first += w->round) {
+        const winograd_round round = winograd_round_of(w, smaller(w->round, images - first), work);
+        const winograd_output to = {bias, relu, y + first * out};
+#pragma omp parallel
+        {
+#pragma omp for collapse(2) schedule(static)
+            for (int image = 0; image < round.images; image++)
+                for (int block = 0; block < blocks; block++)
+                    transform_inputs(&round, image, block, x + first * in);
+#pragma omp for collapse(2) schedule(dynamic) nowait
+            for (int p = 0; p < panels; p++) {
+                for (int chunk = 0; chunk < round.chunks; chunk++) {
+                    multiply_chunk(&round, chunk, p, weights);
+                    transform_outputs(&round, chunk, p, &to);
+                }
+            }
+        }
+    }
+}
+
+/* ---- Weights. */
+
+/* Where the weight of output map o and input map k (of its group) begins among plain weights (O, I
+ * / groups, r, r), of which w does the forward direction or the other. */
+static inline size_t weight_at(const an_winograd *w, int o, int k) {
+    const int window = w->window * w->window, depth = w->in.c / w->groups;
+    if (!w->turned)
+        return ((size_t)o * depth + k) * window;
+    const int maps = w->out.c / w->groups, group = o / maps;
+    return (((size_t)group * depth + k) * maps + o % maps) * window;
+}
+
+/* One block of output maps and one input map, at every point. */
+static void transform_weights(const an_winograd *w, int block, int k, const float *plain,
+                              float *to) {
+    const int window = w->window * w->window;
+    const size_t distance = (size_t)(w->in.c / w->groups) * panel;
+    vec values[most_points * most_points], taps[most_points * most_points];
+    for (int lane = 0; lane < AN_BLOCK; lane++) {
+        const float *from = plain + weight_at(w, block * AN_BLOCK + lane, k);
+        for (int i = 0; i < window; i++)
+            taps[w->turned ? window - 1 - i : i][lane] = from[i];
+    }
+    transforms[w->algorithm].weights(taps, values);
+    for (int p = 0; p < w->points * w->points; p++)
+        store(to + p * distance, values[p]);
+}
+
+static void winograd_weights(const an_winograd *w, const float *plain, float *weights) {
+    const int blocks = w->out.c / AN_BLOCK, depth = w->in.c / w->groups;
+    const size_t size = (size_t)w->points * w->points * depth * panel;
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int block = 0; block < blocks; block++)
+        for (int k = 0; k < depth; k++)
+            transform_weights(w, block, k, plain,
+                              weights + block / 2 * size + (size_t)k * panel +
+                                  block % 2 * AN_BLOCK);
+}
+
+/* ---- The weights' gradient. */
+
+/* A chunk's output gradients of a panel, transformed; adds their sums to db (2B). */
+static void transform_output_gradients(const winograd_round *round, int chunk, int panel_index,
+                                       const float *dy, float *db) {
+    const an_winograd *w = round->w;
+    const int tiles = tiles_of(round, chunk), blocks = w->out.c / AN_BLOCK;
+    const size_t plane = (size_t)w->out.h * w->out.w * AN_BLOCK;
+    vec values[most_points * most_points], tile[most_points * most_points];
+    for (int half = 0; half < 2; half++) {
+        vec sum = load(db + half * AN_BLOCK);
+        for (int t = 0; t < tiles; t++) {
+            const int index = chunk * w->chunk + t, place = index % round->tiles;
+            read_tile(dy + ((size_t)(index / round->tiles) * blocks + 2 * panel_index + half) *
+                               plane,
+                      w->out.h, w->out.w, place / w->tiles_across * w->tile,
+                      place % w->tiles_across * w->tile, w->tile, tile);
+            for (int i = 0; i < w->tile * w->tile; i++)
+                sum += tile[i];
+            transforms[w->algorithm].output_gradient(tile, values);
+            float *to = products_at(round, 0, t) + half * AN_BLOCK;
+            for (int p = 0; p < round->points; p++)
+                store(to + (size_t)p * w->chunk * panel, values[p]);
+        }
+        store(db + half * AN_BLOCK, sum);
+    }
+}
+
+/* Adds what a chunk contributes to a panel's transformed gradient (point, C / groups, 2B). */
+static void accumulate_chunk(const winograd_round *round, int chunk, int panel_index,
+                             float *gradient) {
+    const an_winograd *w = round->w;
+    const int tiles = tiles_of(round, chunk), depth = round->depth;
+    const int group = panel_index * panel / (w->out.c / w->groups);
+    for (int p = 0; p < round->points; p++, gradient += (size_t)depth * panel)
+        for (int k = 0, rows; k < depth; k += rows) {
+            rows = next_rows(depth - k);
+            products_over_tiles[rows - 1](tiles, inputs_at(round, chunk, p, 0) + group * depth + k,
+                                          w->in.c, products_at(round, p, 0),
+                                          gradient + (size_t)k * panel);
+        }
+}
+
+/* One block of output maps and one input map of dw (O, I / groups, r, r). */
+static void transform_gradient(const an_winograd *w, int block, int k, const float *from,
+                               float *dw) {
+    const size_t distance = (size_t)(w->in.c / w->groups) * panel;
+    vec values[most_points * most_points], taps[most_points * most_points];
+    for (int p = 0; p < w->points * w->points; p++)
+        values[p] = load(from + p * distance);
+    transforms[w->algorithm].weight_gradient(values, taps);
+    for (int lane = 0; lane < AN_BLOCK; lane++) {
+        float *to = dw + weight_at(w, block * AN_BLOCK + lane, k);
+        for (int i = 0; i < w->window * w->window; i++)
+            to[i] = taps[i][lane];
+    }
+}
+
+static void winograd_gradient(const an_winograd *w, int images, const float *x, const float *dy,
+                              float *dw, float *db, float *gradient, float *work) {
+    const size_t in = an_shape_count(w->in), out = an_shape_count(w->out);
+    const int blocks = w->in.c / AN_BLOCK, panels = w->out.c / panel;
+    const int depth = w->in.c / w->groups;
+    const size_t size = (size_t)w->points * w->points * depth * panel; /* of a panel's gradient */
+    memset(db, 0, (size_t)w->out.c * sizeof *db);
+#pragma omp parallel
+    for (int first = 0; first < images; first += w->round) {
+        const winograd_round round = winograd_round_of(w, smaller(w->round, images - first), work);
+#pragma omp for collapse(2) schedule(static)
+        for (int image = 0; image < round.images; image++)
+            for (int block = 0; block < blocks; block++)
+                transform_inputs(&round, image, block, x + first * in);
+#pragma omp for schedule(dynamic)
+        for (int p = 0; p < panels; p++) {
+            if (first == 0)
+                memset(gradient + p * size, 0, size * sizeof *gradient);
+            for (int chunk = 0; chunk < round.chunks; chunk++) {
+                transform_output_gradients(&round, chunk, p, dy + first * out, db + p * panel);
+                accumulate_chunk(&round, chunk, p, gradient + p * size);
+            }
+        }
+    }
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int block = 0; block < w->out.c / AN_BLOCK; block++)
+        for (int k = 0; k < depth; k++)
+            transform_gradient(
+                w, block, k, gradient + block / 2 * size + (size_t)k * panel + block % 2 * AN_BLOCK,
+                dw);
+}

@@ -1,0 +1,92 @@
+#include "backend/cpu/winograd.h"
+
+/* m and r of each algorithm. */
+static const struct {
+    int tile, window;
+} sizes[AN_WINOGRAD_ALGORITHMS] = {
+    [AN_WINOGRAD_2_3] = {2, 3}, [AN_WINOGRAD_4_3] = {4, 3}, [AN_WINOGRAD_5_3] = {5, 3},
+    [AN_WINOGRAD_2_5] = {2, 5}, [AN_WINOGRAD_4_5] = {4, 5},
+};
+
+/* Floats of a round's transformed tiles: 2 MB, about the cores' own caches together. */
+static const size_t round_floats = (size_t)1 << 19;
+/* Tiles of a chunk: what a core's own cache holds of their products, a multiple of what the
+ * registers do. */
+enum { most_tiles = 28 };
+
+bool an_winograd_fits(const an_layer *layer, int block) {
+    const an_layer_spec *spec = &layer->spec;
+    return (spec->kernel == 3 || spec->kernel == 5) && spec->stride == 1 &&
+           spec->pad < spec->kernel &&
+           layer->out.h == layer->in.h + 2 * spec->pad - spec->kernel + 1 &&
+           layer->in.c / spec->groups % (2 * block) == 0 &&
+           spec->units / spec->groups % (2 * block) == 0;
+}
+
+static int divide_up(int a, int b) {
+    return (a + b - 1) / b;
+}
+
+an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorithm, int images,
+                           int block, int threads, bool backward) {
+    const an_layer_spec *spec = &layer->spec;
+    an_winograd w = {.algorithm = algorithm,
+                     .tile = sizes[algorithm].tile,
+                     .window = sizes[algorithm].window,
+                     .groups = spec->groups,
+                     .in = backward ? layer->out : layer->in,
+                     .out = backward ? layer->in : layer->out,
+                     .pad = backward ? spec->kernel - 1 - spec->pad : spec->pad,
+                     .turned = backward,
+                     .block = block,
+                     .threads = threads};
+    w.points = w.tile + w.window - 1;
+    w.tiles_down = divide_up(w.out.h, w.tile);
+    w.tiles_across = divide_up(w.out.w, w.tile);
+    const int tiles = w.tiles_down * w.tiles_across;
+    const size_t image = (size_t)w.points * w.points * tiles * w.in.c;
+    const int most = image < round_floats ? (int)(round_floats / image) : 1;
+    w.round = divide_up(images, divide_up(images, most));
+    w.chunk = divide_up(w.round * tiles, divide_up(w.round * tiles, most_tiles));
+    return w;
+}
+
+/*
+ * The cost of an algorithm, in multiplications for a pair of maps: its own, also of pixels that its
+ * tiles have beyond the edge, and the reading of its transformed weights, each of which takes as
+ * long as some multiplications.
+ */
+static double cost(const an_winograd *w, int images) {
+    enum { multiplications_per_read = 20 };
+    const double tiles = (double)images * w->tiles_down * w->tiles_across;
+    return w->points * w->points * (tiles + multiplications_per_read);
+}
+
+an_winograd an_winograd_choose(const an_layer *layer, int images, int block, int threads,
+                               bool backward) {
+    an_winograd best = {0};
+    for (int a = 0; a < AN_WINOGRAD_ALGORITHMS; a++) {
+        if (sizes[a].window != layer->spec.kernel)
+            continue;
+        const an_winograd w =
+            an_winograd_of(layer, (an_winograd_algorithm)a, images, block, threads, backward);
+        if (best.tile == 0 || cost(&w, images) < cost(&best, images))
+            best = w;
+    }
+    return best;
+}
+
+size_t an_winograd_weight_floats(const an_winograd *w) {
+    return (size_t)w->points * w->points * w->in.c / w->groups * w->out.c;
+}
+
+int an_winograd_chunks(const an_winograd *w, int images) {
+    return divide_up(images * w->tiles_down * w->tiles_across, w->chunk);
+}
+
+size_t an_winograd_work_floats(const an_winograd *w) {
+    const size_t points = (size_t)w->points * w->points;
+    const size_t inputs = points * an_winograd_chunks(w, w->round) * w->chunk * w->in.c;
+    const size_t products = points * w->chunk * 2 * w->block;
+    return inputs + w->threads * products;
+}

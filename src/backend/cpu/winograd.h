@@ -1,0 +1,76 @@
+/*
+ * Winograd's convolution for windows of 3 x 3 and 5 x 5 with stride 1, on blocked activations
+ * (Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", arXiv:1509.09308).
+ *
+ * An output tile of m x m pixels comes from an input tile of p x p, p = m + r - 1. Both tile and
+ * window are evaluated at p x p points, where the convolution is one product a point:
+ *
+ *     Y = A^T [ sum over maps (G w G^T) . (B^T d B) ] A
+ *
+ * For each point that sum is a matrix product (tiles x maps in) (maps in x maps out), and a direct
+ * convolution would take (m r / p)^2 times as many multiplications: 4.6 for 3 x 3 windows with
+ * m = 5, 6.3 for 5 x 5 with m = 4. The larger m, the larger the rounding errors and the transformed
+ * weights, so there is a choice of algorithms (an_winograd_choose).
+ *
+ * The gradient of the input is the same operation on the output's gradient, with the window turned
+ * around and its maps exchanged. That of the weights is the transposed one:
+ *
+ *     dw = G^T [ sum over tiles (B^T d B) . (A dY A^T) ] G
+ */
+#ifndef AN_BACKEND_CPU_WINOGRAD_H
+#define AN_BACKEND_CPU_WINOGRAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "model/network.h"
+
+/* F(m x m, r x r); the order is that of the kernels' table. */
+typedef enum an_winograd_algorithm {
+    AN_WINOGRAD_2_3,
+    AN_WINOGRAD_4_3,
+    AN_WINOGRAD_5_3,
+    AN_WINOGRAD_2_5,
+    AN_WINOGRAD_4_5,
+    AN_WINOGRAD_ALGORITHMS
+} an_winograd_algorithm;
+
+/* One pass of a convolution, as the kernels see it. */
+typedef struct an_winograd {
+    an_winograd_algorithm algorithm;
+    int tile, window, points; /* m, r, p */
+    int groups;
+    an_shape in, out;
+    int pad;
+    bool turned; /* weights come for the opposite direction: this is the gradient of the input */
+    int block;   /* B of the kernels */
+    int threads; /* as many as the workspace is for */
+    int tiles_down, tiles_across;
+    /* Images are done in rounds, whose transformed tiles fit the cache that the cores share, and
+     * tiles in chunks, whose products fit a core's own. */
+    int round; /* images */
+    int chunk; /* tiles */
+} an_winograd;
+
+/* Whether the kernels with blocks of B maps can do a layer: window, stride, and whole blocks. */
+bool an_winograd_fits(const an_layer *layer, int block);
+
+/* How an algorithm of the layer's window does `images` images forward, or backward to the input's
+ * gradient. */
+an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorithm, int images,
+                           int block, int threads, bool backward);
+
+/* The same with the algorithm that is expected to be the fastest. */
+an_winograd an_winograd_choose(const an_layer *layer, int images, int block, int threads,
+                               bool backward);
+
+/* Floats of the transformed weights, or of their gradient. */
+size_t an_winograd_weight_floats(const an_winograd *w);
+
+/* Floats of the workspace of a pass (besides transformed weights). */
+size_t an_winograd_work_floats(const an_winograd *w);
+
+/* Chunks of a round of `images` images; each has `chunk` tiles but the last. */
+int an_winograd_chunks(const an_winograd *w, int images);
+
+#endif

@@ -1,0 +1,204 @@
+/*
+ * Winograd's convolutions against sums in double precision, for every algorithm and instruction
+ * set: forward, the input's gradient, and those of weights and biases.
+ *
+ * Tolerance: a transform multiplies rounding errors by up to about the sum of its matrices'
+ * entries, which measures as 2e-5 of an output's root mean square for the largest tiles, and less
+ * for others.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "backend/cpu/kernels/kernels.h"
+#include "core/memory.h"
+#include "core/random.h"
+#include "testing.h"
+
+static const double tolerance = 4e-5;
+
+static float *numbers(size_t count, uint64_t item) {
+    void *block;
+    assert_ok(an_alloc(&block, count, sizeof(float), "numbers", error));
+    const an_random stream = an_random_stream(3, AN_RANDOM_TEST, 0, item);
+    an_random_fill_normal(&stream, 0, count, 1, block);
+    return block;
+}
+
+static an_layer layer_of(int window, int pad, int groups, an_shape in, int maps) {
+    return (an_layer){.spec = {.name = "conv",
+                               .type = AN_CONV,
+                               .kernel = window,
+                               .stride = 1,
+                               .pad = pad,
+                               .groups = groups,
+                               .units = maps},
+                      .in = in,
+                      .out = {maps, in.h + 2 * pad - window + 1, in.w + 2 * pad - window + 1}};
+}
+
+/* Calls `take` for each pair of an input and an output element that a weight connects. */
+typedef void taking(void *context, size_t x, size_t w, size_t y);
+static void each_product(const an_layer *layer, int images, taking *take, void *context) {
+    const an_layer_spec *spec = &layer->spec;
+    const an_shape in = layer->in, out = layer->out;
+    const int depth = in.c / spec->groups, maps = out.c / spec->groups;
+    for (int n = 0; n < images; n++)
+        for (int o = 0; o < out.c; o++)
+            for (int k = 0; k < depth; k++)
+                for (int i = 0; i < spec->kernel * spec->kernel; i++)
+                    for (int p = 0; p < out.h * out.w; p++) {
+                        const int h = p / out.w + i / spec->kernel - spec->pad;
+                        const int w = p % out.w + i % spec->kernel - spec->pad;
+                        if (h < 0 || h >= in.h || w < 0 || w >= in.w)
+                            continue;
+                        const size_t map = (size_t)n * in.c + o / maps * depth + k;
+                        take(context, (map * in.h + h) * in.w + w,
+                             ((size_t)o * depth + k) * spec->kernel * spec->kernel + i,
+                             ((size_t)n * out.c + o) * out.h * out.w + p);
+                    }
+}
+
+/* The sums as the textbook has them. */
+typedef struct sums {
+    const float *x, *w, *dy;
+    double *y, *dx, *dw;
+} sums;
+
+static void add(void *context, size_t x, size_t w, size_t y) {
+    sums *s = context;
+    s->y[y] += (double)s->x[x] * s->w[w];
+    s->dx[x] += (double)s->dy[y] * s->w[w];
+    s->dw[w] += (double)s->dy[y] * s->x[x];
+}
+
+static void assert_close(const char *what, const char *kernels, int algorithm,
+                         const double *expected, const float *found, size_t count) {
+    double squares = 0, worst = 0;
+    for (size_t i = 0; i < count; i++) {
+        squares += expected[i] * expected[i];
+        worst = fmax(worst, fabs(found[i] - expected[i]));
+    }
+    const double error_ = worst / sqrt(squares / (double)count);
+    if (!(error_ <= tolerance))
+        fail_msg("%s, algorithm %d, %s: off by %g of the root mean square", kernels, algorithm,
+                 what, error_);
+}
+
+static double *zeros(size_t count) {
+    double *block = calloc(count, sizeof *block);
+    assert_non_null(block);
+    return block;
+}
+
+static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, const an_layer *layer,
+                  int images) {
+    const size_t in = images * an_shape_count(layer->in), out = images * an_shape_count(layer->out);
+    const size_t weights = (size_t)layer->out.c * layer->in.c / layer->spec.groups *
+                           layer->spec.kernel * layer->spec.kernel;
+    const an_winograd forward = an_winograd_of(layer, algorithm, images, kernels->block, 2, false);
+    const an_winograd backward = an_winograd_of(layer, algorithm, images, kernels->block, 2, true);
+    const size_t largest = in > out ? in : out;
+    float *x = numbers(in, 0), *w = numbers(weights, 1), *dy = numbers(out, 2);
+    float *bias = numbers((size_t)layer->out.c, 3), *dw = numbers(weights, 4), *db = numbers(64, 5);
+    float *blocked = numbers(in, 6), *blocked_dy = numbers(out, 7), *result = numbers(largest, 8);
+    float *plain = numbers(largest, 9);
+    float *u = numbers(an_winograd_weight_floats(&forward), 10);
+    float *v = numbers(an_winograd_weight_floats(&backward), 11);
+    float *work =
+        numbers(an_winograd_work_floats(&forward) + an_winograd_work_floats(&backward), 12);
+    sums s = {x, w, dy, zeros(out), zeros(in), zeros(weights)};
+    each_product(layer, images, add, &s);
+    kernels->block_maps(layer->in, images, x, blocked);
+    kernels->block_maps(layer->out, images, dy, blocked_dy);
+
+    kernels->winograd_weights(&forward, w, u);
+    kernels->winograd_forward(&forward, images, blocked, u, bias, true, result, work);
+    kernels->unblock_maps(layer->out, images, result, plain);
+    const size_t pixels = (size_t)layer->out.h * layer->out.w;
+    for (size_t i = 0; i < out; i++)
+        s.y[i] = fmax(0, s.y[i] + bias[i / pixels % (size_t)layer->out.c]);
+    assert_close("forward", kernels->name, (int)algorithm, s.y, plain, out);
+
+    kernels->winograd_weights(&backward, w, v);
+    kernels->winograd_forward(&backward, images, blocked_dy, v, NULL, false, result, work);
+    kernels->unblock_maps(layer->in, images, result, plain);
+    assert_close("gradient of the input", kernels->name, (int)algorithm, s.dx, plain, in);
+
+    kernels->winograd_gradient(&forward, images, blocked, blocked_dy, dw, db, u, work);
+    assert_close("gradient of the weights", kernels->name, (int)algorithm, s.dw, dw, weights);
+    for (int o = 0; o < layer->out.c; o++) {
+        double sum = 0;
+        for (size_t i = 0; i < out; i++)
+            sum += i / pixels % (size_t)layer->out.c == (size_t)o ? dy[i] : 0;
+        assert_true(fabs(db[o] - sum) < 1e-6 * (double)out);
+    }
+    float *const all[] = {x, w, dy, bias, dw, db, blocked, blocked_dy, result, plain, u, v, work};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        an_free(all[i]);
+    free(s.y);
+    free(s.dx);
+    free(s.dw);
+}
+
+static void every_algorithm(const an_kernels *kernels) {
+    const int one = 2 * kernels->block; /* the fewest maps of a group */
+    const an_layer layers[] = {
+        layer_of(3, 1, 1, (an_shape){one, 13, 13}, 2 * one),
+        layer_of(3, 0, 2, (an_shape){2 * one, 7, 10}, 2 * one),
+        layer_of(5, 2, 2, (an_shape){2 * one, 9, 6}, 2 * one),
+        layer_of(5, 0, 1, (an_shape){one, 6, 5}, one),
+    };
+    for (size_t l = 0; l < sizeof layers / sizeof *layers; l++) {
+        assert_true(an_winograd_fits(&layers[l], kernels->block));
+        const int from = layers[l].spec.kernel == 3 ? AN_WINOGRAD_2_3 : AN_WINOGRAD_2_5;
+        const int to = layers[l].spec.kernel == 3 ? AN_WINOGRAD_5_3 : AN_WINOGRAD_4_5;
+        for (int a = from; a <= to; a++)
+            check(kernels, (an_winograd_algorithm)a, &layers[l], 3);
+    }
+}
+
+static void portable(void **state) {
+    (void)state;
+    every_algorithm(&an_kernels_base);
+}
+
+static void best(void **state) {
+    (void)state;
+    every_algorithm(an_kernels_best());
+}
+
+#ifdef __x86_64__
+static void avx2(void **state) {
+    (void)state;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        skip();
+    every_algorithm(&an_kernels_avx2);
+}
+#endif
+
+/* Larger tiles for larger batches, where transformed weights are shared. */
+static void chooses(void **state) {
+    (void)state;
+    const an_layer conv2 = layer_of(5, 2, 1, (an_shape){96, 27, 27}, 256);
+    const an_layer conv3 = layer_of(3, 1, 1, (an_shape){256, 13, 13}, 384);
+    assert_int_equal(an_winograd_choose(&conv2, 1, 16, 2, false).algorithm, AN_WINOGRAD_4_5);
+    assert_int_equal(an_winograd_choose(&conv3, 1, 16, 2, false).algorithm, AN_WINOGRAD_2_3);
+    assert_int_equal(an_winograd_choose(&conv3, 64, 16, 2, false).algorithm, AN_WINOGRAD_5_3);
+    an_layer strided = conv3;
+    strided.spec.stride = 2;
+    assert_false(an_winograd_fits(&strided, 16));
+    const an_layer few = layer_of(3, 1, 1, (an_shape){16, 13, 13}, 384);
+    assert_false(an_winograd_fits(&few, 16));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(portable),
+        cmocka_unit_test(best),
+#ifdef __x86_64__
+        cmocka_unit_test(avx2),
+#endif
+        cmocka_unit_test(chooses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
