@@ -92,3 +92,16 @@ void an_timing_end(const an_plan *plan, an_timed pass, int layer, double begun) 
     if (plan->options.times)
         plan->options.times->seconds[pass][layer] += an_seconds() - begun;
 }
+
+const char *an_precision_name(an_precision precision) {
+    static const char *const names[] = {"fp32", "bf16", "int8"};
+    return names[precision];
+}
+
+const char *an_plan_fallback(const an_plan *plan, an_precision asked) {
+    if (plan->options.precision == asked)
+        return NULL;
+    return asked == AN_BF16
+               ? "this processor has no bfloat16 instructions (AVX512_BF16); computing in float32"
+               : "this processor has no int8 instructions (AVX512_VNNI); computing in float32";
+}

@@ -181,6 +181,12 @@ an_plan_memory an_plan_memory_of(const an_plan *plan);
 double an_timing_begin(const an_plan *plan);
 void an_timing_end(const an_plan *plan, an_timed pass, int layer, double begun);
 
+/* "fp32", "bf16", "int8" */
+const char *an_precision_name(an_precision precision);
+
+/* What to tell who asked for a precision that the plan does not compute in; NULL where it does. */
+const char *an_plan_fallback(const an_plan *plan, an_precision asked);
+
 /* The backends themselves. */
 extern const an_backend an_backend_reference;
 extern const an_backend an_backend_cpu;

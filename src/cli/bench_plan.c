@@ -137,10 +137,9 @@ typedef struct outcome {
 } outcome;
 
 static outcome outcome_of(const an_plan *plan, timing time) {
-    static const char *const precisions[] = {"fp32", "bf16", "int8"};
     const an_plan_memory memory = an_plan_memory_of(plan);
     return (outcome){.what = plan->options.training ? "train" : "infer",
-                     .precision = precisions[plan->options.precision],
+                     .precision = an_precision_name(plan->options.precision),
                      .batch = plan->options.batch,
                      .threads = plan->options.threads,
                      .time = time,
@@ -191,6 +190,7 @@ alexnet_status an_bench_plan(const bench_settings *settings, bool training, alex
     an_display display = an_display_begin(common->progress);
     alexnet_status status;
     AN_TRY_CLEANUP(an_plan_create(backend, &network, &options, &bench.plan, error));
+    an_precision_report(common, bench.plan);
     AN_TRY_CLEANUP(load_initial(&bench, &network, common->seed, error));
     AN_TRY_CLEANUP(make_inputs(&bench, &network, common, error));
     AN_TRY_CLEANUP(measure(&bench, settings->layers, &display, &time, error));

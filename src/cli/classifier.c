@@ -15,7 +15,10 @@ alexnet_status an_classifier_chosen(const an_common *common, int batch, bool obs
     options.plan.batch = batch;
     options.plan.observe = observe;
     const alexnet_status status = an_classifier_open(&options, out, error);
-    return status == ALEXNET_OK ? status : an_weights_failed(common, status, error);
+    if (status != ALEXNET_OK)
+        return an_weights_failed(common, status, error);
+    an_precision_report(common, (*out)->plan);
+    return ALEXNET_OK;
 }
 
 alexnet_status an_result_chosen(const an_network *network, const char *layer, size_t images,

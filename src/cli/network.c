@@ -1,5 +1,6 @@
 #include "cli/network.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "formats/weights.h"
@@ -42,6 +43,14 @@ alexnet_status an_network_chosen(const an_common *common, int classes, int input
     }
     AN_TRY(an_arch_find(common->arch ? common->arch : "alexnet", &arch, error));
     return an_network_build(arch, classes, input_size, out, error);
+}
+
+void an_precision_report(const an_common *common, const an_plan *plan) {
+    static bool said; /* several networks may vote */
+    const char *fallback = an_plan_fallback(plan, (an_precision)common->precision);
+    if (fallback && !said)
+        fprintf(stderr, "alexnet: %s\n", fallback);
+    said = said || fallback;
 }
 
 an_plan_options an_plan_chosen(const an_common *common, bool training) {

@@ -29,6 +29,9 @@ alexnet_status an_network_chosen(const an_common *common, int classes, int input
 /* The plan's options that the common options ask for. */
 an_plan_options an_plan_chosen(const an_common *common, bool training);
 
+/* Says on stderr, once, where a plan does not compute in the precision that was asked for. */
+void an_precision_report(const an_common *common, const an_plan *plan);
+
 /* Makes of "no such file" a sentence that says where weights come from; returns `status`. */
 alexnet_status an_weights_failed(const an_common *common, alexnet_status status,
                                  alexnet_error *error);

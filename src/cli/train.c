@@ -211,7 +211,6 @@ static void take_common(train_settings *chosen) {
 
 /* The settings that the run has, from its folder where it is resumed, as a table. */
 static void print_settings(void *context, const an_train_settings *run) {
-    static const char *const precisions[] = {"fp32", "bf16", "int8"};
     train_settings shown = *(const train_settings *)context;
     shown.run = *run;
     shown.common.batch = run->batch;
@@ -220,7 +219,7 @@ static void print_settings(void *context, const an_train_settings *run) {
             "  %-18s %llu\n",
             "data", run->data, "network", run->arch, "weights",
             run->weights ? run->weights : "as the network begins", "device", run->device,
-            precisions[run->precision], run->threads, "seed", (unsigned long long)run->seed);
+            an_precision_name(run->precision), run->threads, "seed", (unsigned long long)run->seed);
     an_options_print(stderr, options, &shown);
 }
 

@@ -15,7 +15,7 @@ enum {
 
 /* --- opening ------------------------------------------------------------------------------- */
 
-static alexnet_status take_weights(const an_classifier_options *options, an_weights_file *out,
+static alexnet_status open_weights(const an_classifier_options *options, an_weights_file *out,
                                    alexnet_error *error) {
     if (options->weights) {
         if (options->classes || options->input_size)
@@ -29,9 +29,14 @@ static alexnet_status take_weights(const an_classifier_options *options, an_weig
     an_network network;
     AN_TRY(an_arch_find(options->arch ? options->arch : "alexnet", &arch, error));
     AN_TRY(an_network_build(arch, options->classes, options->input_size, &network, error));
+    return an_weights_initialise(&network, options->seed, out, error);
+}
+
+static alexnet_status take_weights(const an_classifier_options *options, an_weights_file *out,
+                                   alexnet_error *error) {
     const int previous =
         an_threads_enter(options->plan.threads > 0 ? options->plan.threads : an_cpu_count());
-    const alexnet_status status = an_weights_initialise(&network, options->seed, out, error);
+    const alexnet_status status = open_weights(options, out, error);
     an_threads_leave(previous);
     return status;
 }

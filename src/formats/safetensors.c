@@ -38,18 +38,25 @@ static bool count_elements(const int64_t *shape, int dims, size_t *out) {
     return true;
 }
 
+/* The format's own name of a type and the bits of a value; false where there is none such. */
+static bool find_dtype(const char *wanted, const char **name, size_t *bits) {
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (strcmp(dtypes[i].name, wanted) == 0) {
+            *name = dtypes[i].name;
+            *bits = dtypes[i].bits;
+            return true;
+        }
+    return false;
+}
+
 static alexnet_status read_dtype(const an_safetensors *file, json_t *entry, an_file_tensor *tensor,
                                  size_t *bits, alexnet_error *error) {
     const char *name = json_string_value(json_object_get(entry, "dtype"));
     if (!name)
         return an_fail(error, ALEXNET_FORMAT, "%s: tensor '%.100s' has no dtype", file->path,
                        tensor->name);
-    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-        if (strcmp(dtypes[i].name, name) == 0) {
-            tensor->dtype = dtypes[i].name;
-            *bits = dtypes[i].bits;
-            return ALEXNET_OK;
-        }
+    if (find_dtype(name, &tensor->dtype, bits))
+        return ALEXNET_OK;
     return an_fail(error, ALEXNET_UNSUPPORTED,
                    "%s: tensor '%.100s' has the dtype '%.40s', which is not known here", file->path,
                    tensor->name, name);
@@ -245,14 +252,23 @@ const char *an_safetensors_metadata(const an_safetensors *file, const char *key)
     return NULL;
 }
 
+/* The type of a tensor to write, and its size in bytes; false where either cannot be. */
+static bool measure_tensor(const an_tensor_source *tensor, const char **dtype, size_t *size) {
+    size_t bits;
+    return tensor->dims >= 0 && tensor->dims <= AN_TENSOR_DIMS &&
+           find_dtype(tensor->dtype ? tensor->dtype : "F32", dtype, &bits) && bits % 8 == 0 &&
+           count_elements(tensor->shape, tensor->dims, size) && an_multiply(*size, bits / 8, size);
+}
+
 /* One tensor's place in the header; NULL where memory ran out. Moves *offset behind it. */
-static json_t *describe_tensor(const an_tensor_source *tensor, size_t size, size_t *offset) {
+static json_t *describe_tensor(const an_tensor_source *tensor, const char *dtype, size_t size,
+                               size_t *offset) {
     json_t *shape = json_array();
     for (int i = 0; i < tensor->dims; i++)
         json_array_append_new(shape, json_integer(tensor->shape[i]));
     const size_t begin = *offset;
     *offset += size;
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape, "data_offsets",
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype, "shape", shape, "data_offsets",
                      (json_int_t)begin, (json_int_t)*offset);
 }
 
@@ -270,16 +286,15 @@ static alexnet_status describe_all(const char *path, const an_tensor_source *ten
     size_t offset = 0;
     for (size_t i = 0; i < tensor_count; i++) {
         const an_tensor_source *tensor = &tensors[i];
+        const char *dtype;
         size_t size;
-        if (tensor->dims < 0 || tensor->dims > AN_TENSOR_DIMS ||
-            !count_elements(tensor->shape, tensor->dims, &size) ||
-            !an_multiply(size, sizeof(float), &size) || size > INT64_MAX - offset)
-            return an_fail(error, ALEXNET_INVALID, "%s: tensor '%s' has an impossible shape", path,
-                           tensor->name);
+        if (!measure_tensor(tensor, &dtype, &size) || size > INT64_MAX - offset)
+            return an_fail(error, ALEXNET_INVALID,
+                           "%s: tensor '%s' has an impossible shape or dtype", path, tensor->name);
         if (strcmp(tensor->name, metadata_key) == 0 || json_object_get(root, tensor->name))
             return an_fail(error, ALEXNET_INVALID, "%s: two tensors are called '%s'", path,
                            tensor->name);
-        if (json_object_set_new(root, tensor->name, describe_tensor(tensor, size, &offset)))
+        if (json_object_set_new(root, tensor->name, describe_tensor(tensor, dtype, size, &offset)))
             return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for the tensor '%s'", path,
                            tensor->name);
     }
@@ -308,31 +323,29 @@ static alexnet_status format_header(const char *path, const json_t *root, char *
     return ALEXNET_OK;
 }
 
-typedef alexnet_status (*fill_function)(void *context, size_t index, float *values,
+typedef alexnet_status (*fill_function)(void *context, size_t index, void *values,
                                         alexnet_error *error);
 
 static alexnet_status write_values(an_writer *writer, const an_tensor_source *tensors,
                                    size_t tensor_count, fill_function fill, void *context,
                                    alexnet_error *error) {
-    size_t largest = 0;
-    for (size_t i = 0; i < tensor_count; i++) {
-        size_t count = 0;
-        if (!tensors[i].values && count_elements(tensors[i].shape, tensors[i].dims, &count) &&
-            count > largest)
-            largest = count;
-    }
+    const char *dtype;
+    size_t largest = 0, size;
+    for (size_t i = 0; i < tensor_count; i++)
+        if (!tensors[i].values && measure_tensor(&tensors[i], &dtype, &size) && size > largest)
+            largest = size;
     void *buffer = NULL;
     alexnet_status status = ALEXNET_OK;
     if (largest > 0)
-        status = an_alloc(&buffer, largest, sizeof(float), writer->path, error);
+        status = an_alloc(&buffer, largest, 1, writer->path, error);
     for (size_t i = 0; status == ALEXNET_OK && i < tensor_count; i++) {
-        size_t count = 0;
-        count_elements(tensors[i].shape, tensors[i].dims, &count);
-        if (count > 0 && !tensors[i].values)
+        if (!measure_tensor(&tensors[i], &dtype, &size) || size == 0)
+            continue;
+        if (!tensors[i].values)
             status = fill(context, i, buffer, error);
-        if (count > 0 && status == ALEXNET_OK)
-            status = an_writer_write(writer, tensors[i].values ? tensors[i].values : buffer,
-                                     count * sizeof(float), error);
+        if (status == ALEXNET_OK)
+            status = an_writer_write(writer, tensors[i].values ? tensors[i].values : buffer, size,
+                                     error);
     }
     an_free(buffer);
     return status;
@@ -342,7 +355,7 @@ alexnet_status an_safetensors_write(const char *path, const an_tensor_source *te
                                     size_t tensor_count, const an_metadata *metadata,
                                     size_t metadata_count,
                                     alexnet_status (*fill)(void *context, size_t index,
-                                                           float *values, alexnet_error *error),
+                                                           void *values, alexnet_error *error),
                                     void *context, alexnet_error *error) {
     alexnet_status status = ALEXNET_OK;
     an_writer writer = {.descriptor = -1};

@@ -53,12 +53,13 @@ void an_safetensors_close(an_safetensors *file);
 const an_file_tensor *an_safetensors_find(const an_safetensors *file, const char *name);
 const char *an_safetensors_metadata(const an_safetensors *file, const char *key);
 
-/* One tensor to write: float32, row by row. */
+/* One tensor to write, row by row. */
 typedef struct an_tensor_source {
     const char *name;
     int dims;
     int64_t shape[AN_TENSOR_DIMS];
-    const float *values; /* NULL: asked for through `fill` when its turn comes */
+    const void *values; /* NULL: asked for through `fill` when its turn comes */
+    const char *dtype;  /* of whole bytes; NULL: "F32" */
 } an_tensor_source;
 
 /*
@@ -70,7 +71,7 @@ alexnet_status an_safetensors_write(const char *path, const an_tensor_source *te
                                     size_t tensor_count, const an_metadata *metadata,
                                     size_t metadata_count,
                                     alexnet_status (*fill)(void *context, size_t index,
-                                                           float *values, alexnet_error *error),
+                                                           void *values, alexnet_error *error),
                                     void *context, alexnet_error *error);
 
 #endif

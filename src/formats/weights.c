@@ -1,5 +1,6 @@
 #include "formats/weights.h"
 
+#include <float.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #include "core/memory.h"
 #include "formats/json.h"
+#include "formats/quantise.h"
 
 static const char arch_key[] = "alexnet.arch", classes_key[] = "alexnet.classes",
                   input_size_key[] = "alexnet.input_size", preprocess_key[] = "alexnet.preprocess",
@@ -60,6 +62,59 @@ static void note_misfit(misfits *list, const char *format, ...) {
     va_end(arguments);
 }
 
+/* What a file may hold for a weight tensor besides it; see weights.h. */
+static const struct {
+    const char *suffix; /* instead of "weight" */
+    bool per_output;    /* (O) rather than (1) */
+} companions[] = {{"weight_scale", true}, {"input_range", false}};
+
+enum { weight_scale, input_range, companion_count };
+
+/* "conv1.weight_scale" for "conv1.weight" */
+static void companion_name(const an_parameter *weight, int companion, char *name, size_t size) {
+    const size_t stem = strlen(weight->name) - strlen("weight");
+    snprintf(name, size, "%.*s%s", (int)stem, weight->name, companions[companion].suffix);
+}
+
+static const an_file_tensor *find_companion(const an_safetensors *file, const an_parameter *weight,
+                                            int companion) {
+    char name[64];
+    companion_name(weight, companion, name, sizeof name);
+    return an_safetensors_find(file, name);
+}
+
+static bool is_companion(const an_network *network, const char *tensor) {
+    char name[64];
+    for (int i = 0; i < network->parameter_count; i++)
+        for (int c = 0; c < companion_count && !network->parameters[i].is_bias; c++) {
+            companion_name(&network->parameters[i], c, name, sizeof name);
+            if (strcmp(name, tensor) == 0)
+                return true;
+        }
+    return false;
+}
+
+static bool is_int8(const an_file_tensor *tensor) {
+    return strcmp(tensor->dtype, "I8") == 0;
+}
+
+static void compare_companions(const an_safetensors *file, const an_parameter *weight,
+                               const an_file_tensor *tensor, misfits *list) {
+    char name[64], there[96];
+    for (int c = 0; c < companion_count; c++) {
+        const an_file_tensor *found = find_companion(file, weight, c);
+        const long long values = companions[c].per_output ? (long long)weight->shape[0] : 1;
+        companion_name(weight, c, name, sizeof name);
+        if (c == weight_scale && !found != !is_int8(tensor))
+            note_misfit(list, found ? "%s is there, but the weights are not I8" : "%s is missing",
+                        name);
+        else if (found && (strcmp(found->dtype, "F32") != 0 || found->dims != 1 ||
+                           found->shape[0] != values))
+            note_misfit(list, "%s is %s %s and not F32 (%lld)", name, found->dtype,
+                        format_shape(found->shape, found->dims, there, sizeof there), values);
+    }
+}
+
 static misfits compare(const an_safetensors *file, const an_network *network) {
     misfits list = {0};
     char there[96], here[96];
@@ -72,10 +127,13 @@ static misfits compare(const an_safetensors *file, const an_network *network) {
             note_misfit(&list, "%s is %s and not %s", parameter->name,
                         format_shape(tensor->shape, tensor->dims, there, sizeof there),
                         format_shape(parameter->shape, parameter->dims, here, sizeof here));
+        else if (!parameter->is_bias)
+            compare_companions(file, parameter, tensor, &list);
     }
     for (size_t i = 0; i < file->tensor_count; i++)
         if (!is_of_checkpoint(file->tensors[i].name) &&
-            an_network_parameter(network, file->tensors[i].name) < 0)
+            an_network_parameter(network, file->tensors[i].name) < 0 &&
+            !is_companion(network, file->tensors[i].name))
             note_misfit(&list, "%.60s is unknown", file->tensors[i].name);
     return list;
 }
@@ -268,12 +326,7 @@ static float from_half(uint16_t half) {
     return float_of(sign | magnitude) * 0x1p112f;
 }
 
-/* bfloat16 is the upper half of a float32. */
-static float from_bfloat(uint16_t bits) {
-    return float_of((uint32_t)bits << 16);
-}
-
-/* `count` values to float32; the source may lie at any address. */
+/* `count` values of any type but I8 to float32; the source may lie at any address. */
 static void convert(const an_file_tensor *source, size_t count, float *out) {
     const uint8_t *bytes = source->bytes;
     if (strcmp(source->dtype, "F32") == 0) {
@@ -284,14 +337,71 @@ static void convert(const an_file_tensor *source, size_t count, float *out) {
             memcpy(&value, bytes + i * sizeof value, sizeof value);
             out[i] = (float)value;
         }
+    } else if (strcmp(source->dtype, "BF16") == 0) {
+        an_from_bfloat(bytes, count, out);
     } else {
-        const bool half = strcmp(source->dtype, "F16") == 0;
         for (size_t i = 0; i < count; i++) {
             uint16_t value;
             memcpy(&value, bytes + i * sizeof value, sizeof value);
-            out[i] = half ? from_half(value) : from_bfloat(value);
+            out[i] = from_half(value);
         }
     }
+}
+
+/* True for `count` finite numbers that are not negative. */
+static bool are_magnitudes(const float *values, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (!(values[i] >= 0 && values[i] <= FLT_MAX))
+            return false;
+    return true;
+}
+
+/* int8 weights (O, ...) to float32. */
+static alexnet_status dequantise(const an_safetensors *file, const an_parameter *weight,
+                                 const an_file_tensor *source, float *out, alexnet_error *error) {
+    const an_file_tensor *scales = find_companion(file, weight, weight_scale);
+    const size_t rows = (size_t)weight->shape[0];
+    void *scale;
+    AN_TRY(an_alloc(&scale, rows, sizeof(float), "scales", error));
+    memcpy(scale, scales->bytes, scales->size);
+    alexnet_status status = ALEXNET_OK;
+    if (!are_magnitudes(scale, rows))
+        status = an_fail(error, ALEXNET_FORMAT,
+                         "%s: %s holds a scale that is negative or no finite number", file->path,
+                         scales->name);
+    else if (!an_dequantise((const int8_t *)source->bytes, scale, rows, weight->count / rows, out))
+        status = an_fail(error, ALEXNET_FORMAT,
+                         "%s: %s holds -128; int8 weights are between -127 and 127", file->path,
+                         source->name);
+    an_free(scale);
+    return status;
+}
+
+/* The ranges that calibration found: of every layer with weights, or none. */
+static alexnet_status read_ranges(an_weights_file *out, alexnet_error *error) {
+    const an_network *network = &out->network;
+    const an_parameter *without = NULL;
+    for (int i = 0; i < network->parameter_count; i++) {
+        const an_parameter *parameter = &network->parameters[i];
+        if (parameter->is_bias)
+            continue;
+        const an_file_tensor *range = find_companion(&out->file, parameter, input_range);
+        if (!range) {
+            without = parameter;
+            continue;
+        }
+        float *value = &out->input_range[parameter->layer];
+        memcpy(value, range->bytes, sizeof *value);
+        if (!are_magnitudes(value, 1))
+            return an_fail(error, ALEXNET_FORMAT, "%s: %s is negative or no finite number",
+                           out->file.path, range->name);
+        out->weights.input_range = out->input_range;
+    }
+    if (without && out->weights.input_range)
+        return an_fail(error, ALEXNET_FORMAT,
+                       "%s: other layers have an input_range, but that of %s is missing",
+                       out->file.path, without->name);
+    return ALEXNET_OK;
 }
 
 static void forget(const an_weights_file *file, const void *bytes, size_t size) {
@@ -316,15 +426,17 @@ static bool is_usable_in_place(const an_file_tensor *tensor) {
 static alexnet_status point_at_tensors(an_weights_file *out, alexnet_error *error) {
     const an_network *network = &out->network;
     const an_file_tensor *tensors[AN_MAX_PARAMETERS];
+    const int count = network->parameter_count;
     size_t converted = 0;
-    for (int i = 0; i < network->parameter_count; i++) {
+    for (int i = 0; i < count; i++) {
         const char *name = network->parameters[i].name;
         tensors[i] = an_safetensors_find(&out->file, name);
         const char *dtype = tensors[i]->dtype;
         if (strcmp(dtype, "F32") != 0 && strcmp(dtype, "F16") != 0 && strcmp(dtype, "BF16") != 0 &&
-            strcmp(dtype, "F64") != 0)
+            strcmp(dtype, "F64") != 0 && (!is_int8(tensors[i]) || network->parameters[i].is_bias))
             return an_fail(error, ALEXNET_UNSUPPORTED,
-                           "%s: %s holds %s values; weights can be F32, F16, BF16 or F64",
+                           "%s: %s holds %s values; weights can be F32, F16, BF16 or F64, and with "
+                           "scales I8",
                            out->file.path, name, dtype);
         if (!is_usable_in_place(tensors[i]))
             converted += network->parameters[i].count;
@@ -335,12 +447,15 @@ static alexnet_status point_at_tensors(an_weights_file *out, alexnet_error *erro
         out->owned = block;
     }
     float *next = out->owned;
-    for (int i = 0; i < network->parameter_count; i++) {
+    for (int i = 0; i < count; i++) {
         if (is_usable_in_place(tensors[i])) {
             out->weights.tensor[i] = (const float *)(const void *)tensors[i]->bytes;
             continue;
         }
-        convert(tensors[i], network->parameters[i].count, next);
+        if (is_int8(tensors[i]))
+            AN_TRY(dequantise(&out->file, &network->parameters[i], tensors[i], next, error));
+        else
+            convert(tensors[i], network->parameters[i].count, next);
         forget(out, tensors[i]->bytes, tensors[i]->size);
         out->weights.tensor[i] = next;
         next += network->parameters[i].count;
@@ -367,6 +482,7 @@ static alexnet_status open_file(const char *path, const char *arch, const an_net
     AN_TRY(read_preprocess(&out->file, &out->preprocess, error));
     AN_TRY(read_class_names(out, error));
     AN_TRY(point_at_tensors(out, error));
+    AN_TRY(read_ranges(out, error));
     out->weights.release = release;
     out->weights.context = out;
     return ALEXNET_OK;

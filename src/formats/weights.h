@@ -5,6 +5,10 @@
  * Metadata written and read (all strings): "alexnet.arch", "alexnet.classes", "alexnet.input_size",
  * "alexnet.preprocess" (JSON: resize, crop, channels "rgb"/"bgr", scale, mean, std, interpolation),
  * "alexnet.class_names" (JSON array of strings).
+ *
+ * A weight tensor STEM.weight may be I8, between -127 and 127: the weights (O, ...) are those times
+ * STEM.weight_scale, F32 (O). STEM.input_range, F32 (1), is the largest magnitude that the layer's
+ * input has, as calibration found it; a file has it for every layer with weights, or for none.
  */
 #ifndef AN_FORMATS_WEIGHTS_H
 #define AN_FORMATS_WEIGHTS_H
@@ -19,15 +23,16 @@ typedef struct an_weights_file {
     an_weights weights; /* float32 tensors: inside the mapping, or in `owned` */
     an_safetensors file;
     float *owned; /* tensors that were initialised, or could not be used in place; NULL: none */
+    float input_range[AN_MAX_LAYERS]; /* what weights.input_range points at, where known */
 } an_weights_file;
 
 /*
  * Opens weights. `arch` says what a file without metadata is (NULL: `alexnet`); where the metadata
  * names another architecture than a non-NULL `arch`, MISMATCH. Classes follow from the last layer.
  * MISMATCH lists the first tensors that are missing, unknown or of another shape. Tensors whose
- * names begin with "momentum." or "train." belong to a checkpoint and are passed over. The values
- * are not looked at: opening takes no longer for a large file. *out must stay where it is while its
- * weights are used.
+ * names begin with "momentum." or "train." belong to a checkpoint and are passed over. Values of
+ * float32 are not looked at: opening takes no longer for a large file. Other types are converted,
+ * by an OpenMP team. *out must stay where it is while its weights are used.
  */
 alexnet_status an_weights_open(const char *path, const char *arch, an_weights_file *out,
                                alexnet_error *error);
@@ -44,6 +49,14 @@ alexnet_status an_weights_initialise(const an_network *network, uint64_t seed, a
                                      alexnet_error *error);
 
 void an_weights_close(an_weights_file *file);
+
+/*
+ * Writes a network with all that is known of it: metadata, calibration, and the tensors; of a
+ * checkpoint nothing else. `dtype` is what the weights are stored as: "F32", "BF16" (biases too) or
+ * "I8" (biases stay float32). FORMAT where a weight cannot be stored so, being no finite number.
+ */
+alexnet_status an_weights_write(const char *path, const an_weights_file *weights, const char *dtype,
+                                alexnet_error *error);
 
 /*
  * The metadata that describes a network, for an_safetensors_write: *out and its strings are freed

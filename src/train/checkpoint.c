@@ -98,8 +98,9 @@ alexnet_status an_checkpoint_state(const an_weights_file *file, an_train_state *
 /* --- writing -------------------------------------------------------------------------------- */
 
 /* Supplies tensor `index`: the parameters, then their momentum. */
-static alexnet_status fill(void *context, size_t index, float *values, alexnet_error *error) {
+static alexnet_status fill(void *context, size_t index, void *out, alexnet_error *error) {
     an_plan *plan = context;
+    float *values = out;
     const size_t parameters = (size_t)plan->network.parameter_count;
     const an_parameter *parameter = &plan->network.parameters[index % parameters];
     AN_TRY(an_plan_read(plan, index < parameters ? AN_PARAMETER : AN_MOMENTUM,

@@ -405,6 +405,9 @@ static alexnet_status train(trainer *t, alexnet_error *error) {
     an_loader_on_broken(t->setup.loader, warn_broken, t);
     if (t->setup.validation)
         an_loader_on_broken(t->setup.validation, warn_broken, t);
+    const char *fallback = an_plan_fallback(t->setup.plan, t->settings.precision);
+    if (fallback)
+        warn(t, fallback);
     if (t->observer->started) {
         const an_plan_memory memory = an_plan_memory_of(t->setup.plan);
         t->observer->started(t->observer->context, &t->settings, &t->setup.plan->network, &memory,

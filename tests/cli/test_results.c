@@ -131,6 +131,112 @@ static void test_wrong_weights(void **state) {
     expect(1, "10 classes apart", "eval --weights w.safetensors pictures-two");
 }
 
+static size_t size_of(const char *path) {
+    struct stat about;
+    assert_int_equal(stat(path, &about), 0);
+    return (size_t)about.st_size;
+}
+
+/* The logits of a picture; freed with json_decref. */
+static json_t *logits_of(const char *arguments) {
+    json_t *json = document("classify --logits pictures/a.ppm %s", arguments);
+    json_t *logits = json_incref(value(json_array_get(json, 0), "logits"));
+    json_decref(json);
+    return logits;
+}
+
+/* The distance of two lists of logits by the length of the first. */
+static double distance(const json_t *a, const json_t *b) {
+    double apart = 0, length = 0;
+    for (size_t i = 0; i < classes; i++) {
+        const double x = json_number_value(json_array_get(a, i));
+        apart += pow(x - json_number_value(json_array_get(b, i)), 2);
+        length += x * x;
+    }
+    return sqrt(apart / length);
+}
+
+static void test_convert(void **state) {
+    (void)state;
+    json_t *json = document("convert w.safetensors half.safetensors --precision bf16");
+    has_keys(json, "tensors parameters bytes precision");
+    assert_int_equal(json_integer_value(value(json, "tensors")), 16);
+    json_decref(json);
+    json = document("convert w.safetensors quarter.safetensors --precision int8 --calibrate "
+                    "shapes:40 --calibrate-images 10");
+    assert_int_equal(json_integer_value(value(json, "tensors")), 32);
+    assert_int_equal(json_integer_value(value(json, "calibrated_on")), 10);
+    json_decref(json);
+    const double whole = (double)size_of("w.safetensors");
+    assert_true((double)size_of("half.safetensors") < 0.505 * whole);
+    assert_true((double)size_of("quarter.safetensors") < 0.255 * whole);
+
+    /* Whatever is stored, every precision computes with it; eight bits are right to 2 %. */
+    json_t *exact = logits_of("--weights w.safetensors");
+    static const struct {
+        const char *arguments;
+        double tolerance;
+    } cases[] = {
+        {"--weights half.safetensors", 0.01},
+        {"--weights half.safetensors --precision bf16", 0.02},
+        {"--weights quarter.safetensors", 0.03},
+        {"--weights quarter.safetensors --precision bf16", 0.03},
+        {"--weights quarter.safetensors --precision int8", 0.05},
+        {"--weights w.safetensors --precision int8", 0.05}, /* without ranges */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *found = logits_of(cases[i].arguments);
+        if (!(distance(exact, found) < cases[i].tolerance))
+            fail_msg("%s: %g", cases[i].arguments, distance(exact, found));
+        json_decref(found);
+    }
+    json_decref(exact);
+
+    /* What was quantised once keeps its bytes and its ranges, through float32 too. */
+    alexnet("convert quarter.safetensors back.safetensors");
+    alexnet("convert back.safetensors again.safetensors --precision int8");
+    char *first = read_text("quarter.safetensors"), *second = read_text("again.safetensors");
+    assert_int_equal(size_of("quarter.safetensors"), size_of("again.safetensors"));
+    assert_memory_equal(first, second, size_of("again.safetensors"));
+    free(first);
+    free(second);
+
+    expect(2, "needs --calibrate DATA", "convert w.safetensors x.safetensors --precision int8");
+    expect(1, "no such file", "convert missing.safetensors x.safetensors");
+    expect(1, "nowhere",
+           "convert w.safetensors x.safetensors --precision int8 --calibrate nowhere");
+    assert_false(an_is_file("x.safetensors"));
+}
+
+/* Where the processor lacks the instructions one line says so, and float32 is computed. */
+static void test_fallback(void **state) {
+    (void)state;
+    json_t *exact = logits_of("--weights w.safetensors");
+    setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 1);
+    const outcome *got =
+        alexnet("eval --weights w.safetensors --weights w.safetensors --limit 4 shapes:40 "
+                "--precision bf16 --progress none");
+    const char *line = strstr(got->err, "no bfloat16 instructions");
+    assert_int_equal(got->code, 0);
+    assert_non_null(line);
+    assert_null(strstr(line + 1, "no bfloat16")); /* once for both networks */
+    json_t *found = logits_of("--weights w.safetensors --precision int8");
+    assert_true(distance(exact, found) < 1e-5);
+    json_decref(found);
+    json_decref(exact);
+    json_t *json = document("bench infer --batch 1 --threads 1 --input-size %d --classes %d "
+                            "--precision int8 --progress none",
+                            input_size, classes);
+    assert_string_equal(json_string_value(value(json, "precision")), "fp32");
+    json_decref(json);
+    got = alexnet("train shapes:20 --input-size %d --epochs 1 --batch 8 --precision bf16 --out run "
+                  "--progress none",
+                  input_size);
+    assert_int_equal(got->code, 0);
+    assert_non_null(strstr(got->err, "no bfloat16 instructions"));
+    unsetenv("ONEDNN_MAX_CPU_ISA");
+}
+
 static void test_eval(void **state) {
     (void)state;
     json_t *json = document("eval --weights w.safetensors --limit 8 --batch 4 shapes:40");
@@ -265,6 +371,8 @@ int main(void) {
         cmocka_unit_test(test_classify),
         cmocka_unit_test(test_broken_pictures),
         cmocka_unit_test(test_wrong_weights),
+        cmocka_unit_test(test_convert),
+        cmocka_unit_test(test_fallback),
         cmocka_unit_test(test_eval),
         cmocka_unit_test(test_votes),
         cmocka_unit_test(test_features_and_forward),

@@ -17,8 +17,9 @@ static an_network build(void) {
 }
 
 /* Unit c of every layer looks at unit c of the one before: through the middle of its window. */
-static alexnet_status fill(void *context, size_t index, float *values, alexnet_error *error) {
+static alexnet_status fill(void *context, size_t index, void *out, alexnet_error *error) {
     (void)error;
+    float *values = out;
     const an_network *network = context;
     const an_parameter *p = &network->parameters[index];
     memset(values, 0, p->count * sizeof *values);
@@ -54,23 +55,25 @@ void write_colour_weights(const char *path, bool bgr, bool class_names) {
     an_metadata_free(metadata, entries);
 }
 
-void colour_logits(const int rgb[3], bool bgr, double logits[COLOUR_CLASSES]) {
+void colour_values(const int rgb[3], bool bgr, int norms, double value[3]) {
     const an_network network = build();
     const an_preprocess preprocess = an_network_preprocess(&network);
-    double value[3];
     for (int c = 0; c < 3; c++) {
         const double pixel = rgb[bgr ? 2 - c : c] * (double)preprocess.scale;
         value[c] = fmax(0, (pixel - (double)preprocess.mean[c]) / (double)preprocess.std[c]);
     }
-    /* Two normalisations, x / (2 + 1e-4 / 5 * sum)^0.75: each channel is in the others' window. */
-    for (int times = 0; times < 2; times++) {
+    /* x / (2 + 1e-4 / 5 * sum)^0.75: each channel is in the others' window. */
+    for (int times = 0; times < norms; times++) {
         double sum = 0;
         for (int c = 0; c < 3; c++)
             sum += value[c] * value[c];
         for (int c = 0; c < 3; c++)
             value[c] /= pow(2 + 1e-4 / 5 * sum, 0.75);
     }
-    memcpy(logits, value, sizeof value);
+}
+
+void colour_logits(const int rgb[3], bool bgr, double logits[COLOUR_CLASSES]) {
+    colour_values(rgb, bgr, 2, logits);
     logits[3] = (double)nothing;
 }
 

@@ -188,10 +188,10 @@ static void test_damaged(void **state) {
     an_unmap(&whole);
 }
 
-static alexnet_status fill_counting(void *context, size_t index, float *values,
-                                    alexnet_error *error) {
+static alexnet_status fill_counting(void *context, size_t index, void *out, alexnet_error *error) {
     if (index == 9)
         return an_fail(error, ALEXNET_BACKEND, "cannot supply it");
+    float *values = out;
     for (int i = 0; i < 6; i++)
         values[i] = (float)(100 * (int)index + i);
     ++*(int *)context;
@@ -205,10 +205,10 @@ static void test_round_trip(void **state) {
     memcpy(values, odd, sizeof values);
     const float scalar = 3;
     const an_tensor_source tensors[] = {
-        {"z.weight", 2, {2, 2}, values},
-        {"empty", 3, {2, 0, 5}, NULL},
-        {"scalar", 0, {0}, &scalar},
-        {"filled", 2, {2, 3}, NULL},
+        {"z.weight", 2, {2, 2}, values, NULL},
+        {"empty", 3, {2, 0, 5}, NULL, NULL},
+        {"scalar", 0, {0}, &scalar, "F32"},
+        {"filled", 2, {2, 3}, NULL, NULL},
     };
     char name_key[] = "name", name[] = "caf\xc3\xa9 \"x\"\n";
     char folder_key[] = "folder", folder[] = "caf\xe9"; /* Latin-1, which JSON cannot say */
@@ -242,11 +242,11 @@ static void test_round_trip(void **state) {
 static void test_writer_refuses(void **state) {
     (void)state;
     const float one = 1;
-    an_tensor_source tensors[] = {{"a", 1, {1}, &one}, {"a", 1, {1}, &one}};
+    an_tensor_source tensors[] = {{"a", 1, {1}, &one, NULL}, {"a", 1, {1}, &one, NULL}};
     const char *path = temporary("refused.safetensors");
     assert_fails(an_safetensors_write(path, tensors, 2, NULL, 0, NULL, NULL, error),
                  ALEXNET_INVALID, "'a'");
-    tensors[1] = (an_tensor_source){"b", 2, {INT64_MAX, 8}, &one};
+    tensors[1] = (an_tensor_source){"b", 2, {INT64_MAX, 8}, &one, NULL};
     assert_fails(an_safetensors_write(path, tensors, 2, NULL, 0, NULL, NULL, error),
                  ALEXNET_INVALID, "'b'");
     assert_false(an_is_file(path));
@@ -259,13 +259,13 @@ static void test_failure_keeps_the_old_file(void **state) {
     (void)state;
     static float large[1 << 16];
     const float one = 1;
-    an_tensor_source tensors[10] = {{"old", 1, {1}, &one}};
+    an_tensor_source tensors[10] = {{"old", 1, {1}, &one, NULL}};
     const char *path = temporary("kept.safetensors");
     assert_ok(an_safetensors_write(path, tensors, 1, NULL, 0, NULL, NULL, error));
     const int files = count_temporary_files();
 
     signal(SIGXFSZ, SIG_IGN);
-    tensors[0] = (an_tensor_source){"new", 1, {1 << 16}, large};
+    tensors[0] = (an_tensor_source){"new", 1, {1 << 16}, large, NULL};
     limit_file_size(100000);
     assert_fails(an_safetensors_write(path, tensors, 1, NULL, 0, NULL, NULL, error), ALEXNET_IO,
                  "what it held before stays");
@@ -274,7 +274,7 @@ static void test_failure_keeps_the_old_file(void **state) {
     char names[10][8];
     for (int i = 0; i < 10; i++) {
         snprintf(names[i], sizeof names[i], "t%d", i);
-        tensors[i] = (an_tensor_source){names[i], 1, {6}, NULL};
+        tensors[i] = (an_tensor_source){names[i], 1, {6}, NULL, NULL};
     }
     int filled = 0;
     assert_fails(an_safetensors_write(path, tensors, 10, NULL, 0, fill_counting, &filled, error),

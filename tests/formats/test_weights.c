@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "core/memory.h"
@@ -22,7 +23,7 @@ typedef struct entry {
 } entry;
 
 typedef struct recipe {
-    entry entries[AN_MAX_PARAMETERS + 4];
+    entry entries[3 * AN_MAX_PARAMETERS];
     int count;
     const char *metadata; /* as JSON, inside the braces; NULL: none */
     size_t shift;         /* further blanks behind the header */
@@ -433,6 +434,171 @@ static void test_round_trip(void **state) {
     an_weights_close(&initial);
 }
 
+/* --- int8 and bfloat16 --------------------------------------------------------------------- */
+
+/* The network's recipe with int8 weights, their scales and every layer's range. */
+static recipe int8_recipe(const an_network *network) {
+    recipe r = recipe_of(network, MADE(",\"alexnet.input_size\":\"67\""));
+    for (int i = 0; i < network->parameter_count; i++) {
+        const an_parameter *p = &network->parameters[i];
+        if (p->is_bias)
+            continue;
+        char name[64];
+        const int stem = (int)(strlen(p->name) - strlen("weight"));
+        r.entries[i].dtype = "I8";
+        r.entries[i].bytes = 1;
+        snprintf(name, sizeof name, "%s_scale", p->name);
+        add_entry(&r, name);
+        r.entries[r.count - 1].shape[0] = p->shape[0];
+        snprintf(name, sizeof name, "%.*sinput_range", stem, p->name);
+        add_entry(&r, name);
+        r.entries[r.count - 1].shape[0] = 1;
+    }
+    return r;
+}
+
+static void test_int8_is_read(void **state) {
+    (void)state;
+    const an_network network = build("alexnet", 10, 67);
+    recipe r = int8_recipe(&network);
+    const char *path = make("int8.safetensors", &r);
+    const int8_t q[2] = {127, -127};
+    const float scale[2] = {0.5f, 0.25f}, range = 3, bias = 7;
+    poke(path, &r, "conv3.weight", q, sizeof q);
+    poke(path, &r, "conv3.weight_scale", scale, sizeof scale);
+    poke(path, &r, "fc6.input_range", &range, sizeof range);
+    poke(path, &r, "fc8.bias", &bias, sizeof bias);
+    an_weights_file file;
+    assert_ok(an_weights_open(path, NULL, &file, error));
+    const int conv3 = an_network_parameter(&file.network, "conv3.weight"),
+              fc8 = an_network_parameter(&file.network, "fc8.bias");
+    assert_true(file.weights.tensor[conv3][0] == 63.5f && file.weights.tensor[conv3][1] == -63.5f);
+    assert_true(file.weights.tensor[fc8][0] == 7);
+    assert_ptr_equal(file.weights.input_range, file.input_range);
+    for (int l = 0; l < network.layer_count; l++)
+        assert_true(file.weights.input_range[l] ==
+                    (strcmp(network.layers[l].spec.name, "fc6") == 0 ? 3 : 0));
+    an_weights_close(&file);
+}
+
+/* A file with one fault; `poked` (NULL: nothing) gets a value at its beginning. */
+static void test_int8_faults(void **state) {
+    (void)state;
+    enum { SHAPE, DTYPE, NAME, POKE };
+    const uint32_t nan = 0x7fc00000, infinite = 0x7f800000;
+    const float negative = -1;
+    const int8_t lowest = -128;
+    const struct {
+        int kind;
+        const char *tensor, *with; /* a dtype or name */
+        const void *value;
+        size_t size;
+        alexnet_status status;
+        const char *part;
+    } cases[] = {
+        {SHAPE, "conv1.weight_scale", NULL, NULL, 0, ALEXNET_MISMATCH,
+         "conv1.weight_scale is F32 (3) and not F32 (96)"},
+        {SHAPE, "fc7.input_range", NULL, NULL, 0, ALEXNET_MISMATCH,
+         "fc7.input_range is F32 (3) and not F32 (1)"},
+        {DTYPE, "conv2.weight_scale", "I32", NULL, 0, ALEXNET_MISMATCH,
+         "conv2.weight_scale is I32"},
+        {DTYPE, "conv2.weight", "U8", NULL, 0, ALEXNET_MISMATCH,
+         "conv2.weight_scale is there, but the weights are not I8"},
+        {DTYPE, "conv2.bias", "I8", NULL, 0, ALEXNET_UNSUPPORTED, "conv2.bias holds I8 values"},
+        {NAME, "fc6.weight_scale", "fc6.weight_scales", NULL, 0, ALEXNET_MISMATCH,
+         "fc6.weight_scale is missing; fc6.weight_scales is unknown"},
+        {NAME, "fc6.input_range", "momentum.x", NULL, 0, ALEXNET_FORMAT, "that of fc6.weight is"},
+        {NAME, "fc6.input_range", "fc6.bias_scale", NULL, 0, ALEXNET_MISMATCH,
+         "fc6.bias_scale is unknown"},
+        {POKE, "fc8.weight_scale", NULL, &nan, 4, ALEXNET_FORMAT, "fc8.weight_scale holds"},
+        {POKE, "fc8.weight_scale", NULL, &infinite, 4, ALEXNET_FORMAT, "fc8.weight_scale holds"},
+        {POKE, "conv1.weight_scale", NULL, &negative, 4, ALEXNET_FORMAT,
+         "conv1.weight_scale holds"},
+        {POKE, "conv5.weight", NULL, &lowest, 1, ALEXNET_FORMAT, "conv5.weight holds -128"},
+        {POKE, "conv4.input_range", NULL, &nan, 4, ALEXNET_FORMAT, "conv4.input_range is"},
+        {POKE, "conv4.input_range", NULL, &infinite, 4, ALEXNET_FORMAT, "conv4.input_range is"},
+        {POKE, "conv4.input_range", NULL, &negative, 4, ALEXNET_FORMAT, "conv4.input_range is"},
+    };
+    const an_network network = build("alexnet", 10, 67);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        recipe r = int8_recipe(&network);
+        entry *e = find_entry(&r, cases[i].tensor);
+        if (cases[i].kind == SHAPE)
+            e->shape[0] = 3;
+        if (cases[i].kind == DTYPE) {
+            e->dtype = cases[i].with;
+            e->bytes = strcmp(cases[i].with, "I32") == 0 ? 4 : 1;
+        }
+        if (cases[i].kind == NAME)
+            snprintf(e->name, sizeof e->name, "%s", cases[i].with);
+        const char *path = make("fault.safetensors", &r);
+        if (cases[i].kind == POKE)
+            poke(path, &r, cases[i].tensor, cases[i].value, cases[i].size);
+        an_weights_file file;
+        assert_fails(an_weights_open(path, NULL, &file, error), cases[i].status, cases[i].part);
+        assert_fails(an_weights_open(path, NULL, &file, error), cases[i].status, path);
+    }
+}
+
+static size_t file_size(const char *path) {
+    struct stat about;
+    assert_int_equal(stat(path, &about), 0);
+    return (size_t)about.st_size;
+}
+
+/* Two files hold the same bytes. */
+static void assert_same_file(const char *a, const char *b) {
+    an_mapping first, second;
+    assert_ok(an_map(a, &first, error));
+    assert_ok(an_map(b, &second, error));
+    assert_int_equal(first.size, second.size);
+    assert_int_equal(memcmp(first.bytes, second.bytes, first.size), 0);
+    an_unmap(&first);
+    an_unmap(&second);
+}
+
+/* Written in every type, read, and written again: the same bytes, of the size that is promised. */
+static void test_every_type_comes_back(void **state) {
+    (void)state;
+    static const struct {
+        const char *dtype;
+        double bytes;
+    } types[] = {{"F32", 4}, {"BF16", 2}, {"I8", 1}};
+    const an_network network = build("alexnet", 3, 67);
+    an_weights_file initial, file;
+    char first[] = "a", second[] = "b", third[] = "c";
+    char *names[] = {first, second, third};
+    assert_ok(an_weights_initialise(&network, 5, &initial, error));
+    initial.class_names = names;
+    for (int l = 0; l < network.layer_count; l++)
+        initial.input_range[l] = network.layers[l].weight < 0 ? 0 : (float)l + 0.1f;
+    for (int ranges = 0; ranges < 2; ranges++)
+        for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+            initial.weights.input_range = ranges ? initial.input_range : NULL;
+            const char *path = temporary("first.safetensors");
+            const char *again = temporary("again.safetensors");
+            assert_ok(an_weights_write(path, &initial, types[t].dtype, error));
+            assert_true((double)file_size(path) <
+                        1.01 * types[t].bytes * (double)network.parameter_floats);
+            assert_ok(an_weights_open(path, NULL, &file, error));
+            assert_string_equal(file.class_names[2], "c");
+            assert_int_equal(file.network.input_size, 67);
+            if (ranges)
+                assert_memory_equal(file.weights.input_range, initial.input_range,
+                                    sizeof initial.input_range);
+            else
+                assert_null(file.weights.input_range);
+            assert_ok(an_weights_write(again, &file, types[t].dtype, error));
+            assert_same_file(path, again);
+            an_weights_close(&file);
+        }
+    initial.class_names = NULL;
+    initial.owned[network.parameters[4].offset] = INFINITY;
+    assert_fails(an_weights_write(temporary("inf.safetensors"), &initial, "I8", error),
+                 ALEXNET_FORMAT, "conv3.weight holds a value that is no finite number");
+    an_weights_close(&initial);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_architecture),
@@ -443,6 +609,9 @@ int main(void) {
         cmocka_unit_test(test_checkpoints),
         cmocka_unit_test(test_hostile_metadata),
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_int8_is_read),
+        cmocka_unit_test(test_int8_faults),
+        cmocka_unit_test(test_every_type_comes_back),
     };
     return cmocka_run_group_tests(tests, make_temporary_folder, remove_temporary_folder);
 }

@@ -1,0 +1,173 @@
+/* alexnet convert: weights from one form to another. */
+#include "cli/command.h"
+#include "cli/network.h"
+#include "eval/calibrate.h"
+#include "formats/weights.h"
+
+typedef struct convert_settings {
+    an_common common;
+    const char *calibrate;
+    size_t images;
+    int workers;
+} convert_settings;
+
+static const an_option options[] = {
+    {.name = "precision",
+     .type = AN_OPTION_CHOICE,
+     .offset = offsetof(an_common, precision),
+     .value = "PRECISION",
+     .choices = "fp32|bf16|int8",
+     .fallback = "fp32",
+     .help = "what the weights are stored in"},
+    {.name = "calibrate",
+     .type = AN_OPTION_TEXT,
+     .offset = offsetof(convert_settings, calibrate),
+     .value = "DATA",
+     .unset = "ranges that IN holds",
+     .help = "pictures on which the ranges for int8 are found, a data set as for train"},
+    {.name = "calibrate-images",
+     .type = AN_OPTION_COUNT,
+     .offset = offsetof(convert_settings, images),
+     .value = "N",
+     .low = 1,
+     .high = 1e9,
+     .fallback = "256",
+     .help = "take only this many of them, chosen by the seed"},
+    {.name = "workers",
+     .type = AN_OPTION_INT,
+     .offset = offsetof(convert_settings, workers),
+     .value = "N",
+     .low = 0,
+     .high = 1024,
+     .unset = "every core",
+     .help = "threads that read and decode pictures"},
+    {.name = "batch",
+     .type = AN_OPTION_INT,
+     .offset = offsetof(an_common, batch),
+     .value = "N",
+     .low = 1,
+     .high = 65536,
+     .fallback = "16",
+     .help = "pictures computed at a time"},
+    {0}};
+
+static bool show(void *context, size_t done, size_t pictures) {
+    an_display_show(context, pictures ? (double)done / (double)pictures : 1,
+                    "calibrating: %s of %s pictures", an_thousands(done).text,
+                    an_thousands(pictures).text);
+    return true;
+}
+
+static void broken(void *context, const char *message) {
+    an_display_warn(context, message);
+}
+
+/* Finds the ranges of the network's inputs and keeps them in `weights`; *pictures: on how many. */
+static alexnet_status calibrate(const convert_settings *settings, an_weights_file *weights,
+                                size_t *pictures, alexnet_error *error) {
+    const an_common *common = &settings->common;
+    const an_plan_options observing = {
+        .batch = common->batch, .observe = true, .threads = common->threads};
+    const an_loader_options loading = {.batch = common->batch,
+                                       .workers = settings->workers,
+                                       .seed = common->seed,
+                                       .limit = settings->images,
+                                       .max_broken = 0.1};
+    an_display display = an_display_begin(common->progress);
+    const an_backend *backend;
+    an_dataset *dataset = NULL;
+    an_loader *loader = NULL;
+    an_plan *plan = NULL;
+    alexnet_status status;
+    AN_TRY_CLEANUP(an_backend_find(common->device, &backend, error));
+    AN_TRY_CLEANUP(
+        an_dataset_open(settings->calibrate, AN_SPLIT_TRAIN, common->seed, &dataset, error));
+    AN_TRY_CLEANUP(an_plan_create(backend, &weights->network, &observing, &plan, error));
+    AN_TRY_CLEANUP(an_plan_load(plan, &weights->weights, error));
+    AN_TRY_CLEANUP(an_loader_create(dataset, &weights->preprocess, &loading, &loader, error));
+    an_loader_on_broken(loader, broken, &display);
+    AN_TRY_CLEANUP(
+        an_calibrate(plan, loader, weights->input_range, pictures, show, &display, error));
+    weights->weights.input_range = weights->input_range;
+cleanup:
+    an_display_end(&display);
+    an_loader_free(loader);
+    an_plan_free(plan);
+    an_dataset_close(dataset);
+    return status;
+}
+
+static alexnet_status print_result(const convert_settings *settings, const char *out,
+                                   const an_weights_file *weights, size_t calibrated,
+                                   alexnet_error *error) {
+    const char *precision = an_precision_name((an_precision)settings->common.precision);
+    an_safetensors written;
+    AN_TRY(an_safetensors_open(out, &written, error));
+    const size_t tensors = written.tensor_count, bytes = written.mapping.size;
+    an_safetensors_close(&written);
+    if (settings->common.json)
+        return an_print_json(json_pack("{s:I, s:I, s:I, s:s, s:I}", "tensors", (json_int_t)tensors,
+                                       "parameters", (json_int_t)weights->network.parameter_floats,
+                                       "bytes", (json_int_t)bytes, "precision", precision,
+                                       "calibrated_on", (json_int_t)calibrated),
+                             error);
+    printf("%s: %s parameters in %s, %s", out, an_thousands(weights->network.parameter_floats).text,
+           precision, an_bytes(bytes).text);
+    if (calibrated > 0)
+        printf(", calibrated on %s pictures", an_thousands(calibrated).text);
+    putchar('\n');
+    return ALEXNET_OK;
+}
+
+static alexnet_status convert(const convert_settings *settings, const char *out,
+                              an_weights_file *weights, alexnet_error *error) {
+    static const char *const dtypes[] = {"F32", "BF16", "I8"};
+    const int precision = settings->common.precision;
+    size_t calibrated = 0;
+    if (settings->calibrate)
+        AN_TRY(calibrate(settings, weights, &calibrated, error));
+    else if (precision == AN_INT8 && !weights->weights.input_range)
+        return an_fail(error, ALEXNET_INVALID,
+                       "int8 needs --calibrate DATA, pictures on which it is found how large the "
+                       "inputs of the layers become: those that the network was trained with do");
+    AN_TRY(an_weights_write(out, weights, dtypes[precision], error));
+    return print_result(settings, out, weights, calibrated, error);
+}
+
+static alexnet_status run(void *chosen, char **arguments, int count, alexnet_error *error) {
+    (void)count;
+    const convert_settings *settings = chosen;
+    an_common from = settings->common;
+    an_weights_file weights;
+    from.weights = arguments[0];
+    const alexnet_status opened = an_weights_open(arguments[0], from.arch, &weights, error);
+    if (opened != ALEXNET_OK)
+        return an_weights_failed(&from, opened, error);
+    const alexnet_status status = convert(settings, arguments[1], &weights, error);
+    an_weights_close(&weights);
+    return status;
+}
+
+const an_command an_command_convert = {
+    .name = "convert",
+    .arguments = "IN OUT",
+    .least = 2,
+    .most = 2,
+    .title = "store weights in float32, bfloat16 or int8",
+    .text =
+        "Reads weights and writes them as OUT, a safetensors file: in float32, in bfloat16, half\n"
+        "as large, or in int8, a quarter. What makes a file a checkpoint, momentum and progress,\n"
+        "is left out. Every command takes each of these files, and computes in the --precision\n"
+        "that it is told, float32 unless it is.\n"
+        "\n"
+        "For int8 each output channel has a scale of its own, and --calibrate DATA finds on\n"
+        "pictures how large the inputs of each layer become, so that --precision int8 need not\n"
+        "look before it computes. Of a data set with two parts that to learn from is taken.",
+    .examples =
+        "  alexnet convert runs/first/best.safetensors small.safetensors --precision int8 \\\n"
+        "    --calibrate shapes\n"
+        "  alexnet classify --weights small.safetensors --precision int8 cat.jpg",
+    .options = options,
+    .size = sizeof(convert_settings),
+    .run = run,
+};
