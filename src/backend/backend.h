@@ -104,6 +104,21 @@ typedef struct an_plan_memory {
     size_t parameters, gradients, momentum, activations, workspace;
 } an_plan_memory;
 
+/* What a device can be limited by; see limits.h. */
+typedef enum an_limit {
+    AN_LIMIT_FP32, /* arithmetic in each precision, operations a second (a multiply-add has two) */
+    AN_LIMIT_BF16,
+    AN_LIMIT_INT8,
+    AN_LIMIT_READ, /* bytes a second that are read from memory */
+    AN_LIMIT_COPY, /* ... and that are read and written where memory is copied */
+    AN_LIMITS
+} an_limit;
+
+typedef struct an_rate {
+    double a_second; /* 0: the device cannot, or it could not be measured */
+    const char *by;  /* the instructions: "AVX-512"; or those that are missing */
+} an_rate;
+
 typedef struct an_plan an_plan;
 
 /* What a backend implements. Arguments have been checked by the functions below. */
@@ -123,6 +138,7 @@ typedef struct an_backend {
     alexnet_status (*write_momentum)(an_plan *plan, int parameter, const float *values,
                                      alexnet_error *error);
     an_plan_memory (*memory)(const an_plan *plan);
+    an_rate (*limit)(an_limit limit, double seconds); /* NULL: not known */
 } an_backend;
 
 /* What every backend's plan begins with. */

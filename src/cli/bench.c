@@ -48,27 +48,37 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     const bench_settings *settings = chosen;
     if (strcmp(arguments[0], "infer") == 0 || strcmp(arguments[0], "train") == 0)
         return an_bench_plan(settings, strcmp(arguments[0], "train") == 0, error);
+    if (strcmp(arguments[0], "peak") == 0)
+        return an_bench_peak(settings, error);
     if (strcmp(arguments[0], "loader") == 0)
         return an_bench_loader(settings, error);
-    return an_fail(error, ALEXNET_INVALID, "'%s' cannot be measured; infer, train and loader can",
-                   arguments[0]);
+    return an_fail(error, ALEXNET_INVALID,
+                   "'%s' cannot be measured; infer, train, loader and peak can", arguments[0]);
 }
 
 const an_command an_command_bench = {
     .name = "bench",
-    .arguments = "infer|train|loader",
+    .arguments = "infer|train|loader|peak",
     .least = 1,
     .most = 1,
-    .title = "measure inference, training or loading on this machine",
-    .text = "Measures inference (infer) or training steps (train) on synthetic pictures with\n"
-            "initialised weights, or the reading and preparing of pictures (loader): half a\n"
-            "second of warming up, then at least 5 steps and 3 seconds, of which the median is\n"
-            "given (of loader the mean). Milliseconds are those of a step of the whole batch.\n"
-            "--layers adds a table of the layers: milliseconds and, counting the multiply-adds\n"
-            "of the textbook's formula, GFLOP/s of each of their passes.",
+    .title = "measure inference, training or loading, and what this machine could do",
+    .text =
+        "Measures inference (infer) or training steps (train) on synthetic pictures with\n"
+        "initialised weights, or the reading and preparing of pictures (loader): half a\n"
+        "second of warming up, then at least 5 steps and 3 seconds, of which the median is\n"
+        "given (of loader the mean). Milliseconds are those of a step of the whole batch.\n"
+        "\n"
+        "peak measures what the machine can do at most: arithmetic in each precision, and\n"
+        "reading and copying memory. From it follows a floor under the time of a step: for\n"
+        "each pass of each layer, its operations at the peak or its weights' bytes at the\n"
+        "bandwidth, whichever takes longer, as if every multiplication of the layer's formula\n"
+        "had to be done (Winograd's way needs fewer, and can be faster than this floor). infer\n"
+        "and train say what share of the floor's speed was reached, and --layers prints a\n"
+        "table that does so for each layer.",
     .examples = "  alexnet bench infer --batch 1\n"
                 "  alexnet bench train --batch 64 --threads 2 --json\n"
                 "  alexnet bench train --batch 64 --layers\n"
+                "  alexnet bench peak\n"
                 "  alexnet bench loader --data photos/train --workers 2",
     .options = options,
     .size = sizeof(bench_settings),

@@ -2,7 +2,7 @@
 #ifndef AN_CLI_BENCH_H
 #define AN_CLI_BENCH_H
 
-#include "backend/backend.h"
+#include "backend/limits.h"
 #include "cli/command.h"
 
 typedef struct bench_settings {
@@ -21,6 +21,9 @@ enum { AN_BENCH_STEPS = 5, AN_BENCH_LAYER_STEPS = 1000 };
 /* Inference, or training steps. */
 alexnet_status an_bench_plan(const bench_settings *settings, bool training, alexnet_error *error);
 
+/* What the machine can do at most. */
+alexnet_status an_bench_peak(const bench_settings *settings, alexnet_error *error);
+
 /* The loader alone. */
 alexnet_status an_bench_loader(const bench_settings *settings, alexnet_error *error);
 
@@ -34,8 +37,11 @@ double an_bench_median(double *numbers, int count);
  * the first AN_BENCH_LAYER_STEPS. */
 void an_bench_layer_medians(const an_layer_times *times, int steps, an_layer_times *out);
 
-/* The time and speed of each layer: a table, or for --json a list. */
-void an_bench_print_layers(const an_plan *plan, const an_layer_times *times);
-json_t *an_bench_layers_json(const an_plan *plan, const an_layer_times *times);
+/* The time and speed of each layer, and which share of its floor's: a table, or for --json a list.
+ */
+void an_bench_print_layers(const an_plan *plan, const an_plan_limits *limits,
+                           const an_layer_times *times);
+json_t *an_bench_layers_json(const an_plan *plan, const an_plan_limits *limits,
+                             const an_layer_times *times);
 
 #endif

@@ -26,15 +26,8 @@ void an_bench_layer_medians(const an_layer_times *times, int steps, an_layer_tim
         }
 }
 
-/* Operations of a pass: two for each multiply-add of the textbook's formula. */
-static double operations(const an_plan *plan, int pass, int layer) {
-    return pass == AN_TIMED_UPDATE
-               ? 0
-               : 2.0 * (double)plan->network.layers[layer].macs * plan->options.batch;
-}
-
 static double gflops(const an_plan *plan, const an_layer_times *times, int pass, int layer) {
-    return operations(plan, pass, layer) / times->seconds[pass][layer] / 1e9;
+    return an_pass_operations(plan, (an_timed)pass, layer) / times->seconds[pass][layer] / 1e9;
 }
 
 static double layer_seconds(const an_layer_times *times, int layer) {
@@ -44,54 +37,75 @@ static double layer_seconds(const an_layer_times *times, int layer) {
     return sum;
 }
 
-json_t *an_bench_layers_json(const an_plan *plan, const an_layer_times *times) {
+/* Key and value unless there is none. */
+static void set_number(json_t *object, const char *key, double number) {
+    if (number > 0)
+        json_object_set_new(object, key, json_real(number));
+}
+
+static json_t *pass_json(const an_plan *plan, const an_plan_limits *limits,
+                         const an_layer_times *times, int pass, int layer) {
+    const double seconds = times->seconds[pass][layer], speed = gflops(plan, times, pass, layer);
+    json_t *json = json_pack("{s:f}", "milliseconds", 1e3 * seconds);
+    set_number(json, "gflops", speed);
+    if (limits->operations > 0)
+        set_number(json, "share_of_peak", 1e9 * speed / limits->operations);
+    set_number(json, "share_of_floor",
+               an_pass_floor(plan, limits, (an_timed)pass, layer) / seconds);
+    return json;
+}
+
+json_t *an_bench_layers_json(const an_plan *plan, const an_plan_limits *limits,
+                             const an_layer_times *times) {
     json_t *list = json_array();
     for (int l = 0; l < plan->network.layer_count; l++) {
         const an_layer *layer = &plan->network.layers[l];
         json_t *entry =
             json_pack("{s:s, s:I, s:f}", "name", layer->spec.name, "macs", (json_int_t)layer->macs,
                       "milliseconds", 1e3 * layer_seconds(times, l));
-        for (int pass = 0; pass < AN_TIMED_COUNT; pass++) {
-            if (times->seconds[pass][l] == 0)
-                continue;
-            json_t *part = json_pack("{s:f}", "milliseconds", 1e3 * times->seconds[pass][l]);
-            if (operations(plan, pass, l) > 0)
-                json_object_set_new(part, "gflops", json_real(gflops(plan, times, pass, l)));
-            json_object_set_new(entry, passes[pass].key, part);
-        }
+        for (int pass = 0; pass < AN_TIMED_COUNT; pass++)
+            if (times->seconds[pass][l] > 0)
+                json_object_set_new(entry, passes[pass].key,
+                                    pass_json(plan, limits, times, pass, l));
         json_array_append_new(list, entry);
     }
     return list;
 }
 
-/* One pass of a layer: milliseconds and GFLOP/s, in columns. */
-static void print_pass(const an_plan *plan, const an_layer_times *times, int pass, int layer) {
-    const double seconds = times->seconds[pass][layer];
-    if (seconds > 0)
-        printf("  %10.3f", 1e3 * seconds);
-    else
-        printf("  %10s", "-");
-    if (seconds > 0 && operations(plan, pass, layer) > 0)
-        printf("%9.0f", gflops(plan, times, pass, layer));
-    else if (pass != AN_TIMED_UPDATE)
-        printf("%9s", "");
+/* A number in columns, or spaces. */
+static void print_number(int width, int decimals, double number, const char *unit) {
+    char text[32] = "";
+    if (number > 0)
+        snprintf(text, sizeof text, "%.*f%s", decimals, number, unit);
+    printf("%*s", width, text);
 }
 
-void an_bench_print_layers(const an_plan *plan, const an_layer_times *times) {
+static void print_pass(const an_plan *plan, const an_plan_limits *limits,
+                       const an_layer_times *times, int pass, int layer) {
+    const double seconds = times->seconds[pass][layer];
+    const double floor = an_pass_floor(plan, limits, (an_timed)pass, layer);
+    print_number(10, 3, 1e3 * seconds, "");
+    if (pass != AN_TIMED_UPDATE)
+        print_number(9, 0, seconds > 0 ? gflops(plan, times, pass, layer) : 0, "");
+    print_number(7, 0, seconds > 0 ? 100 * floor / seconds : 0, " %");
+}
+
+void an_bench_print_layers(const an_plan *plan, const an_plan_limits *limits,
+                           const an_layer_times *times) {
     const int used = plan->options.training ? AN_TIMED_COUNT : 1;
     printf("%-8s", "layer");
     for (int pass = 0; pass < used; pass++)
-        printf("  %*s", pass == AN_TIMED_UPDATE ? 10 : 19, passes[pass].title);
+        printf("%*s", pass == AN_TIMED_UPDATE ? 17 : 26, passes[pass].title);
     printf("\n%-8s", "");
     for (int pass = 0; pass < used; pass++)
-        printf(pass == AN_TIMED_UPDATE ? "  %10s" : "  %10s  GFLOP/s", "ms");
+        printf(pass == AN_TIMED_UPDATE ? "%10s%7s" : "%10s  GFLOP/s%7s", "ms", "floor");
     printf("\n");
     for (int l = 0; l < plan->network.layer_count; l++) {
         if (layer_seconds(times, l) == 0)
             continue;
         printf("%-8s", plan->network.layers[l].spec.name);
         for (int pass = 0; pass < used; pass++)
-            print_pass(plan, times, pass, l);
+            print_pass(plan, limits, times, pass, l);
         printf("\n");
     }
 }

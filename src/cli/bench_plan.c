@@ -134,10 +134,18 @@ typedef struct outcome {
     int batch, threads;
     timing time;
     size_t weights, planned, peak; /* bytes */
+    an_plan_limits limits;
+    double floor; /* seconds; 0: not known */
 } outcome;
+
+/* Seconds for each limit, measured behind the steps so that it disturbs neither them nor the peak
+ * of the memory. */
+static const double limit_seconds = 0.15;
 
 static outcome outcome_of(const an_plan *plan, timing time) {
     const an_plan_memory memory = an_plan_memory_of(plan);
+    const size_t peak = an_peak_resident();
+    const an_plan_limits limits = an_plan_limits_of(plan, limit_seconds);
     return (outcome){.what = plan->options.training ? "train" : "infer",
                      .precision = an_precision_name(plan->options.precision),
                      .batch = plan->options.batch,
@@ -146,7 +154,9 @@ static outcome outcome_of(const an_plan *plan, timing time) {
                      .weights = sizeof(float) * plan->network.parameter_floats,
                      .planned = memory.parameters + memory.gradients + memory.momentum +
                                 memory.activations + memory.workspace,
-                     .peak = an_peak_resident()};
+                     .peak = peak,
+                     .limits = limits,
+                     .floor = an_plan_floor(plan, &limits)};
 }
 
 static alexnet_status print_json(const an_plan *plan, const outcome *it, alexnet_error *error) {
@@ -158,9 +168,26 @@ static alexnet_status print_json(const an_plan *plan, const outcome *it, alexnet
         "milliseconds", 1e3 * time->median, "least_milliseconds", 1e3 * time->least, "steps",
         time->steps, "weights", (json_int_t)it->weights, "planned_memory", (json_int_t)it->planned,
         "peak_memory", (json_int_t)it->peak);
+    if (json && it->floor > 0)
+        json_object_update_new(json, json_pack("{s:f, s:f, s:f, s:f}", "floor_milliseconds",
+                                               1e3 * it->floor, "share_of_floor",
+                                               it->floor / time->median, "peak_gflops",
+                                               it->limits.operations / 1e9, "read_gb_per_second",
+                                               it->limits.read / 1e9));
     if (json && plan->options.times)
-        json_object_set_new(json, "layers", an_bench_layers_json(plan, &time->layers));
+        json_object_set_new(json, "layers", an_bench_layers_json(plan, &it->limits, &time->layers));
     return an_print_json(json, error);
+}
+
+/* Which part of what the machine could do was reached. */
+static void print_floor(const outcome *it) {
+    const double share = it->floor / it->time.median;
+    printf("floor: %.2f ms with %.0f GFLOP/s and %.0f GB/s, measured just now; ", 1e3 * it->floor,
+           it->limits.operations / 1e9, it->limits.read / 1e9);
+    if (share <= 1)
+        printf("%.0f %% of its speed was reached\n", 100 * share);
+    else
+        printf("%.2f times the speed of this direct floor\n", share);
 }
 
 static void print_text(const an_plan *plan, const outcome *it) {
@@ -172,8 +199,10 @@ static void print_text(const an_plan *plan, const outcome *it) {
            it->threads, it->batch / time->median, 1e3 * time->median, time->steps,
            1e3 * time->least, an_bytes(it->weights).text, an_bytes(it->planned).text,
            an_bytes(it->peak).text);
+    if (it->floor > 0)
+        print_floor(it);
     if (plan->options.times)
-        an_bench_print_layers(plan, &time->layers);
+        an_bench_print_layers(plan, &it->limits, &time->layers);
 }
 
 alexnet_status an_bench_plan(const bench_settings *settings, bool training, alexnet_error *error) {

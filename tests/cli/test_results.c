@@ -53,6 +53,28 @@ static void test_bench(void **state) {
     json_decref(json);
 }
 
+/* What the cpu backend, where it is in the build, says about the machine. */
+static void test_bench_peak(void **state) {
+    (void)state;
+    const char *rows[] = {"fp32", "bf16", "int8", "read", "copy"};
+    expect(1, "not known", "bench peak --device reference");
+    if (alexnet("bench peak --device cpu")->code != 0)
+        skip();
+    json_t *json = document("bench peak --device cpu --threads 1");
+    has_keys(json, "what device threads fp32 bf16 int8 read copy");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        has_keys(value(json, rows[i]), "rate unit instructions");
+    assert_true(json_number_value(value(value(json, "fp32"), "rate")) > 0);
+    json_decref(json);
+    json = document("bench infer --device cpu --batch 1 --threads 1 --input-size %d --classes %d "
+                    "--progress none --layers",
+                    input_size, classes);
+    has_keys(json, "floor_milliseconds share_of_floor peak_gflops read_gb_per_second");
+    has_keys(value(json_array_get(value(json, "layers"), 4), "forward"),
+             "milliseconds gflops share_of_peak share_of_floor");
+    json_decref(json);
+}
+
 /* Each layer with its passes, whose times fit into the step's. */
 static void test_bench_layers(void **state) {
     (void)state;
@@ -365,17 +387,12 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_summary),
-        cmocka_unit_test(test_bench),
-        cmocka_unit_test(test_bench_layers),
-        cmocka_unit_test(test_classify),
-        cmocka_unit_test(test_broken_pictures),
-        cmocka_unit_test(test_wrong_weights),
-        cmocka_unit_test(test_convert),
-        cmocka_unit_test(test_fallback),
-        cmocka_unit_test(test_eval),
-        cmocka_unit_test(test_votes),
-        cmocka_unit_test(test_features_and_forward),
+        cmocka_unit_test(test_summary),       cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_layers),  cmocka_unit_test(test_bench_peak),
+        cmocka_unit_test(test_classify),      cmocka_unit_test(test_broken_pictures),
+        cmocka_unit_test(test_wrong_weights), cmocka_unit_test(test_convert),
+        cmocka_unit_test(test_fallback),      cmocka_unit_test(test_eval),
+        cmocka_unit_test(test_votes),         cmocka_unit_test(test_features_and_forward),
         cmocka_unit_test(test_inspect),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "backend/cpu/peak.h"
 #include "backend/reference/layers.h"
 
 /* The part of `all` (parameters, gradients or momentum) that belongs to parameter `index`. */
@@ -237,4 +238,5 @@ const an_backend an_backend_cpu = {
     .read = cpu_read,
     .write_momentum = cpu_write_momentum,
     .memory = cpu_memory,
+    .limit = an_cpu_limit,
 };

@@ -72,6 +72,11 @@ typedef struct an_kernels {
     /* v <- m v - d e w - e g; w <- w + v. */
     void (*update)(const an_update *update, float momentum, size_t count, const float *gradient,
                    float *v, float *w);
+
+    /* For measuring limits, by the calling thread alone: does multiply-adds in registers and
+     * returns how many operations that were; reads all of x, count a multiple of B. */
+    double (*multiply_adds)(int rounds);
+    float (*read_through)(size_t count, const float *x);
 } an_kernels;
 
 /* The best kernels that this machine, and what oneDNN has been limited to, can run. */
@@ -81,6 +86,10 @@ const an_kernels *an_kernels_best(void);
  * (AVX512_BF16), or quadruples of bytes (AVX512_VNNI). */
 bool an_can_bf16(void);
 bool an_can_int8(void);
+
+/* As multiply_adds, by those instructions, which must be there. */
+double an_multiply_adds_bf16(int rounds);
+double an_multiply_adds_int8(int rounds);
 
 /* Whether the kernels' normalisation fits a layer: across maps, 5 of them, beta = 0.75, towers of
  * whole blocks. Other layers go to the reference backend's functions. */

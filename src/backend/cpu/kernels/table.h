@@ -10,6 +10,7 @@
 #include "backend/cpu/kernels/dropout.h"
 #include "backend/cpu/kernels/fc.h"
 #include "backend/cpu/kernels/lrn.h"
+#include "backend/cpu/kernels/peak.h"
 #include "backend/cpu/kernels/update.h"
 #include "backend/cpu/kernels/winograd.h"
 
@@ -32,4 +33,6 @@ const an_kernels AN_KERNELS = {
     .sum_images = sum_images,
     .dropout = dropout,
     .update = update,
+    .multiply_adds = multiply_adds,
+    .read_through = read_through,
 };
