@@ -58,6 +58,9 @@ typedef struct alexnet_options {
     const char *device; /* "auto", "cpu" or "reference"; NULL: "auto" */
     int threads;        /* 0: the cores this process may use */
     int batch;          /* the most images that alexnet_forward computes at a time; 0: 16 */
+    /* "fp32", "bf16" or "int8", whatever the file stores; NULL: "fp32". A processor that lacks the
+     * instructions computes in float32. */
+    const char *precision;
 } alexnet_options;
 
 /* A network with weights, ready to classify; opaque. */

@@ -1,6 +1,8 @@
 /* The entry points of the backend contract: they check what every backend may then rely on. */
 #include "backend/backend.h"
 
+#include <string.h>
+
 #include "core/clock.h"
 #include "core/threads.h"
 
@@ -93,9 +95,20 @@ void an_timing_end(const an_plan *plan, an_timed pass, int layer, double begun) 
         plan->options.times->seconds[pass][layer] += an_seconds() - begun;
 }
 
+static const char *const precisions[] = {"fp32", "bf16", "int8"};
+
 const char *an_precision_name(an_precision precision) {
-    static const char *const names[] = {"fp32", "bf16", "int8"};
-    return names[precision];
+    return precisions[precision];
+}
+
+alexnet_status an_precision_find(const char *name, an_precision *out, alexnet_error *error) {
+    for (int i = AN_FP32; i <= AN_INT8; i++)
+        if (strcmp(precisions[i], name) == 0) {
+            *out = (an_precision)i;
+            return ALEXNET_OK;
+        }
+    return an_fail(error, ALEXNET_INVALID,
+                   "there is no precision '%.40s'; there are fp32, bf16 and int8", name);
 }
 
 const char *an_plan_fallback(const an_plan *plan, an_precision asked) {

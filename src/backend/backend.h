@@ -197,8 +197,9 @@ an_plan_memory an_plan_memory_of(const an_plan *plan);
 double an_timing_begin(const an_plan *plan);
 void an_timing_end(const an_plan *plan, an_timed pass, int layer, double begun);
 
-/* "fp32", "bf16", "int8" */
+/* "fp32", "bf16", "int8", and the precision of such a name; INVALID for any other. */
 const char *an_precision_name(an_precision precision);
+alexnet_status an_precision_find(const char *name, an_precision *out, alexnet_error *error);
 
 /* What to tell who asked for a precision that the plan does not compute in; NULL where it does. */
 const char *an_plan_fallback(const an_plan *plan, an_precision asked);

@@ -102,19 +102,23 @@ alexnet_status alexnet_classifier_open(const char *weights, const alexnet_option
                                        alexnet_classifier **out, alexnet_error *error) {
     static const alexnet_options defaults = {0};
     const alexnet_options *o = options ? options : &defaults;
+    an_precision precision = AN_FP32;
     *out = NULL;
     if (!weights)
         return an_fail(error, ALEXNET_INVALID, "no weights file is named");
     if (o->batch < 0)
         return an_fail(error, ALEXNET_INVALID, "batch %d: it must be at least 1, or 0 for %d",
                        o->batch, default_batch);
+    if (o->precision)
+        AN_TRY(an_precision_find(o->precision, &precision, error));
     /* Pictures come one by one: a plan for many would compute empty places beside each. */
     return an_classifier_open(
-        &(an_classifier_options){.weights = weights,
-                                 .arch = o->arch,
-                                 .device = o->device,
-                                 .plan = {.batch = 1, .threads = o->threads},
-                                 .forward_batch = o->batch ? o->batch : default_batch},
+        &(an_classifier_options){
+            .weights = weights,
+            .arch = o->arch,
+            .device = o->device,
+            .plan = {.batch = 1, .precision = precision, .threads = o->threads},
+            .forward_batch = o->batch ? o->batch : default_batch},
         out, error);
 }
 

@@ -133,11 +133,14 @@ static void test_refusals(void **state) {
     assert_fails(alexnet_classifier_open(picture, NULL, &classifier, error), ALEXNET_FORMAT,
                  picture);
     const alexnet_options other = {.arch = "torchvision"}, device = {.device = "abacus"},
-                          batch = {.batch = -1}, threads = {.threads = -1};
+                          batch = {.batch = -1}, threads = {.threads = -1},
+                          precision = {.precision = "fp16"};
     assert_fails(alexnet_classifier_open(weights, &other, &classifier, error), ALEXNET_MISMATCH,
                  "torchvision");
     assert_fails(alexnet_classifier_open(weights, &device, &classifier, error), ALEXNET_UNSUPPORTED,
                  "abacus");
+    assert_fails(alexnet_classifier_open(weights, &precision, &classifier, error), ALEXNET_INVALID,
+                 "'fp16'");
     assert_fails(alexnet_classifier_open(weights, &batch, &classifier, error), ALEXNET_INVALID,
                  "batch");
     assert_fails(alexnet_classifier_open(weights, &threads, &classifier, error), ALEXNET_INVALID,
@@ -160,12 +163,27 @@ static void test_refusals(void **state) {
     alexnet_classifier_free(classifier);
 }
 
+/* The colours are told apart in every precision, by processors that lack one too. */
+static void test_precisions(void **state) {
+    (void)state;
+    static const char *const precisions[] = {"fp32", "bf16", "int8"};
+    for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++) {
+        const alexnet_options options = {.device = "cpu", .precision = precisions[i]};
+        alexnet_classifier *classifier;
+        alexnet_prediction top[2];
+        assert_ok(alexnet_classifier_open(weights, &options, &classifier, error));
+        assert_ok(alexnet_classify_file(classifier, picture, top, 2, error));
+        assert_string_equal(top[0].label, "red");
+        assert_string_equal(top[1].label, "green");
+        alexnet_classifier_free(classifier);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classifies),
-        cmocka_unit_test(test_classifies_on_the_default_device),
-        cmocka_unit_test(test_forward),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_classifies), cmocka_unit_test(test_classifies_on_the_default_device),
+        cmocka_unit_test(test_forward),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_precisions),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
