@@ -45,7 +45,8 @@ static alexnet_status make_passes(an_conv *conv, const an_dnnl *dnnl,
                                   const an_conv_options *options, an_convolution *c,
                                   an_layout plain, alexnet_error *error) {
     c->pass = AN_PASS_FORWARD;
-    AN_TRY(make_pass(&conv->forward, dnnl, c, plain, error));
+    if (!conv->is_first)
+        AN_TRY(make_pass(&conv->forward, dnnl, c, plain, error));
     if (!options->training)
         return ALEXNET_OK;
     c->pass = AN_PASS_WEIGHTS;
@@ -94,14 +95,19 @@ alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels
                 an_winograd_choose(layer, options->images, kernels->block, options->threads, true);
         return ALEXNET_OK;
     }
-    return make_by_dnnl(conv, options, error);
+    conv->is_first = options->plain_input && an_first_fits(layer);
+    if (conv->is_first)
+        AN_TRY(an_first_make(&conv->first, kernels, layer, options->threads, error));
+    return conv->is_first && !options->training ? ALEXNET_OK : make_by_dnnl(conv, options, error);
 }
+
 static void free_pass(an_conv_pass *pass) {
     an_primitive_free(&pass->compute);
     an_primitive_free(&pass->reorder);
 }
 
 void an_conv_free(an_conv *conv) {
+    an_first_free(&conv->first);
     free_pass(&conv->forward);
     free_pass(&conv->input);
     free_pass(&conv->weights);
@@ -116,8 +122,9 @@ static size_t larger(size_t a, size_t b) {
 }
 
 size_t an_conv_packed_bytes(const an_conv *conv) {
-    return conv->own ? sizeof(float) * an_winograd_weight_floats(&conv->winograd)
-                     : conv->forward.weight_bytes;
+    return conv->own        ? sizeof(float) * an_winograd_weight_floats(&conv->winograd)
+           : conv->is_first ? an_first_packed_bytes(&conv->first)
+                            : conv->forward.weight_bytes;
 }
 
 /* Transformed weights, or their gradient, and the work of a Winograd pass; 0 where there is none.
@@ -134,7 +141,9 @@ size_t an_conv_workspace_bytes(const an_conv *conv) {
         return larger(winograd_bytes(&conv->winograd), winograd_bytes(&conv->winograd_input));
     const size_t input = conv->input.weight_bytes + conv->input.scratch_bytes;
     const size_t weights = conv->weights.weight_bytes + conv->weights.scratch_bytes;
-    return aligned(larger(conv->forward.scratch_bytes, larger(input, weights)));
+    const size_t forward =
+        conv->is_first ? an_first_workspace_bytes(&conv->first) : conv->forward.scratch_bytes;
+    return aligned(larger(forward, larger(input, weights)));
 }
 
 /* oneDNN takes what it only reads as writable, too. */
@@ -148,6 +157,10 @@ static void *readable(const float *data) {
 
 alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float *packed,
                             alexnet_error *error) {
+    if (conv->is_first) {
+        an_first_pack(&conv->first, weights, packed);
+        return ALEXNET_OK;
+    }
     if (conv->own) {
         conv->kernels->winograd_weights(&conv->winograd, weights, packed);
         return ALEXNET_OK;
@@ -159,6 +172,10 @@ alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float *pa
 alexnet_status an_conv_forward(const an_conv *conv, int images, const float *x, const float *packed,
                                const float *bias, bool relu, float *y, void *workspace,
                                alexnet_error *error) {
+    if (conv->is_first) {
+        an_first_forward(&conv->first, images, x, packed, bias, y, workspace);
+        return ALEXNET_OK;
+    }
     if (conv->own) {
         conv->kernels->winograd_forward(&conv->winograd, images, x, packed, bias, relu, y,
                                         workspace);

@@ -1,6 +1,6 @@
 /*
  * Convolutions on blocked activations (the network's input: plain): by Winograd's algorithm where
- * that fits, by oneDNN otherwise.
+ * that fits, the first by kernels for few maps (first.h), others by oneDNN.
  *
  * Each wants weights in a form of its own, another for each pass. A plan for inference packs them
  * once and forgets the plain ones; a plan for training keeps plain master weights and packs them in
@@ -10,6 +10,7 @@
 #define AN_BACKEND_CPU_CONV_H
 
 #include "backend/cpu/dnnl.h"
+#include "backend/cpu/first.h"
 #include "backend/cpu/kernels/kernels.h"
 
 /* One pass of a convolution by oneDNN, and the way of its weights to or from the plain layout. */
@@ -27,6 +28,8 @@ typedef struct an_conv {
     int images;
     bool own;                             /* by Winograd's algorithm: */
     an_winograd winograd, winograd_input; /* forward and the weights' gradient; the input's */
+    bool is_first;                        /* forward by: */
+    an_first first;
     an_conv_pass forward, input, weights; /* else by oneDNN; the latter two in training */
 } an_conv;
 

@@ -18,6 +18,7 @@
 #define AN_BACKEND_CPU_KERNELS_H
 
 #include "backend/backend.h"
+#include "backend/cpu/kernels/first_work.h"
 #include "backend/cpu/winograd.h"
 
 typedef struct an_kernels {
@@ -27,6 +28,9 @@ typedef struct an_kernels {
     /* Between plain and blocked activations. */
     void (*block_maps)(an_shape shape, int images, const float *plain, float *blocked);
     void (*unblock_maps)(an_shape shape, int images, const float *blocked, float *plain);
+
+    /* The first convolution, forward; see first_work.h. */
+    void (*first_forward)(const an_first_work *work, const an_first_data *data);
 
     /* y = max(x, 0), NaN staying NaN; dx = dy where y > 0, else 0. In place too; any layout. */
     void (*relu_forward)(size_t count, const float *x, float *y);

@@ -9,6 +9,7 @@
 
 #include "backend/cpu/kernels/dropout.h"
 #include "backend/cpu/kernels/fc.h"
+#include "backend/cpu/kernels/first.h"
 #include "backend/cpu/kernels/lrn.h"
 #include "backend/cpu/kernels/peak.h"
 #include "backend/cpu/kernels/update.h"
@@ -19,6 +20,7 @@ const an_kernels AN_KERNELS = {
     .block = AN_BLOCK,
     .block_maps = block_maps,
     .unblock_maps = unblock_maps,
+    .first_forward = first_forward,
     .relu_forward = relu_forward,
     .relu_backward = relu_backward,
     .pool_forward = pool_forward,

@@ -1,0 +1,226 @@
+/*
+ * The forward pass of a first layer (first_work.h), for any kind of word. The including file says
+ * what a word is:
+ *
+ *     first_sum                           a vector of B sums
+ *     first_dot(sum, weights, word)       sum + products of B words of weights and a broadcast one
+ *     first_element                       a value of a row
+ *     first_convert(data, from, n, to)    n values of the input as first_element
+ *     first_zero(data)                    what padding is
+ *     first_start(work, data, map)        the sums of B maps before the first product
+ *     first_finish(work, data, map, sum)  their outputs
+ *
+ * Packed weights are (O / 2 B, words, 2, B) words. A tile is 2 vectors of maps by as many pixels of
+ * a row as the registers hold; each weight is then loaded once for all of them, and a word once for
+ * both vectors.
+ */
+
+#if AN_BLOCK == 16
+enum { first_pixels = 14 };
+#elif defined(__AVX2__)
+enum { first_pixels = 6 };
+#else
+enum { first_pixels = 3 };
+#endif
+
+static inline int larger(int a, int b) {
+    return a > b ? a : b;
+}
+
+enum { first_line = AN_ALIGNMENT / sizeof(float) }; /* floats in a line of the cache */
+
+typedef uint32_t first_word __attribute__((may_alias));
+
+/* Every `step`th word. */
+static inline __attribute__((always_inline)) void
+first_take(const first_word *restrict from, const int step, int count, uint32_t *restrict to) {
+    for (int j = 0; j < count; j++)
+        to[j] = from[(size_t)j * step];
+}
+
+static inline void first_spread(const an_first_work *work, const first_element *row, uint32_t *to) {
+    const int stride = work->layer->spec.stride;
+    for (int phase = 0; phase < work->phases; phase++, to += work->columns) {
+        const first_element *from = row + (size_t)phase * work->phase_step;
+        if (stride == 4) /* that of every AlexNet */
+            first_take((const first_word *)(const void *)from, sizeof *row, work->columns, to);
+        else
+            for (int j = 0; j < work->columns; j++)
+                memcpy(to + j, from + (size_t)j * stride, sizeof *to);
+    }
+}
+
+/* One row of a map with its padding; `line` is a row of the input, NULL outside the picture. */
+static inline void first_pad(const an_first_work *work, const an_first_data *data,
+                             const float *line, first_element *row) {
+    const int length = work->columns * work->layer->spec.stride + work->elements;
+    const int pad = work->layer->spec.pad, width = line ? work->layer->in.w : 0;
+    const int left = line ? smaller(pad, length) : length;
+    const int middle = smaller(width, length - left);
+    for (int i = 0; i < left; i++)
+        row[i] = first_zero(data);
+    if (middle > 0)
+        first_convert(data, line, middle, row + left);
+    for (int i = left + middle; i < length; i++)
+        row[i] = first_zero(data);
+}
+
+/* Rows [top, bottom) of all maps of an image, counted with the padding, spread out in `picture`;
+ * the rows behind them, which are next, are on their way when it is done. */
+static void first_take_rows(const an_first_work *work, const an_first_data *data, int image,
+                            int top, int bottom, uint32_t *picture) {
+    const an_shape in = work->layer->in;
+    const int pad = work->layer->spec.pad, stride = work->layer->spec.stride;
+    const size_t words = (size_t)work->phases * work->columns;
+    first_element *plain = (first_element *)(void *)(picture + in.c * work->rows * words);
+    for (int c = 0; c < in.c; c++) {
+        const float *map = data->x + ((size_t)image * in.c + c) * in.h * in.w;
+        for (int h = top - pad; h < bottom - pad; h++) {
+            const bool inside = h >= 0 && h < in.h;
+            first_pad(work, data, inside ? map + (size_t)h * in.w : NULL, plain);
+            first_spread(work, plain, picture + ((size_t)c * work->rows + h + pad) * words);
+        }
+        const size_t next = (size_t)larger(bottom - pad, 0) * in.w;
+        const size_t end = (size_t)smaller(larger(bottom + stride - pad, 0), in.h) * in.w;
+        for (size_t i = next; i < end; i += first_line)
+            __builtin_prefetch(map + i);
+    }
+}
+
+static inline vecu first_load(const char *from) {
+    vecu words;
+    memcpy(&words, from, sizeof words);
+    return words;
+}
+
+/* Where a tile goes. */
+typedef struct first_place {
+    const an_first_work *work;
+    const an_first_data *data;
+    int map;                    /* the first */
+    float *y[AN_FIRST_VECTORS]; /* of its first pixel; NULL: there is no such block of maps */
+} first_place;
+
+/* Fetches the lines that a tile will be stored in while it is computed. */
+static inline void first_expect(int pixels, const first_place *place, int vector) {
+    if (place->y[vector])
+        for (int p = 0; p < pixels; p++)
+            __builtin_prefetch(place->y[vector] + (size_t)p * AN_BLOCK, 1);
+}
+
+static inline __attribute__((always_inline)) void
+first_store(const int pixels, const first_place *place, int vector, const first_sum *sums) {
+    float *y = place->y[vector];
+    if (!y)
+        return;
+#pragma GCC unroll 14
+    for (int p = 0; p < pixels; p++)
+        store(y + (size_t)p * AN_BLOCK,
+              first_finish(place->work, place->data, place->map + vector * AN_BLOCK, sums[p]));
+}
+
+/* A tile: `pixels` (a constant where this is inlined) pixels of two blocks of maps. */
+static inline __attribute__((always_inline)) void
+first_tile(const int pixels, const first_place *place, const uint32_t *x, const char *weights) {
+    const int words = place->work->words;
+    const int *offsets = place->work->offsets;
+    const first_sum start_a = first_start(place->work, place->data, place->map);
+    const first_sum start_b = first_start(place->work, place->data, place->map + AN_BLOCK);
+    first_sum a[first_pixels], b[first_pixels];
+    first_expect(pixels, place, 0);
+    first_expect(pixels, place, 1);
+#pragma GCC unroll 14
+    for (int p = 0; p < pixels; p++) {
+        a[p] = start_a;
+        b[p] = start_b;
+    }
+    for (int i = 0; i < words; i++) {
+        const uint32_t *word = x + offsets[i];
+        const vecu weights_a = first_load(weights), weights_b = first_load(weights + sizeof(vecu));
+        weights += AN_FIRST_VECTORS * sizeof(vecu);
+#pragma GCC unroll 14
+        for (int p = 0; p < pixels; p++) {
+            const vecu value = word[p] - (vecu){0};
+            a[p] = first_dot(a[p], weights_a, value);
+            b[p] = first_dot(b[p], weights_b, value);
+        }
+    }
+    first_store(pixels, place, 0, a);
+    first_store(pixels, place, 1, b);
+}
+
+static void first_tile_of(int pixels, const first_place *place, const uint32_t *x,
+                          const char *weights) {
+#define AN_FIRST_CASE(n)                                                                           \
+    case n:                                                                                        \
+        first_tile(n, place, x, weights);                                                          \
+        break
+    switch (pixels) {
+        AN_FIRST_CASE(1);
+        AN_FIRST_CASE(2);
+        AN_FIRST_CASE(3);
+#if AN_BLOCK == 16 || defined(__AVX2__)
+        AN_FIRST_CASE(4);
+        AN_FIRST_CASE(5);
+        AN_FIRST_CASE(6);
+#endif
+#if AN_BLOCK == 16
+        AN_FIRST_CASE(7);
+        AN_FIRST_CASE(8);
+        AN_FIRST_CASE(9);
+        AN_FIRST_CASE(10);
+        AN_FIRST_CASE(11);
+        AN_FIRST_CASE(12);
+        AN_FIRST_CASE(13);
+        AN_FIRST_CASE(14);
+#endif
+    default:
+        break;
+    }
+#undef AN_FIRST_CASE
+}
+
+/* Two blocks of maps of one row of the output. */
+static void first_row(const an_first_work *work, const an_first_data *data, const uint32_t *picture,
+                      int image, int row, int group) {
+    const an_layer *layer = work->layer;
+    const an_shape out = layer->out;
+    const int blocks = (out.c + AN_BLOCK - 1) / AN_BLOCK, block = group * AN_FIRST_VECTORS;
+    const size_t plane = (size_t)out.h * out.w * AN_BLOCK;
+    const uint32_t *x = picture + (size_t)row * layer->spec.stride * work->phases * work->columns;
+    const char *weights =
+        (const char *)data->packed + (size_t)group * work->words * AN_FIRST_VECTORS * sizeof(vecu);
+    float *y = data->y + ((size_t)image * blocks + block) * plane + (size_t)row * out.w * AN_BLOCK;
+    for (int w = 0; w < out.w; w += first_pixels, y += (size_t)first_pixels * AN_BLOCK) {
+        const first_place place = {
+            work, data, block * AN_BLOCK, {y, block + 1 < blocks ? y + plane : NULL}};
+        first_tile_of(smaller(first_pixels, out.w - w), &place, x + w, weights);
+    }
+}
+
+/* All pairs of blocks of all rows of all images, in this order, in equal shares. */
+static void first_forward(const an_first_work *work, const an_first_data *data) {
+    const an_shape out = work->layer->out;
+    const int blocks = (out.c + AN_BLOCK - 1) / AN_BLOCK, stride = work->layer->spec.stride;
+    const int64_t groups = (blocks + AN_FIRST_VECTORS - 1) / AN_FIRST_VECTORS;
+    const int64_t share = groups * out.h; /* of an image */
+#pragma omp parallel for num_threads(work->threads) schedule(static, 1)
+    for (int thread = 0; thread < work->threads; thread++) {
+        const int64_t begin = share * data->images * thread / work->threads;
+        const int64_t end = share * data->images * (thread + 1) / work->threads;
+        uint32_t *picture =
+            (uint32_t *)(void *)((char *)data->scratch + thread * work->scratch_bytes);
+        int taken = 0; /* rows of the image */
+        for (int64_t i = begin; i < end; i++) {
+            const int64_t image = i / share, in_image = i % share;
+            const int row = (int)(in_image / groups);
+            const int bottom = row * stride + work->layer->spec.kernel;
+            if (i == begin || in_image == 0)
+                taken = row * stride;
+            if (taken < bottom)
+                first_take_rows(work, data, (int)image, taken, bottom, picture);
+            taken = bottom;
+            first_row(work, data, picture, (int)image, row, (int)(in_image % groups));
+        }
+    }
+}
