@@ -81,7 +81,9 @@ static twins make_twins(const an_arch *arch, int classes, int size, an_plan_opti
              parameter->is_bias ? 0.1 : sqrt(2.0 / (double)parameter->fan_in));
     }
     const an_weights weights = an_weights_of(&t.network, t.weights);
-    assert_ok(an_plan_create(&an_backend_reference, &t.network, &options, &t.expected, error));
+    an_plan_options exact = options;
+    exact.precision = AN_FP32;
+    assert_ok(an_plan_create(&an_backend_reference, &t.network, &exact, &t.expected, error));
     assert_ok(an_plan_create(&an_backend_cpu, &t.network, &options, &t.found, error));
     assert_ok(an_plan_load(t.expected, &weights, error));
     assert_ok(an_plan_load(t.found, &weights, error));
@@ -426,6 +428,27 @@ static void keeps_fully_connected_weights_in_place(void **state) {
     free_twins(&t);
 }
 
+/* In the other precisions every layer's weights are packed, and none of the caller's needed. */
+static void packs_weights_of_few_bits(void **state) {
+    (void)state;
+    const an_arch arch = {.name = "odd",
+                          .input_size = 27,
+                          .layers = odd_layers,
+                          .layer_count = sizeof odd_layers / sizeof *odd_layers};
+    for (int i = 0; i < 2; i++) {
+        const an_precision precision = i ? AN_INT8 : AN_BF16;
+        twins t = make_twins(&arch, 4, 0, (an_plan_options){.batch = 1, .precision = precision});
+        unsigned released = 0;
+        an_weights weights = an_weights_of(&t.network, t.weights);
+        weights.release = note_release;
+        weights.context = &released;
+        assert_ok(an_plan_load(t.found, &weights, error));
+        if (t.found->options.precision == precision)
+            assert_int_equal(released, (1u << t.network.parameter_count) - 1);
+        free_twins(&t);
+    }
+}
+
 static void refuses_to_train_in_int8(void **state) {
     (void)state;
     an_network network;
@@ -445,6 +468,7 @@ int main(void) {
         cmocka_unit_test(repeatable),
         cmocka_unit_test(nan_is_not_hidden),
         cmocka_unit_test(keeps_fully_connected_weights_in_place),
+        cmocka_unit_test(packs_weights_of_few_bits),
         cmocka_unit_test(refuses_to_train_in_int8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

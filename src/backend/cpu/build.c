@@ -153,10 +153,27 @@ static void place_gradients(an_cpu_plan *plan) {
     plan->input_gradient = options->observe ? current : -1;
 }
 
-static alexnet_status make_convolutions(an_cpu_plan *plan, alexnet_error *error) {
+/* Whether a layer's input may be negative: not where it comes from a ReLU, through layers that
+ * change no sign. */
+static bool takes_signed(const an_cpu_plan *plan, int l) {
+    do
+        l--;
+    while (is_type(plan, l, AN_DROPOUT) || is_type(plan, l, AN_MAX_POOL) ||
+           is_type(plan, l, AN_ADAPTIVE_AVG_POOL));
+    return !is_type(plan, l, AN_RELU);
+}
+
+/* Makes the layers that have weights. */
+static alexnet_status make_weighted(an_cpu_plan *plan, alexnet_error *error) {
     const an_plan_options *options = &plan->base.options;
     for (int l = 0; l < plan->base.network.layer_count; l++) {
         an_cpu_layer *it = &plan->layers[l];
+        if (it->layer->spec.type == AN_FC)
+            it->fc = an_fc_make(plan->kernels, it->layer,
+                                &(an_fc_options){.images = options->batch,
+                                                 .training = options->training,
+                                                 .signed_input = takes_signed(plan, l),
+                                                 .precision = options->precision});
         if (it->layer->spec.type != AN_CONV)
             continue;
         const an_conv_options how = {.images = options->batch,
@@ -174,5 +191,5 @@ alexnet_status an_cpu_build(an_cpu_plan *plan, alexnet_error *error) {
     place_activations(plan);
     if (plan->base.options.training)
         place_gradients(plan);
-    return make_convolutions(plan, error);
+    return make_weighted(plan, error);
 }

@@ -2,36 +2,79 @@
 
 #include "backend/cpu/dnnl.h"
 
-/* Up to so many images, reading the weights takes longer than multiplying. */
-enum { few_images = 16 };
+enum {
+    few_images = 16,          /* up to so many, reading the weights takes longer than multiplying */
+    most_int8_inputs = 66000, /* so many products of bytes fit a sum of 32 bits */
+};
 
-alexnet_status an_fc_forward(const an_kernels *kernels, const an_layer *layer, int images,
-                             const float *x, const float *w, const float *b, bool relu, float *y,
+/* What multiplies packed weights; NULL where plain ones are as good. */
+static const an_fc_engine *engine_of(int inputs, const an_fc_options *options) {
+#ifdef __x86_64__
+    if (!options->training && options->precision == AN_BF16)
+        return &an_fc_bf16;
+    if (!options->training && options->precision == AN_INT8 && inputs <= most_int8_inputs)
+        return &an_fc_int8;
+#endif
+    return NULL;
+}
+
+static int inputs_of(const an_fc *fc) {
+    return (int)an_shape_count(fc->layer->in);
+}
+
+an_fc an_fc_make(const an_kernels *kernels, const an_layer *layer, const an_fc_options *options) {
+    an_fc fc = {.layer = layer,
+                .kernels = kernels,
+                .images = options->images,
+                .signed_input = options->signed_input};
+    fc.engine = engine_of(inputs_of(&fc), options);
+    return fc;
+}
+
+size_t an_fc_packed_bytes(const an_fc *fc) {
+    return fc->engine ? fc->engine->packed_bytes(inputs_of(fc), fc->layer->spec.units) : 0;
+}
+
+size_t an_fc_workspace_bytes(const an_fc *fc) {
+    return fc->engine ? fc->engine->workspace_bytes(fc->images, inputs_of(fc)) : 0;
+}
+
+void an_fc_pack(an_fc *fc, const float *w, float input_range, void *packed) {
+    fc->input_range = input_range;
+    fc->engine->pack(inputs_of(fc), fc->layer->spec.units, w, packed);
+}
+
+alexnet_status an_fc_forward(const an_fc *fc, int images, const float *x, const float *w,
+                             const float *b, bool relu, float *y, void *workspace,
                              alexnet_error *error) {
-    const int inputs = (int)an_shape_count(layer->in), outputs = layer->spec.units;
+    const int inputs = inputs_of(fc), outputs = fc->layer->spec.units;
+    if (fc->engine) {
+        fc->engine->forward(&(an_fc_job){images, inputs, outputs, x, w, b, relu, y, workspace,
+                                         fc->input_range, fc->signed_input});
+        return ALEXNET_OK;
+    }
     if (images <= few_images) {
-        kernels->fc_forward(images, inputs, outputs, x, w, b, relu, y);
+        fc->kernels->fc_forward(images, inputs, outputs, x, w, b, relu, y);
         return ALEXNET_OK;
     }
     AN_DNNL(dnnl_sgemm('N', 'T', images, outputs, inputs, 1, x, inputs, w, inputs, 0, y, outputs));
-    kernels->add_bias(images, outputs, b, relu, y);
+    fc->kernels->add_bias(images, outputs, b, relu, y);
     return ALEXNET_OK;
 }
 
-alexnet_status an_fc_backward_input(const an_layer *layer, int images, const float *w,
-                                    const float *dy, float *dx, alexnet_error *error) {
-    const int inputs = (int)an_shape_count(layer->in), outputs = layer->spec.units;
-    AN_DNNL(
-        dnnl_sgemm('N', 'N', images, inputs, outputs, 1, dy, outputs, w, inputs, 0, dx, inputs));
+alexnet_status an_fc_backward_input(const an_fc *fc, const float *w, const float *dy, float *dx,
+                                    alexnet_error *error) {
+    const int inputs = inputs_of(fc), outputs = fc->layer->spec.units;
+    AN_DNNL(dnnl_sgemm('N', 'N', fc->images, inputs, outputs, 1, dy, outputs, w, inputs, 0, dx,
+                       inputs));
     return ALEXNET_OK;
 }
 
-alexnet_status an_fc_backward_weights(const an_kernels *kernels, const an_layer *layer, int images,
-                                      const float *x, const float *dy, float *dw, float *db,
-                                      alexnet_error *error) {
-    const int inputs = (int)an_shape_count(layer->in), outputs = layer->spec.units;
-    AN_DNNL(
-        dnnl_sgemm('T', 'N', outputs, inputs, images, 1, dy, outputs, x, inputs, 0, dw, inputs));
-    kernels->sum_images(images, outputs, dy, db);
+alexnet_status an_fc_backward_weights(const an_fc *fc, const float *x, const float *dy, float *dw,
+                                      float *db, alexnet_error *error) {
+    const int inputs = inputs_of(fc), outputs = fc->layer->spec.units;
+    AN_DNNL(dnnl_sgemm('T', 'N', outputs, inputs, fc->images, 1, dy, outputs, x, inputs, 0, dw,
+                       inputs));
+    fc->kernels->sum_images(fc->images, outputs, dy, db);
     return ALEXNET_OK;
 }

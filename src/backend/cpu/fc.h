@@ -1,21 +1,55 @@
-/* Fully connected layers on plain activations (N, I), with plain weights (O, I) in place. */
+/*
+ * Fully connected layers on plain activations (N, I).
+ *
+ * In float32 the weights (O, I) are used where they are. In bfloat16 and int8 a plan for inference
+ * packs them once (kernels/fc_packed.h) and forgets the plain ones.
+ */
 #ifndef AN_BACKEND_CPU_FC_H
 #define AN_BACKEND_CPU_FC_H
 
+#include "backend/cpu/kernels/fc_packed.h"
 #include "backend/cpu/kernels/kernels.h"
 
-/* y (N, O) = x w^T + b, with ReLU on top where asked for. */
-alexnet_status an_fc_forward(const an_kernels *kernels, const an_layer *layer, int images,
-                             const float *x, const float *w, const float *b, bool relu, float *y,
+/* A layer and how it is computed; nothing to free. */
+typedef struct an_fc {
+    const an_layer *layer;
+    const an_kernels *kernels;
+    const an_fc_engine *engine; /* of packed weights; NULL: float32 */
+    int images;                 /* the most at a time */
+    bool signed_input;          /* x may be negative */
+    float input_range;          /* int8: the largest magnitude of x, by calibration; 0: unknown */
+} an_fc;
+
+/* How a plan uses a layer. */
+typedef struct an_fc_options {
+    int images;
+    bool training;
+    bool signed_input;
+    an_precision precision;
+} an_fc_options;
+
+an_fc an_fc_make(const an_kernels *kernels, const an_layer *layer, const an_fc_options *options);
+
+/* Bytes of the packed weights that an_fc_forward takes; 0 where it takes the plain ones. */
+size_t an_fc_packed_bytes(const an_fc *fc);
+
+/* Bytes of the workspace that an_fc_forward takes. */
+size_t an_fc_workspace_bytes(const an_fc *fc);
+
+/* Packs plain weights. `input_range` as in an_weights, 0 where unknown. */
+void an_fc_pack(an_fc *fc, const float *w, float input_range, void *packed);
+
+/* y (N, O) = x w^T + b, with ReLU on top where asked for; w plain or packed. */
+alexnet_status an_fc_forward(const an_fc *fc, int images, const float *x, const float *w,
+                             const float *b, bool relu, float *y, void *workspace,
                              alexnet_error *error);
 
 /* dx (N, I) = dy w */
-alexnet_status an_fc_backward_input(const an_layer *layer, int images, const float *w,
-                                    const float *dy, float *dx, alexnet_error *error);
+alexnet_status an_fc_backward_input(const an_fc *fc, const float *w, const float *dy, float *dx,
+                                    alexnet_error *error);
 
 /* dw (O, I) = dy^T x, db (O) = sum of dy over the images. */
-alexnet_status an_fc_backward_weights(const an_kernels *kernels, const an_layer *layer, int images,
-                                      const float *x, const float *dy, float *dw, float *db,
-                                      alexnet_error *error);
+alexnet_status an_fc_backward_weights(const an_fc *fc, const float *x, const float *dy, float *dw,
+                                      float *db, alexnet_error *error);
 
 #endif

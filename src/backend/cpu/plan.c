@@ -11,16 +11,22 @@ static float *part(const an_cpu_plan *plan, float *all, int index) {
     return all + plan->base.network.parameters[index].offset;
 }
 
-static bool belongs_to_conv(const an_network *network, int parameter) {
-    return network->layers[network->parameters[parameter].layer].spec.type == AN_CONV;
+static bool is_fc(const an_cpu_layer *it) {
+    return it->layer->spec.type == AN_FC;
+}
+
+/* Bytes of a layer's weights as it packs them for inference; 0 where it takes the plain ones. */
+static size_t packed_bytes(const an_cpu_layer *it) {
+    return is_fc(it) ? an_fc_packed_bytes(&it->fc) : an_conv_packed_bytes(&it->conv);
 }
 
 static alexnet_status take_workspace(an_cpu_plan *plan, alexnet_error *error) {
     size_t work = 0, packing = 0;
     for (int l = 0; l < plan->base.network.layer_count; l++) {
-        const an_conv *conv = &plan->layers[l].conv;
-        const size_t work_here = an_conv_workspace_bytes(conv);
-        const size_t packing_here = an_conv_packed_bytes(conv);
+        const an_cpu_layer *it = &plan->layers[l];
+        const size_t work_here =
+            is_fc(it) ? an_fc_workspace_bytes(&it->fc) : an_conv_workspace_bytes(&it->conv);
+        const size_t packing_here = is_fc(it) ? 0 : an_conv_packed_bytes(&it->conv);
         work = work_here > work ? work_here : work;
         packing = packing_here > packing ? packing_here : packing;
     }
@@ -28,10 +34,10 @@ static alexnet_status take_workspace(an_cpu_plan *plan, alexnet_error *error) {
         {"work", &plan->workspace, work / sizeof(float)},
         {"packed", &plan->packing, plan->base.options.training ? packing / sizeof(float) : 0},
     };
-    return an_arena_take(&plan->workspace_memory, "workspace of convolutions", specs, 2, error);
+    return an_arena_take(&plan->workspace_memory, "workspace", specs, 2, error);
 }
 
-/* For training all parameters; for inference what convolutions have packed, and their biases. */
+/* For training all parameters; for inference what layers have packed, and their biases. */
 static alexnet_status take_parameters(an_cpu_plan *plan, alexnet_error *error) {
     const an_network *network = &plan->base.network;
     const size_t floats = network->parameter_floats;
@@ -48,12 +54,9 @@ static alexnet_status take_parameters(an_cpu_plan *plan, alexnet_error *error) {
     }
     for (int i = 0; i < network->parameter_count; i++) {
         const an_parameter *parameter = &network->parameters[i];
-        const size_t packed =
-            an_conv_packed_bytes(&plan->layers[parameter->layer].conv) / sizeof(float);
+        const size_t packed = packed_bytes(&plan->layers[parameter->layer]) / sizeof(float);
         specs[i] = (an_tensor_spec){parameter->name, &plan->packed[i],
-                                    !belongs_to_conv(network, i) ? 0
-                                    : parameter->is_bias         ? parameter->count
-                                                                 : packed};
+                                    parameter->is_bias && packed > 0 ? parameter->count : packed};
     }
     return an_arena_take(&plan->parameter_memory, "packed parameters", specs,
                          (size_t)network->parameter_count, error);
@@ -125,15 +128,19 @@ static alexnet_status load_for_inference(an_cpu_plan *plan, const an_weights *we
     const an_network *network = &plan->base.network;
     for (int i = 0; i < network->parameter_count; i++) {
         const an_parameter *parameter = &network->parameters[i];
+        an_cpu_layer *it = &plan->layers[parameter->layer];
         plan->tensor[i] = weights->tensor[i];
-        if (!belongs_to_conv(network, i))
+        if (!plan->packed[i])
             continue;
+        plan->tensor[i] = plan->packed[i];
         if (parameter->is_bias)
             memcpy(plan->packed[i], weights->tensor[i], parameter->count * sizeof(float));
+        else if (is_fc(it))
+            an_fc_pack(&it->fc, weights->tensor[i],
+                       weights->input_range ? weights->input_range[parameter->layer] : 0,
+                       plan->packed[i]);
         else
-            AN_TRY(an_conv_pack(&plan->layers[parameter->layer].conv, weights->tensor[i],
-                                plan->packed[i], error));
-        plan->tensor[i] = parameter->is_bias ? plan->packed[i] : NULL;
+            AN_TRY(an_conv_pack(&it->conv, weights->tensor[i], plan->packed[i], error));
         release(weights, i);
     }
     return ALEXNET_OK;

@@ -14,6 +14,7 @@
 #define AN_BACKEND_CPU_PLAN_H
 
 #include "backend/cpu/conv.h"
+#include "backend/cpu/fc.h"
 #include "core/memory.h"
 
 enum { AN_CPU_MAX_BUFFERS = 5 * AN_MAX_LAYERS };
@@ -38,7 +39,8 @@ typedef struct an_cpu_layer {
     int scale;                    /* reference normalisation: what its backward pass needs */
     int dy, dx;                   /* their gradients */
     int dconverted;               /* gradient of what was converted; dx is that of `converted` */
-    an_conv conv;
+    an_conv conv;                 /* AN_CONV */
+    an_fc fc;                     /* AN_FC */
 } an_cpu_layer;
 
 typedef struct an_cpu_plan {
@@ -54,12 +56,12 @@ typedef struct an_cpu_plan {
         workspace_memory;
     /* In training, all parameters one behind the other in the network's order, and likewise: */
     float *parameters, *gradients, *momentum;
-    /* Where the plain parameters are. For inference, those of convolutions are packed[] (of
-     * weights) and copies (biases), and the others stay with the caller. */
+    /* Where the plain parameters are. For inference, those of layers that pack their weights are
+     * packed[] (of weights) and copies (biases), and the others stay with the caller. */
     const float *tensor[AN_MAX_PARAMETERS];
     float *packed[AN_MAX_PARAMETERS];
     float *packing;   /* training: packed weights of the convolution at work */
-    float *workspace; /* of the convolution at work */
+    float *workspace; /* of the convolution or fully connected layer at work */
 } an_cpu_plan;
 
 /* Decides layouts, fusions and buffers of all layers; makes the convolutions. */

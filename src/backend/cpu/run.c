@@ -1,7 +1,6 @@
 /* What a plan does for every batch: all layers forward, and backward. */
 #include <string.h>
 
-#include "backend/cpu/fc.h"
 #include "backend/cpu/plan.h"
 #include "backend/reference/layers.h"
 
@@ -51,8 +50,8 @@ static alexnet_status layer_forward(const an_cpu_plan *plan, int l, int images, 
     case AN_CONV:
         return conv_forward(plan, it, images, x, y, error);
     case AN_FC:
-        return an_fc_forward(kernels, layer, images, x, plan->tensor[layer->weight],
-                             plan->tensor[layer->bias], it->relu, y, error);
+        return an_fc_forward(&it->fc, images, x, plan->tensor[layer->weight],
+                             plan->tensor[layer->bias], it->relu, y, plan->workspace, error);
     case AN_RELU:
         kernels->relu_forward(output_count(plan, it, images), x, y);
         break;
@@ -130,7 +129,7 @@ static alexnet_status input_backward(const an_cpu_plan *plan, const an_cpu_layer
     const float *w = plan->tensor[it->layer->weight];
     if (it->layer->spec.type == AN_CONV)
         return an_conv_backward_input(&it->conv, w, dy, dx, plan->workspace, error);
-    return an_fc_backward_input(it->layer, plan->base.options.batch, w, dy, dx, error);
+    return an_fc_backward_input(&it->fc, w, dy, dx, error);
 }
 
 /* The gradients of its parameters. */
@@ -141,8 +140,7 @@ static alexnet_status weights_backward(const an_cpu_plan *plan, const an_cpu_lay
     float *db = part(plan, plan->gradients, layer->bias);
     if (layer->spec.type == AN_CONV)
         return an_conv_backward_weights(&it->conv, x, dy, dw, db, plan->workspace, error);
-    return an_fc_backward_weights(plan->kernels, layer, plan->base.options.batch, x, dy, dw, db,
-                                  error);
+    return an_fc_backward_weights(&it->fc, x, dy, dw, db, error);
 }
 
 /* The gradients of parameters and input, then the update, which changes the weights that the

@@ -1,0 +1,42 @@
+/*
+ * Fully connected layers with weights packed for bfloat16 or int8, for any number of images.
+ *
+ * An instruction multiplies four bytes of an image (2 bfloat16 or 4 bytes) with those of 16 outputs
+ * and adds up in 32 bits. Weights lie so that both one image and many read them in one long run:
+ * panels of 32 outputs, in which four bytes of one output stand next to the same of the next. With
+ * one image that run is all there is to it; with many, a panel is multiplied with tiles of images,
+ * whose sums stay in registers, block by block of what fits the first cache.
+ */
+#ifndef AN_BACKEND_CPU_KERNELS_FC_PACKED_H
+#define AN_BACKEND_CPU_KERNELS_FC_PACKED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* y (N, O) = x (N, I) w^T + b, ReLU on top if `relu`. */
+typedef struct an_fc_job {
+    int images, inputs, outputs;
+    const float *x;
+    const void *packed; /* w, by the engine's pack */
+    const float *b;
+    bool relu;
+    float *y;
+    void *workspace;   /* of the engine's workspace_bytes, aligned */
+    float input_range; /* int8: the largest magnitude of x; 0: each image's own */
+    bool signed_input; /* int8: x may be negative */
+} an_fc_job;
+
+/* What there is of each type. Bytes are multiples of AN_ALIGNMENT. */
+typedef struct an_fc_engine {
+    size_t (*packed_bytes)(int inputs, int outputs);
+    size_t (*workspace_bytes)(int images, int inputs);
+    void (*pack)(int inputs, int outputs, const float *w, void *packed);
+    void (*forward)(const an_fc_job *job);
+} an_fc_engine;
+
+#ifdef __x86_64__
+extern const an_fc_engine an_fc_bf16; /* where an_can_bf16() */
+extern const an_fc_engine an_fc_int8; /* where an_can_int8() */
+#endif
+
+#endif

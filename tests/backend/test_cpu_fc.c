@@ -1,0 +1,224 @@
+/*
+ * Fully connected layers with packed weights, against exact models of what they compute: products
+ * of bfloat16, and of integers, summed in double precision or whole numbers.
+ *
+ * Tolerance of bfloat16: float32 sums of I products of order 1 err by 2^-24 * sqrt(I) * a few; of
+ * int8: two float32 operations behind an exact sum.
+ */
+#include <math.h>
+
+#include "backend/cpu/kernels/fc_packed.h"
+#include "backend/cpu/kernels/kernels.h"
+#include "core/threads.h"
+#include "guard.h"
+
+/* One call, and what it is expected to give. */
+typedef struct fc_case {
+    int images, inputs, outputs;
+    bool relu, signed_input;
+    float input_range;
+    an_guarded x, w, b, y;
+} fc_case;
+
+static float bfloat16(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static double model_bf16(const fc_case *c, int n, int o) {
+    double sum = 0;
+    for (int i = 0; i < c->inputs; i++)
+        sum += (double)bfloat16(c->x.data[(size_t)n * c->inputs + i]) *
+               (double)bfloat16(c->w.data[(size_t)o * c->inputs + i]);
+    return sum;
+}
+
+static float largest(const float *values, int count) {
+    float most = 0;
+    for (int i = 0; i < count; i++)
+        most = fmaxf(most, fabsf(values[i]));
+    return most;
+}
+
+static double model_int8(const fc_case *c, int n, int o) {
+    const float *x = c->x.data + (size_t)n * c->inputs, *w = c->w.data + (size_t)o * c->inputs;
+    const int low = c->signed_input ? -128 : 0, high = c->signed_input ? 127 : 255;
+    const float range = c->input_range > 0 ? c->input_range : largest(x, c->inputs);
+    const float x_scale = range / (float)high, w_scale = largest(w, c->inputs) / 127;
+    const float factor = 1 / x_scale;
+    long long sum = 0;
+    for (int i = 0; i < c->inputs; i++) {
+        const float whole = rintf(x[i] * factor);
+        sum += (long long)fminf(fmaxf(whole, (float)low), (float)high) * lrintf(w[i] / w_scale);
+    }
+    return (double)sum * (double)w_scale * (double)x_scale;
+}
+
+static fc_case make_case(int images, int inputs, int outputs, uint64_t seed) {
+    fc_case c = {.images = images, .inputs = inputs, .outputs = outputs};
+    c.x = an_guard_random((size_t)images * inputs, seed);
+    c.w = an_guard_random((size_t)outputs * inputs, seed + 1);
+    c.b = an_guard_random((size_t)outputs, seed + 2);
+    c.y = an_guard((size_t)images * outputs);
+    return c;
+}
+
+static void free_case(fc_case *c) {
+    an_unguard(&c->x);
+    an_unguard(&c->w);
+    an_unguard(&c->b);
+    an_unguard(&c->y);
+}
+
+static void compute(const an_fc_engine *engine, fc_case *c) {
+    an_guarded packed = an_guard(engine->packed_bytes(c->inputs, c->outputs) / sizeof(float));
+    an_guarded workspace = an_guard(engine->workspace_bytes(c->images, c->inputs) / sizeof(float));
+    engine->pack(c->inputs, c->outputs, c->w.data, packed.data);
+    engine->forward(&(an_fc_job){.images = c->images,
+                                 .inputs = c->inputs,
+                                 .outputs = c->outputs,
+                                 .x = c->x.data,
+                                 .packed = packed.data,
+                                 .b = c->b.data,
+                                 .relu = c->relu,
+                                 .y = c->y.data,
+                                 .workspace = workspace.data,
+                                 .input_range = c->input_range,
+                                 .signed_input = c->signed_input});
+    an_unguard(&packed);
+    an_unguard(&workspace);
+}
+
+static void check(const an_fc_engine *engine, double (*model)(const fc_case *, int, int),
+                  double tolerance, fc_case *c) {
+    compute(engine, c);
+    for (int n = 0; n < c->images; n++) {
+        for (int o = 0; o < c->outputs; o++) {
+            double expected = model(c, n, o) + (double)c->b.data[o];
+            if (c->relu && expected < 0)
+                expected = 0;
+            const double found = (double)c->y.data[(size_t)n * c->outputs + o];
+            if (!(fabs(found - expected) <= tolerance * (1 + fabs(expected))))
+                fail_msg("%d x %d -> %d: output %d of image %d is %g rather than %g", c->images,
+                         c->inputs, c->outputs, o, n, found, expected);
+        }
+    }
+}
+
+/* {images, inputs, outputs}: every number of images in a tile, several tiles and more than are
+ * multiplied in one go; inputs that fill no line or more than a block; outputs that fill no panel.
+ */
+static const int sizes[][3] = {
+    {1, 1003, 10},  {1, 4096, 70}, {2, 37, 4},   {3, 64, 33},   {4, 7, 8},     {5, 129, 17},
+    {6, 32, 32},    {7, 31, 31},   {8, 200, 40}, {9, 16, 1},    {10, 66, 64},  {11, 33, 12},
+    {12, 90, 1000}, {13, 1, 16},   {14, 50, 48}, {27, 1500, 9}, {64, 70, 100}, {70, 1100, 35},
+};
+
+enum { size_count = sizeof sizes / sizeof *sizes };
+
+static void in_bfloat16(void **state) {
+    (void)state;
+    if (!an_can_bf16())
+        skip();
+    for (int i = 0; i < size_count; i++) {
+        fc_case c = make_case(sizes[i][0], sizes[i][1], sizes[i][2], 1);
+        c.relu = i % 2;
+        check(&an_fc_bf16, model_bf16, 1e-6 * sqrt(c.inputs), &c);
+        free_case(&c);
+    }
+}
+
+static void in_int8(void **state) {
+    (void)state;
+    if (!an_can_int8())
+        skip();
+    for (int i = 0; i < size_count; i++) {
+        for (int with_sign = 0; with_sign < 2; with_sign++) {
+            fc_case c = make_case(sizes[i][0], sizes[i][1], sizes[i][2], 1);
+            c.relu = i % 2;
+            c.signed_input = with_sign;
+            c.input_range = i % 3 == 0 ? 1.7f : 0; /* some are larger: cut off */
+            for (size_t j = 0; j < c.x.count && !with_sign; j++)
+                c.x.data[j] = fabsf(c.x.data[j]);
+            check(&an_fc_int8, model_int8, 2e-6, &c);
+            free_case(&c);
+        }
+    }
+}
+
+/* Weights that were int8 before come back as the same integers. */
+static void int8_weights_survive(void **state) {
+    (void)state;
+    if (!an_can_int8())
+        skip();
+    enum { inputs = 255 };
+    for (int k = 1; k < 200; k++) {
+        fc_case c = make_case(1, inputs, 1, 1);
+        const float scale = 0.37f / (float)k;
+        for (int i = 0; i < inputs; i++) {
+            c.w.data[i] = (float)(i - 127) * scale;
+            c.x.data[i] = i == k ? 255 : 0; /* picks out one of them */
+        }
+        compute(&an_fc_int8, &c);
+        const double expected = (double)(k - 127) * (double)scale * 255 + (double)c.b.data[0];
+        assert_true(fabs((double)c.y.data[0] - expected) <= 1e-6 * (1 + fabs(expected)));
+        free_case(&c);
+    }
+}
+
+/* What is no number shows in its own image, and nowhere else. */
+static void nan_stays(const an_fc_engine *engine) {
+    const float odd[] = {NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 6; i++) {
+        fc_case c = make_case(3, 100, 40, 1);
+        c.relu = true;
+        c.input_range = i < 3 ? 0 : 2;
+        c.x.data[100 + 7] = odd[i % 3];
+        for (int o = 0; o < 40; o++) /* infinity * 0 is none either */
+            c.w.data[o * 100 + 7] = 0;
+        compute(engine, &c);
+        for (size_t j = 0; j < c.y.count; j++)
+            assert_int_equal(isnan(c.y.data[j]) != 0, j / 40 == 1);
+        free_case(&c);
+    }
+}
+
+static void nan_is_not_hidden(void **state) {
+    (void)state;
+    if (an_can_bf16())
+        nan_stays(&an_fc_bf16);
+    if (an_can_int8())
+        nan_stays(&an_fc_int8);
+}
+
+/* The same bits however many threads there are. */
+static void same_for_any_threads(void **state) {
+    (void)state;
+    const an_fc_engine *engines[] = {an_can_bf16() ? &an_fc_bf16 : NULL,
+                                     an_can_int8() ? &an_fc_int8 : NULL};
+    for (int i = 0; i < 2; i++) {
+        if (!engines[i])
+            continue;
+        fc_case one = make_case(20, 300, 200, 1), three = make_case(20, 300, 200, 1);
+        const int before = an_threads_enter(1);
+        compute(engines[i], &one);
+        an_threads_enter(3);
+        compute(engines[i], &three);
+        an_threads_leave(before);
+        assert_memory_equal(one.y.data, three.y.data, one.y.count * sizeof(float));
+        free_case(&one);
+        free_case(&three);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(in_bfloat16),          cmocka_unit_test(in_int8),
+        cmocka_unit_test(int8_weights_survive), cmocka_unit_test(nan_is_not_hidden),
+        cmocka_unit_test(same_for_any_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
