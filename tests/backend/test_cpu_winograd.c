@@ -95,8 +95,12 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     const size_t in = images * an_shape_count(layer->in), out = images * an_shape_count(layer->out);
     const size_t weights = (size_t)layer->out.c * layer->in.c / layer->spec.groups *
                            layer->spec.kernel * layer->spec.kernel;
-    const an_winograd forward = an_winograd_of(layer, algorithm, images, kernels->block, 2, false);
-    const an_winograd backward = an_winograd_of(layer, algorithm, images, kernels->block, 2, true);
+    const an_winograd forward =
+        an_winograd_of(layer, algorithm, AN_PASS_FORWARD, images, kernels->block, 2);
+    const an_winograd backward =
+        an_winograd_of(layer, algorithm, AN_PASS_INPUT, images, kernels->block, 2);
+    const an_winograd gradient =
+        an_winograd_of(layer, algorithm, AN_PASS_WEIGHTS, images, kernels->block, 2);
     const size_t largest = in > out ? in : out;
     float *x = numbers(in, 0), *w = numbers(weights, 1), *dy = numbers(out, 2);
     float *bias = numbers((size_t)layer->out.c, 3), *dw = numbers(weights, 4), *db = numbers(64, 5);
@@ -104,8 +108,9 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     float *plain = numbers(largest, 9);
     float *u = numbers(an_winograd_weight_floats(&forward), 10);
     float *v = numbers(an_winograd_weight_floats(&backward), 11);
-    float *work =
-        numbers(an_winograd_work_floats(&forward) + an_winograd_work_floats(&backward), 12);
+    float *work = numbers(an_winograd_work_floats(&forward) + an_winograd_work_floats(&backward) +
+                              an_winograd_work_floats(&gradient),
+                          12);
     sums s = {x, w, dy, zeros(out), zeros(in), zeros(weights)};
     each_product(layer, images, add, &s);
     kernels->block_maps(layer->in, images, x, blocked);
@@ -124,7 +129,7 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     kernels->unblock_maps(layer->in, images, result, plain);
     assert_close("gradient of the input", kernels->name, (int)algorithm, s.dx, plain, in);
 
-    kernels->winograd_gradient(&forward, images, blocked, blocked_dy, dw, db, u, work);
+    kernels->winograd_gradient(&gradient, images, blocked, blocked_dy, dw, db, u, work);
     assert_close("gradient of the weights", kernels->name, (int)algorithm, s.dw, dw, weights);
     for (int o = 0; o < layer->out.c; o++) {
         double sum = 0;
@@ -181,9 +186,12 @@ static void chooses(void **state) {
     (void)state;
     const an_layer conv2 = layer_of(5, 2, 1, (an_shape){96, 27, 27}, 256);
     const an_layer conv3 = layer_of(3, 1, 1, (an_shape){256, 13, 13}, 384);
-    assert_int_equal(an_winograd_choose(&conv2, 1, 16, 2, false).algorithm, AN_WINOGRAD_4_5);
-    assert_int_equal(an_winograd_choose(&conv3, 1, 16, 2, false).algorithm, AN_WINOGRAD_2_3);
-    assert_int_equal(an_winograd_choose(&conv3, 64, 16, 2, false).algorithm, AN_WINOGRAD_5_3);
+    assert_int_equal(an_winograd_choose(&conv2, AN_PASS_FORWARD, 1, 16, 2).algorithm,
+                     AN_WINOGRAD_4_5);
+    assert_int_equal(an_winograd_choose(&conv3, AN_PASS_FORWARD, 1, 16, 2).algorithm,
+                     AN_WINOGRAD_2_3);
+    assert_int_equal(an_winograd_choose(&conv3, AN_PASS_FORWARD, 64, 16, 2).algorithm,
+                     AN_WINOGRAD_5_3);
     an_layer strided = conv3;
     strided.spec.stride = 2;
     assert_false(an_winograd_fits(&strided, 16));

@@ -79,6 +79,10 @@ cleanup:
     return status == ALEXNET_OK ? status : an_fail_in(error, status, "%s", spec->name);
 }
 
+static an_winograd winograd_of(const an_conv *conv, an_pass pass, int threads) {
+    return an_winograd_choose(conv->layer, pass, conv->images, conv->kernels->block, threads);
+}
+
 alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels *kernels,
                             const an_layer *layer, const an_conv_options *options,
                             alexnet_error *error) {
@@ -88,11 +92,11 @@ alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels
     conv->images = options->images;
     conv->own = !options->plain_input && an_winograd_fits(layer, kernels->block);
     if (conv->own) {
-        conv->winograd =
-            an_winograd_choose(layer, options->images, kernels->block, options->threads, false);
+        conv->winograd = winograd_of(conv, AN_PASS_FORWARD, options->threads);
+        if (options->training)
+            conv->winograd_weights = winograd_of(conv, AN_PASS_WEIGHTS, options->threads);
         if (options->input_gradient)
-            conv->winograd_input =
-                an_winograd_choose(layer, options->images, kernels->block, options->threads, true);
+            conv->winograd_input = winograd_of(conv, AN_PASS_INPUT, options->threads);
         return ALEXNET_OK;
     }
     conv->is_first = options->plain_input && an_first_fits(layer);
@@ -138,7 +142,9 @@ size_t an_conv_workspace_bytes(const an_conv *conv) {
     if (!conv->layer)
         return 0;
     if (conv->own)
-        return larger(winograd_bytes(&conv->winograd), winograd_bytes(&conv->winograd_input));
+        return larger(
+            winograd_bytes(&conv->winograd),
+            larger(winograd_bytes(&conv->winograd_input), winograd_bytes(&conv->winograd_weights)));
     const size_t input = conv->input.weight_bytes + conv->input.scratch_bytes;
     const size_t weights = conv->weights.weight_bytes + conv->weights.scratch_bytes;
     const size_t forward =
@@ -206,7 +212,7 @@ alexnet_status an_conv_backward_weights(const an_conv *conv, const float *x, con
                                         float *dw, float *db, void *workspace,
                                         alexnet_error *error) {
     if (conv->own) {
-        const an_winograd *w = &conv->winograd;
+        const an_winograd *w = &conv->winograd_weights;
         float *gradient = workspace, *work = gradient + an_winograd_weight_floats(w);
         conv->kernels->winograd_gradient(w, conv->images, x, dy, dw, db, gradient, work);
         return ALEXNET_OK;

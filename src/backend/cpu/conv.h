@@ -26,9 +26,9 @@ typedef struct an_conv {
     const an_kernels *kernels;
     const an_dnnl *dnnl;
     int images;
-    bool own;                             /* by Winograd's algorithm: */
-    an_winograd winograd, winograd_input; /* forward and the weights' gradient; the input's */
-    bool is_first;                        /* forward by: */
+    bool own; /* by Winograd's algorithm: */
+    an_winograd winograd, winograd_input, winograd_weights;
+    bool is_first; /* forward by: */
     an_first first;
     an_conv_pass forward, input, weights; /* else by oneDNN; the latter two in training */
 } an_conv;

@@ -8,6 +8,7 @@
 #include <oneapi/dnnl/dnnl.h>
 
 #include "backend/backend.h"
+#include "backend/cpu/pass.h"
 
 /* Fails with oneDNN's own word for it, the call and its place. */
 #define AN_DNNL(call)                                                                              \
@@ -69,8 +70,6 @@ void an_primitive_free(an_primitive *primitive);
 /* data: from, to. */
 alexnet_status an_reorder_make(const an_dnnl *dnnl, an_layout from, an_layout to, an_primitive *out,
                                alexnet_error *error);
-
-typedef enum an_pass { AN_PASS_FORWARD, AN_PASS_INPUT, AN_PASS_WEIGHTS } an_pass;
 
 /* A convolution as oneDNN wants it described. */
 typedef struct an_convolution {

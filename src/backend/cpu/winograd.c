@@ -8,11 +8,17 @@ static const struct {
     [AN_WINOGRAD_2_5] = {2, 5}, [AN_WINOGRAD_4_5] = {4, 5},
 };
 
-/* Floats of a round's transformed tiles: 2 MB, about the cores' own caches together. */
-static const size_t round_floats = (size_t)1 << 19;
-/* Tiles of a chunk: what a core's own cache holds of their products, a multiple of what the
- * registers do. */
-enum { most_tiles = 28 };
+/* What is done at a time. Forward and to the input's gradient, a round's transformed tiles fit the
+ * cores' own caches together, and a chunk's products what they leave of one. The weights' gradient
+ * is read and written for every chunk, and is larger than those: so fewer and larger ones. */
+static const struct {
+    size_t round_floats;
+    int chunk_tiles;
+} portions[] = {
+    [AN_PASS_FORWARD] = {(size_t)512 << 10, 28},
+    [AN_PASS_INPUT] = {(size_t)512 << 10, 28},
+    [AN_PASS_WEIGHTS] = {(size_t)2 << 20, 112},
+};
 
 bool an_winograd_fits(const an_layer *layer, int block) {
     const an_layer_spec *spec = &layer->spec;
@@ -27,8 +33,9 @@ static int divide_up(int a, int b) {
     return (a + b - 1) / b;
 }
 
-an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorithm, int images,
-                           int block, int threads, bool backward) {
+an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorithm, an_pass pass,
+                           int images, int block, int threads) {
+    const bool backward = pass == AN_PASS_INPUT;
     const an_layer_spec *spec = &layer->spec;
     an_winograd w = {.algorithm = algorithm,
                      .tile = sizes[algorithm].tile,
@@ -45,9 +52,10 @@ an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorith
     w.tiles_across = divide_up(w.out.w, w.tile);
     const int tiles = w.tiles_down * w.tiles_across;
     const size_t image = (size_t)w.points * w.points * tiles * w.in.c;
-    const int most = image < round_floats ? (int)(round_floats / image) : 1;
-    w.round = divide_up(images, divide_up(images, most));
-    w.chunk = divide_up(w.round * tiles, divide_up(w.round * tiles, most_tiles));
+    const size_t most = portions[pass].round_floats / image;
+    const int round = most < 1 ? 1 : most < (size_t)images ? (int)most : images;
+    w.round = divide_up(images, divide_up(images, round));
+    w.chunk = divide_up(w.round * tiles, divide_up(w.round * tiles, portions[pass].chunk_tiles));
     return w;
 }
 
@@ -62,14 +70,14 @@ static double cost(const an_winograd *w, int images) {
     return w->points * w->points * (tiles + multiplications_per_read);
 }
 
-an_winograd an_winograd_choose(const an_layer *layer, int images, int block, int threads,
-                               bool backward) {
+an_winograd an_winograd_choose(const an_layer *layer, an_pass pass, int images, int block,
+                               int threads) {
     an_winograd best = {0};
     for (int a = 0; a < AN_WINOGRAD_ALGORITHMS; a++) {
         if (sizes[a].window != layer->spec.kernel)
             continue;
         const an_winograd w =
-            an_winograd_of(layer, (an_winograd_algorithm)a, images, block, threads, backward);
+            an_winograd_of(layer, (an_winograd_algorithm)a, pass, images, block, threads);
         if (best.tile == 0 || cost(&w, images) < cost(&best, images))
             best = w;
     }

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "backend/cpu/pass.h"
 #include "model/network.h"
 
 /* F(m x m, r x r); the order is that of the kernels' table. */
@@ -55,14 +56,13 @@ typedef struct an_winograd {
 /* Whether the kernels with blocks of B maps can do a layer: window, stride, and whole blocks. */
 bool an_winograd_fits(const an_layer *layer, int block);
 
-/* How an algorithm of the layer's window does `images` images forward, or backward to the input's
- * gradient. */
-an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorithm, int images,
-                           int block, int threads, bool backward);
+/* How an algorithm of the layer's window does a pass on `images` images. */
+an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorithm, an_pass pass,
+                           int images, int block, int threads);
 
 /* The same with the algorithm that is expected to be the fastest. */
-an_winograd an_winograd_choose(const an_layer *layer, int images, int block, int threads,
-                               bool backward);
+an_winograd an_winograd_choose(const an_layer *layer, an_pass pass, int images, int block,
+                               int threads);
 
 /* Floats of the transformed weights, or of their gradient. */
 size_t an_winograd_weight_floats(const an_winograd *w);

@@ -138,12 +138,7 @@ static inline __attribute__((always_inline)) void product(const int rows, int st
 static inline __attribute__((always_inline)) void product_over_tiles(const int rows, int steps,
                                                                      const float *a, size_t a_step,
                                                                      const float *b, float *c) {
-    vec sum[most_rows][2];
-#pragma GCC unroll 14
-    for (int r = 0; r < rows; r++) {
-        sum[r][0] = load(c + r * panel);
-        sum[r][1] = load(c + r * panel + AN_BLOCK);
-    }
+    vec sum[most_rows][2] = {0};
     for (int s = 0; s < steps; s++) {
         const vec left = load(b + s * panel), right = load(b + s * panel + AN_BLOCK);
 #pragma GCC unroll 14
@@ -155,8 +150,8 @@ static inline __attribute__((always_inline)) void product_over_tiles(const int r
     }
 #pragma GCC unroll 14
     for (int r = 0; r < rows; r++) {
-        store(c + r * panel, sum[r][0]);
-        store(c + r * panel + AN_BLOCK, sum[r][1]);
+        store(c + r * panel, load(c + r * panel) + sum[r][0]);
+        store(c + r * panel + AN_BLOCK, load(c + r * panel + AN_BLOCK) + sum[r][1]);
     }
 }
 
@@ -231,12 +226,15 @@ static inline int tiles_of(const winograd_round *round, int chunk) {
 /* The pixels (size, size) from (top, left) of a picture (H, W, B), zero outside of it. */
 static inline void read_tile(const float *picture, int height, int width, int top, int left,
                              int size, vec *tile) {
-    for (int h = top; h < top + size; h++) {
+    const int first = left < 0 ? -left : 0, end = smaller(size, width - left);
+    for (int h = top; h < top + size; h++, tile += size) {
         const float *row = picture + ((ptrdiff_t)h * width + left) * AN_BLOCK;
-        for (int i = 0; i < size; i++, tile++)
-            *tile = h >= 0 && h < height && left + i >= 0 && left + i < width
-                        ? load(row + (ptrdiff_t)i * AN_BLOCK)
-                        : (vec){0};
+        const bool outside = h < 0 || h >= height;
+        if (outside || first > 0 || end < size)
+            memset(tile, 0, (size_t)size * sizeof *tile);
+        if (!outside)
+            memcpy(tile + first, row + (ptrdiff_t)first * AN_BLOCK,
+                   (size_t)(end - first) * sizeof *tile);
     }
 }
 
