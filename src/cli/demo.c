@@ -151,11 +151,12 @@ static alexnet_status draw_filters(const demo_settings *settings, const an_weigh
                                    const char *folder, alexnet_error *error) {
     const an_network *network = &weights->network;
     const an_layer *first = &network->layers[0];
-    const float *learned = weights->weights.tensor[first->weight];
+    const float *learned;
     const size_t count = network->parameters[first->weight].count;
     float *change = NULL;
     char path[1024];
     alexnet_status status;
+    AN_TRY(an_weights_tensor(&weights->weights, first->weight, &learned, error));
     AN_TRY(an_alloc((void **)&change, count, sizeof *change, "filters", error));
     an_initialise_parameter(network, first->weight, settings->common.seed, change);
     for (size_t i = 0; i < count; i++)

@@ -73,11 +73,14 @@ static alexnet_status draw_filters(drawings *drawn, const char *unused, alexnet_
     AN_TRY(an_classifier_chosen(&settings->common, 1, false, 0, 0, &classifier, error));
     const an_weights_file *weights = &classifier->weights;
     const an_layer_spec *first = &weights->network.layers[0].spec;
+    const float *filters = NULL;
     snprintf(title, sizeof title, "The %d filters of %s (%s)", first->units, first->name,
              weights->network.arch->name);
-    const alexnet_status status = an_draw_filters(
-        weights->weights.tensor[weights->network.layers[0].weight], first->units, first->kernel,
-        weights->preprocess.bgr, title, next_path(drawn, "filters"), error);
+    alexnet_status status =
+        an_weights_tensor(&weights->weights, weights->network.layers[0].weight, &filters, error);
+    if (status == ALEXNET_OK)
+        status = an_draw_filters(filters, first->units, first->kernel, weights->preprocess.bgr,
+                                 title, next_path(drawn, "filters"), error);
     alexnet_classifier_free(classifier);
     AN_TRY(status);
     note(drawn);

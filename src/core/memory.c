@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* From this size on a block asks for huge pages: fewer TLB misses while streaming 151 MB of fc6. */
 static const size_t huge_page_threshold = (size_t)8 << 20;
@@ -13,8 +14,8 @@ bool an_multiply(size_t a, size_t b, size_t *out) {
     return !__builtin_mul_overflow(a, b, out);
 }
 
-alexnet_status an_alloc(void **out, size_t count, size_t size, const char *what,
-                        alexnet_error *error) {
+alexnet_status an_reserve(void **out, size_t count, size_t size, const char *what,
+                          alexnet_error *error) {
     *out = NULL;
     size_t bytes;
     if (!an_multiply(count, size, &bytes) || bytes > SIZE_MAX - AN_ALIGNMENT)
@@ -28,9 +29,25 @@ alexnet_status an_alloc(void **out, size_t count, size_t size, const char *what,
                        (double)bytes / 1e6);
     if (bytes >= huge_page_threshold)
         (void)madvise(block, bytes, MADV_HUGEPAGE);
-    memset(block, 0, bytes);
     *out = block;
     return ALEXNET_OK;
+}
+
+alexnet_status an_alloc(void **out, size_t count, size_t size, const char *what,
+                        alexnet_error *error) {
+    const alexnet_status status = an_reserve(out, count, size, what, error);
+    if (*out)
+        memset(*out, 0, count * size);
+    return status;
+}
+
+void an_forget(void *part, size_t size) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t address = (uintptr_t)part;
+    const uintptr_t begin = (address + page - 1) / page * page; /* whole pages only: */
+    const uintptr_t end = (address + size) / page * page;       /* neighbours share the others */
+    if (begin < end)
+        (void)madvise((char *)part + (begin - address), end - begin, MADV_DONTNEED);
 }
 
 void an_free(void *block) {

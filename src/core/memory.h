@@ -22,7 +22,14 @@ enum { AN_ALIGNMENT = 64 };
 alexnet_status an_alloc(void **out, size_t count, size_t size, const char *what,
                         alexnet_error *error);
 
-/* Frees a block of an_alloc; NULL is allowed. */
+/* The same with any content: memory that is not touched yet takes no room. */
+alexnet_status an_reserve(void **out, size_t count, size_t size, const char *what,
+                          alexnet_error *error);
+
+/* Gives the room of a part of a block back to the system; its content is lost. */
+void an_forget(void *part, size_t size);
+
+/* Frees a block of an_alloc or an_reserve; NULL is allowed. */
 void an_free(void *block);
 
 /* *out = a * b; false on overflow. */

@@ -411,55 +411,74 @@ static void forget(const an_weights_file *file, const void *bytes, size_t size) 
         an_mapping_forget(mapping, at - begin, size);
 }
 
-/* A mapped tensor's pages can be read again at any time; owned ones stay. */
+/* Mapped pages, and those that can be converted again, need not stay. */
 static void release(void *context, int parameter) {
-    const an_weights_file *file = context;
-    forget(file, file->weights.tensor[parameter],
-           file->network.parameters[parameter].count * sizeof(float));
+    an_weights_file *file = context;
+    an_converted *it = &file->converted[parameter];
+    const size_t size = file->network.parameters[parameter].count * sizeof(float);
+    if (!it->source)
+        forget(file, file->weights.tensor[parameter], size);
+    else if (it->users > 0 && --it->users == 0)
+        an_forget(it->values, size);
+}
+
+static alexnet_status fetch(void *context, int parameter, alexnet_error *error) {
+    an_weights_file *file = context;
+    an_converted *it = &file->converted[parameter];
+    const an_parameter *about = &file->network.parameters[parameter];
+    if (it->source && it->users == 0) {
+        if (is_int8(it->source))
+            AN_TRY(dequantise(&file->file, about, it->source, it->values, error));
+        else
+            convert(it->source, about->count, it->values);
+        forget(file, it->source->bytes, it->source->size);
+    }
+    it->users++;
+    return ALEXNET_OK;
 }
 
 static bool is_usable_in_place(const an_file_tensor *tensor) {
     return strcmp(tensor->dtype, "F32") == 0 && (uintptr_t)tensor->bytes % _Alignof(float) == 0;
 }
 
-/* Float32 is used where it lies; what is not, or lies at an odd address, is converted. */
+static alexnet_status check_dtype(const an_safetensors *file, const an_file_tensor *tensor,
+                                  bool is_bias, alexnet_error *error) {
+    const char *dtype = tensor->dtype;
+    if (strcmp(dtype, "F32") == 0 || strcmp(dtype, "F16") == 0 || strcmp(dtype, "BF16") == 0 ||
+        strcmp(dtype, "F64") == 0 || (is_int8(tensor) && !is_bias))
+        return ALEXNET_OK;
+    return an_fail(error, ALEXNET_UNSUPPORTED,
+                   "%s: %s holds %s values; weights can be F32, F16, BF16 or F64, and with scales "
+                   "I8",
+                   file->path, tensor->name, dtype);
+}
+
+/* Float32 is used where it lies; for what is not, or lies at an odd address, there is room. */
 static alexnet_status point_at_tensors(an_weights_file *out, alexnet_error *error) {
     const an_network *network = &out->network;
-    const an_file_tensor *tensors[AN_MAX_PARAMETERS];
-    const int count = network->parameter_count;
-    size_t converted = 0;
-    for (int i = 0; i < count; i++) {
-        const char *name = network->parameters[i].name;
-        tensors[i] = an_safetensors_find(&out->file, name);
-        const char *dtype = tensors[i]->dtype;
-        if (strcmp(dtype, "F32") != 0 && strcmp(dtype, "F16") != 0 && strcmp(dtype, "BF16") != 0 &&
-            strcmp(dtype, "F64") != 0 && (!is_int8(tensors[i]) || network->parameters[i].is_bias))
-            return an_fail(error, ALEXNET_UNSUPPORTED,
-                           "%s: %s holds %s values; weights can be F32, F16, BF16 or F64, and with "
-                           "scales I8",
-                           out->file.path, name, dtype);
-        if (!is_usable_in_place(tensors[i]))
-            converted += network->parameters[i].count;
+    size_t floats = 0;
+    for (int i = 0; i < network->parameter_count; i++) {
+        const an_parameter *parameter = &network->parameters[i];
+        const an_file_tensor *tensor = an_safetensors_find(&out->file, parameter->name);
+        AN_TRY(check_dtype(&out->file, tensor, parameter->is_bias, error));
+        if (is_usable_in_place(tensor)) {
+            out->weights.tensor[i] = (const float *)(const void *)tensor->bytes;
+        } else {
+            out->converted[i].source = tensor;
+            floats += parameter->count;
+        }
     }
-    if (converted > 0) {
+    if (floats > 0) {
         void *block;
-        AN_TRY(an_alloc(&block, converted, sizeof(float), out->file.path, error));
+        AN_TRY(an_reserve(&block, floats, sizeof(float), out->file.path, error));
         out->owned = block;
     }
     float *next = out->owned;
-    for (int i = 0; i < count; i++) {
-        if (is_usable_in_place(tensors[i])) {
-            out->weights.tensor[i] = (const float *)(const void *)tensors[i]->bytes;
-            continue;
+    for (int i = 0; i < network->parameter_count; i++)
+        if (out->converted[i].source) {
+            out->weights.tensor[i] = out->converted[i].values = next;
+            next += network->parameters[i].count;
         }
-        if (is_int8(tensors[i]))
-            AN_TRY(dequantise(&out->file, &network->parameters[i], tensors[i], next, error));
-        else
-            convert(tensors[i], network->parameters[i].count, next);
-        forget(out, tensors[i]->bytes, tensors[i]->size);
-        out->weights.tensor[i] = next;
-        next += network->parameters[i].count;
-    }
     return ALEXNET_OK;
 }
 
@@ -483,6 +502,7 @@ static alexnet_status open_file(const char *path, const char *arch, const an_net
     AN_TRY(read_class_names(out, error));
     AN_TRY(point_at_tensors(out, error));
     AN_TRY(read_ranges(out, error));
+    out->weights.fetch = fetch;
     out->weights.release = release;
     out->weights.context = out;
     return ALEXNET_OK;

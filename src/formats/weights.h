@@ -16,13 +16,21 @@
 #include "formats/safetensors.h"
 #include "model/network.h"
 
+/* A tensor that cannot be used where it lies in the file. */
+typedef struct an_converted {
+    const an_file_tensor *source; /* NULL: it can */
+    float *values;                /* float32, while it has users */
+    int users;                    /* who have asked for it and not released it */
+} an_converted;
+
 typedef struct an_weights_file {
     an_network network;
     an_preprocess preprocess;
     char **class_names; /* (network.classes), or NULL where the file has none */
     an_weights weights; /* float32 tensors: inside the mapping, or in `owned` */
     an_safetensors file;
-    float *owned; /* tensors that were initialised, or could not be used in place; NULL: none */
+    float *owned; /* tensors that were initialised or are converted; NULL: none */
+    an_converted converted[AN_MAX_PARAMETERS];
     float input_range[AN_MAX_LAYERS]; /* what weights.input_range points at, where known */
 } an_weights_file;
 
@@ -31,8 +39,9 @@ typedef struct an_weights_file {
  * names another architecture than a non-NULL `arch`, MISMATCH. Classes follow from the last layer.
  * MISMATCH lists the first tensors that are missing, unknown or of another shape. Tensors whose
  * names begin with "momentum." or "train." belong to a checkpoint and are passed over. Values of
- * float32 are not looked at: opening takes no longer for a large file. Other types are converted,
- * by an OpenMP team. *out must stay where it is while its weights are used.
+ * float32 are not looked at, and other types are not converted before an_weights_tensor asks for
+ * one: opening takes no longer for a large file. *out must stay where it is while its weights are
+ * used.
  */
 alexnet_status an_weights_open(const char *path, const char *arch, an_weights_file *out,
                                alexnet_error *error);

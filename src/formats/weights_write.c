@@ -70,8 +70,12 @@ static alexnet_status find_scales(contents *all, const char *path, float *scales
             continue;
         all->scale[i] = scales;
         scales += rows;
-        if (!an_quantise_scales(all->from->weights.tensor[i], rows, parameter->count / rows,
-                                all->scale[i]))
+        const float *values;
+        AN_TRY(an_weights_tensor(&all->from->weights, i, &values, error));
+        const bool finite =
+            an_quantise_scales(values, rows, parameter->count / rows, all->scale[i]);
+        an_weights_release(&all->from->weights, i);
+        if (!finite)
             return an_fail(error, ALEXNET_FORMAT,
                            "%s: %s holds a value that is no finite number, which int8 cannot say",
                            path, parameter->name);
@@ -80,12 +84,13 @@ static alexnet_status find_scales(contents *all, const char *path, float *scales
 }
 
 static alexnet_status fill(void *context, size_t index, void *out, alexnet_error *error) {
-    (void)error;
     const contents *all = context;
+    const an_weights *weights = &all->from->weights;
     const int i = all->parameter[index];
     const an_parameter *parameter = &all->from->network.parameters[i];
-    const float *values = all->from->weights.tensor[i];
     const size_t rows = (size_t)parameter->shape[0];
+    const float *values;
+    AN_TRY(an_weights_tensor(weights, i, &values, error));
     switch (all->content[index]) {
     case VALUES:
         memcpy(out, values, parameter->count * sizeof *values);
@@ -100,9 +105,10 @@ static alexnet_status fill(void *context, size_t index, void *out, alexnet_error
         memcpy(out, all->scale[i], rows * sizeof *values);
         break;
     case RANGE:
-        memcpy(out, &all->from->weights.input_range[parameter->layer], sizeof *values);
+        memcpy(out, &weights->input_range[parameter->layer], sizeof *values);
         break;
     }
+    an_weights_release(weights, i);
     return ALEXNET_OK;
 }
 

@@ -190,3 +190,16 @@ an_weights an_weights_of(const an_network *network, const float *floats) {
         weights.tensor[i] = floats + network->parameters[i].offset;
     return weights;
 }
+
+alexnet_status an_weights_tensor(const an_weights *weights, int parameter, const float **out,
+                                 alexnet_error *error) {
+    if (weights->fetch)
+        AN_TRY(weights->fetch(weights->context, parameter, error));
+    *out = weights->tensor[parameter];
+    return ALEXNET_OK;
+}
+
+void an_weights_release(const an_weights *weights, int parameter) {
+    if (weights->release)
+        weights->release(weights->context, parameter);
+}

@@ -122,12 +122,14 @@ typedef struct an_network {
 /* The weights of a network: one plain tensor a parameter, in the network's order. */
 typedef struct an_weights {
     const float *tensor[AN_MAX_PARAMETERS];
+    /* Called, where not NULL, through an_weights_tensor before a tensor is looked at. */
+    alexnet_status (*fetch)(void *context, int parameter, alexnet_error *error);
     /* Called by who has copied a tensor and will not look at it again, so that a mapped file's
      * pages can go; NULL where there is nothing to do. */
     void (*release)(void *context, int parameter);
     void *context;
-    /* Of each layer the largest magnitude of its input, as calibration found it (0 where it does not
-     * matter): what int8 needs to know ahead; NULL where unknown. */
+    /* Of each layer the largest magnitude of its input, as calibration found it (0 where it does
+     * not matter): what int8 needs to know ahead; NULL where unknown. */
     const float *input_range;
 } an_weights;
 
@@ -165,6 +167,13 @@ an_preprocess an_network_preprocess(const an_network *network);
 
 /* Views `floats`, all parameters one behind the other in the network's order, as weights. */
 an_weights an_weights_of(const an_network *network, const float *floats);
+
+/* A parameter's tensor, which is there until it is released as often as it was asked for. */
+alexnet_status an_weights_tensor(const an_weights *weights, int parameter, const float **out,
+                                 alexnet_error *error);
+
+/* Says that a tensor will not be looked at again, or not without an_weights_tensor. */
+void an_weights_release(const an_weights *weights, int parameter);
 
 /*
  * Fills one parameter's tensor as the architecture's table says, from the stream

@@ -158,7 +158,9 @@ static void test_values_are_used_in_place(void **state) {
     poke(path, &r, "conv3.weight", weights, sizeof weights);
     assert_ok(an_weights_open(path, NULL, &file, error));
     assert_non_null(file.owned);
-    assert_memory_equal(file.weights.tensor[conv3], weights, sizeof weights);
+    const float *values;
+    assert_ok(an_weights_tensor(&file.weights, conv3, &values, error));
+    assert_memory_equal(values, weights, sizeof weights);
     an_weights_close(&file);
 }
 
@@ -227,10 +229,13 @@ static void test_converts(void **state) {
         an_weights_file file;
         assert_ok(an_weights_open(path, NULL, &file, error));
         const int bias = an_network_parameter(&file.network, "conv2.bias");
-        assert_memory_equal(file.weights.tensor[bias], cases[i].expected, cases[i].expected_size);
+        const float *values;
+        assert_ok(an_weights_tensor(&file.weights, bias, &values, error));
+        assert_memory_equal(values, cases[i].expected, cases[i].expected_size);
         assert_ptr_equal(file.weights.tensor[bias - 1], file.owned);
-        file.weights.release(file.weights.context, bias); /* which leaves an owned tensor alone */
-        assert_memory_equal(file.weights.tensor[bias], cases[i].expected, cases[i].expected_size);
+        an_weights_release(&file.weights, bias);
+        assert_ok(an_weights_tensor(&file.weights, bias, &values, error)); /* once more */
+        assert_memory_equal(values, cases[i].expected, cases[i].expected_size);
         an_weights_close(&file);
     }
     recipe r = recipe_of(&network, MADE(",\"alexnet.input_size\":\"67\""));
@@ -472,13 +477,26 @@ static void test_int8_is_read(void **state) {
     assert_ok(an_weights_open(path, NULL, &file, error));
     const int conv3 = an_network_parameter(&file.network, "conv3.weight"),
               fc8 = an_network_parameter(&file.network, "fc8.bias");
-    assert_true(file.weights.tensor[conv3][0] == 63.5f && file.weights.tensor[conv3][1] == -63.5f);
+    const float *weights;
+    assert_ok(an_weights_tensor(&file.weights, conv3, &weights, error));
+    assert_true(weights[0] == 63.5f && weights[1] == -63.5f);
     assert_true(file.weights.tensor[fc8][0] == 7);
     assert_ptr_equal(file.weights.input_range, file.input_range);
     for (int l = 0; l < network.layer_count; l++)
         assert_true(file.weights.input_range[l] ==
                     (strcmp(network.layers[l].spec.name, "fc6") == 0 ? 3 : 0));
     an_weights_close(&file);
+}
+
+/* Opens a file and looks at every tensor. */
+static alexnet_status open_and_read(const char *path, an_weights_file *file, alexnet_error *error) {
+    AN_TRY(an_weights_open(path, NULL, file, error));
+    alexnet_status status = ALEXNET_OK;
+    const float *values;
+    for (int i = 0; status == ALEXNET_OK && i < file->network.parameter_count; i++)
+        status = an_weights_tensor(&file->weights, i, &values, error);
+    an_weights_close(file);
+    return status;
 }
 
 /* A file with one fault; `poked` (NULL: nothing) gets a value at its beginning. */
@@ -535,9 +553,37 @@ static void test_int8_faults(void **state) {
         if (cases[i].kind == POKE)
             poke(path, &r, cases[i].tensor, cases[i].value, cases[i].size);
         an_weights_file file;
-        assert_fails(an_weights_open(path, NULL, &file, error), cases[i].status, cases[i].part);
-        assert_fails(an_weights_open(path, NULL, &file, error), cases[i].status, path);
+        assert_fails(open_and_read(path, &file, error), cases[i].status, cases[i].part);
+        assert_fails(open_and_read(path, &file, error), cases[i].status, path);
     }
+}
+
+/* Converted tensors take room only while someone uses them. */
+static void test_converted_pages_come_and_go(void **state) {
+    (void)state;
+    const an_network network = build("alexnet", 10, 67);
+    recipe r = int8_recipe(&network);
+    const char *path = make("rooms.safetensors", &r);
+    const int8_t one = 1;
+    const float scale = 0.5f;
+    poke(path, &r, "fc7.weight", &one, sizeof one);
+    poke(path, &r, "fc7.weight_scale", &scale, sizeof scale);
+    an_weights_file file;
+    const size_t before = resident_bytes(), bytes = 4096 * 4096 * sizeof(float);
+    assert_ok(an_weights_open(path, NULL, &file, error));
+    assert_true(resident_bytes() < before + bytes / 10);
+    const int fc7 = an_network_parameter(&file.network, "fc7.weight");
+    const float *first, *second;
+    assert_ok(an_weights_tensor(&file.weights, fc7, &first, error));
+    assert_true(resident_bytes() > before + bytes * 9 / 10);
+    assert_ok(an_weights_tensor(&file.weights, fc7, &second, error));
+    an_weights_release(&file.weights, fc7); /* the second leaves what the first still uses */
+    assert_true(first == second && first[0] == 0.5f);
+    an_weights_release(&file.weights, fc7);
+    assert_true(resident_bytes() < before + bytes / 5);
+    assert_ok(an_weights_tensor(&file.weights, fc7, &first, error));
+    assert_true(first[0] == 0.5f);
+    an_weights_close(&file);
 }
 
 static size_t file_size(const char *path) {
@@ -611,6 +657,7 @@ int main(void) {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_int8_is_read),
         cmocka_unit_test(test_int8_faults),
+        cmocka_unit_test(test_converted_pages_come_and_go),
         cmocka_unit_test(test_every_type_comes_back),
     };
     return cmocka_run_group_tests(tests, make_temporary_folder, remove_temporary_folder);

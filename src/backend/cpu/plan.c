@@ -118,30 +118,27 @@ static alexnet_status cpu_create(const an_network *network, const an_plan_option
     return ALEXNET_OK;
 }
 
-static void release(const an_weights *weights, int parameter) {
-    if (weights->release)
-        weights->release(weights->context, parameter);
-}
-
 static alexnet_status load_for_inference(an_cpu_plan *plan, const an_weights *weights,
                                          alexnet_error *error) {
     const an_network *network = &plan->base.network;
     for (int i = 0; i < network->parameter_count; i++) {
         const an_parameter *parameter = &network->parameters[i];
         an_cpu_layer *it = &plan->layers[parameter->layer];
-        plan->tensor[i] = weights->tensor[i];
+        const float *values;
+        AN_TRY(an_weights_tensor(weights, i, &values, error));
+        plan->tensor[i] = values;
         if (!plan->packed[i])
             continue;
         plan->tensor[i] = plan->packed[i];
         if (parameter->is_bias)
-            memcpy(plan->packed[i], weights->tensor[i], parameter->count * sizeof(float));
+            memcpy(plan->packed[i], values, parameter->count * sizeof *values);
         else if (is_fc(it))
-            an_fc_pack(&it->fc, weights->tensor[i],
+            an_fc_pack(&it->fc, values,
                        weights->input_range ? weights->input_range[parameter->layer] : 0,
                        plan->packed[i]);
         else
-            AN_TRY(an_conv_pack(&it->conv, weights->tensor[i], plan->packed[i], error));
-        release(weights, i);
+            AN_TRY(an_conv_pack(&it->conv, values, plan->packed[i], error));
+        an_weights_release(weights, i);
     }
     return ALEXNET_OK;
 }
@@ -151,9 +148,11 @@ static alexnet_status cpu_load(an_plan *base, const an_weights *weights, alexnet
     if (!base->options.training)
         return load_for_inference(plan, weights, error);
     for (int i = 0; i < base->network.parameter_count; i++) {
-        memcpy(part(plan, plan->parameters, i), weights->tensor[i],
-               base->network.parameters[i].count * sizeof(float));
-        release(weights, i);
+        const float *values;
+        AN_TRY(an_weights_tensor(weights, i, &values, error));
+        memcpy(part(plan, plan->parameters, i), values,
+               base->network.parameters[i].count * sizeof *values);
+        an_weights_release(weights, i);
     }
     memset(plan->momentum, 0, base->network.parameter_floats * sizeof(float));
     return ALEXNET_OK;

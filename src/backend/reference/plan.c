@@ -86,14 +86,13 @@ static alexnet_status reference_create(const an_network *network, const an_plan_
 
 static alexnet_status reference_load(an_plan *base, const an_weights *weights,
                                      alexnet_error *error) {
-    (void)error;
     reference_plan *plan = (reference_plan *)base;
     for (int i = 0; i < base->network.parameter_count; i++) {
         const an_parameter *parameter = &base->network.parameters[i];
-        memcpy(plan->parameters + parameter->offset, weights->tensor[i],
-               parameter->count * sizeof(float));
-        if (weights->release)
-            weights->release(weights->context, i);
+        const float *values;
+        AN_TRY(an_weights_tensor(weights, i, &values, error));
+        memcpy(plan->parameters + parameter->offset, values, parameter->count * sizeof *values);
+        an_weights_release(weights, i);
     }
     if (plan->momentum)
         memset(plan->momentum, 0, base->network.parameter_floats * sizeof(float));
