@@ -3,7 +3,7 @@
 #include "backend/cpu/dnnl.h"
 
 enum {
-    few_images = 16,          /* up to so many, reading the weights takes longer than multiplying */
+    few_images = 8,           /* up to so many, reading the weights takes longer than multiplying */
     most_int8_inputs = 66000, /* so many products of bytes fit a sum of 32 bits */
 };
 
@@ -36,7 +36,11 @@ size_t an_fc_packed_bytes(const an_fc *fc) {
 }
 
 size_t an_fc_workspace_bytes(const an_fc *fc) {
-    return fc->engine ? fc->engine->workspace_bytes(fc->images, inputs_of(fc)) : 0;
+    if (fc->engine)
+        return fc->engine->workspace_bytes(fc->images, inputs_of(fc));
+    return fc->images <= few_images
+               ? 0
+               : fc->kernels->fc_many_floats(fc->images, inputs_of(fc)) * sizeof(float);
 }
 
 void an_fc_pack(an_fc *fc, const float *w, float input_range, void *packed) {
@@ -44,22 +48,18 @@ void an_fc_pack(an_fc *fc, const float *w, float input_range, void *packed) {
     fc->engine->pack(inputs_of(fc), fc->layer->spec.units, w, packed);
 }
 
-alexnet_status an_fc_forward(const an_fc *fc, int images, const float *x, const float *w,
-                             const float *b, bool relu, float *y, void *workspace,
-                             alexnet_error *error) {
+void an_fc_forward(const an_fc *fc, int images, const float *x, const float *w, const float *b,
+                   bool relu, float *y, void *workspace) {
     const int inputs = inputs_of(fc), outputs = fc->layer->spec.units;
     if (fc->engine) {
         fc->engine->forward(&(an_fc_job){images, inputs, outputs, x, w, b, relu, y, workspace,
                                          fc->input_range, fc->signed_input});
-        return ALEXNET_OK;
+        return;
     }
-    if (images <= few_images) {
+    if (images <= few_images)
         fc->kernels->fc_forward(images, inputs, outputs, x, w, b, relu, y);
-        return ALEXNET_OK;
-    }
-    AN_DNNL(dnnl_sgemm('N', 'T', images, outputs, inputs, 1, x, inputs, w, inputs, 0, y, outputs));
-    fc->kernels->add_bias(images, outputs, b, relu, y);
-    return ALEXNET_OK;
+    else
+        fc->kernels->fc_forward_many(images, inputs, outputs, x, w, b, relu, y, workspace);
 }
 
 alexnet_status an_fc_backward_input(const an_fc *fc, const float *w, const float *dy, float *dx,

@@ -40,9 +40,8 @@ size_t an_fc_workspace_bytes(const an_fc *fc);
 void an_fc_pack(an_fc *fc, const float *w, float input_range, void *packed);
 
 /* y (N, O) = x w^T + b, with ReLU on top where asked for; w plain or packed. */
-alexnet_status an_fc_forward(const an_fc *fc, int images, const float *x, const float *w,
-                             const float *b, bool relu, float *y, void *workspace,
-                             alexnet_error *error);
+void an_fc_forward(const an_fc *fc, int images, const float *x, const float *w, const float *b,
+                   bool relu, float *y, void *workspace);
 
 /* dx (N, I) = dy w */
 alexnet_status an_fc_backward_input(const an_fc *fc, const float *w, const float *dy, float *dx,

@@ -50,8 +50,9 @@ static alexnet_status layer_forward(const an_cpu_plan *plan, int l, int images, 
     case AN_CONV:
         return conv_forward(plan, it, images, x, y, error);
     case AN_FC:
-        return an_fc_forward(&it->fc, images, x, plan->tensor[layer->weight],
-                             plan->tensor[layer->bias], it->relu, y, plan->workspace, error);
+        an_fc_forward(&it->fc, images, x, plan->tensor[layer->weight], plan->tensor[layer->bias],
+                      it->relu, y, plan->workspace);
+        break;
     case AN_RELU:
         kernels->relu_forward(output_count(plan, it, images), x, y);
         break;

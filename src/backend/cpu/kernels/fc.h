@@ -146,17 +146,6 @@ static void fc_forward(int images, int inputs, int outputs, const float *x, cons
                                                          smaller(first + run, outputs));
 }
 
-static void add_bias(int images, int outputs, const float *b, bool relu, float *y) {
-#pragma omp parallel for schedule(static)
-    for (int n = 0; n < images; n++) {
-        float *row = y + (size_t)n * outputs;
-        for (int o = 0; o < outputs; o++) {
-            const float sum = row[o] + b[o];
-            row[o] = relu && sum <= 0 ? 0 : sum;
-        }
-    }
-}
-
 static void sum_images(int images, int outputs, const float *dy, float *db) {
 #pragma omp parallel for schedule(static)
     for (int first = 0; first < outputs; first += AN_BLOCK) {

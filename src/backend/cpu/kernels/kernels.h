@@ -65,8 +65,11 @@ typedef struct an_kernels {
      * few images: w is read from memory once, as fast as that goes. */
     void (*fc_forward)(int images, int inputs, int outputs, const float *x, const float *w,
                        const float *b, bool relu, float *y);
-    /* y (N, O) += b, and ReLU. */
-    void (*add_bias)(int images, int outputs, const float *b, bool relu, float *y);
+    /* The same for more images, as fast as they can be multiplied; the workspace has
+     * fc_many_floats, which do not grow when images become fewer. */
+    size_t (*fc_many_floats)(int images, int inputs);
+    void (*fc_forward_many)(int images, int inputs, int outputs, const float *x, const float *w,
+                            const float *b, bool relu, float *y, float *workspace);
     /* db (O) = sum over images of dy (N, O). */
     void (*sum_images)(int images, int outputs, const float *dy, float *db);
 

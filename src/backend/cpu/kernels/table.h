@@ -9,6 +9,7 @@
 
 #include "backend/cpu/kernels/dropout.h"
 #include "backend/cpu/kernels/fc.h"
+#include "backend/cpu/kernels/fc_many.h"
 #include "backend/cpu/kernels/first.h"
 #include "backend/cpu/kernels/lrn.h"
 #include "backend/cpu/kernels/peak.h"
@@ -31,7 +32,8 @@ const an_kernels AN_KERNELS = {
     .winograd_forward = winograd_forward,
     .winograd_gradient = winograd_gradient,
     .fc_forward = fc_forward,
-    .add_bias = add_bias,
+    .fc_many_floats = fc_many_floats,
+    .fc_forward_many = fc_forward_many,
     .sum_images = sum_images,
     .dropout = dropout,
     .update = update,
