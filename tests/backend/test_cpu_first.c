@@ -2,14 +2,17 @@
  * The cpu backend's first convolution, of every instruction set that this machine has, against the
  * reference backend's functions, between guard zones.
  *
- * Tolerance: sums of up to 4 * 11 * 11 products of standard normal numbers in float32, in another
- * order: 2^-24 * 22 (their size) * a few.
+ * Tolerance: sums of up to 4 * 11 * 11 products of standard normal numbers reach 80, and every
+ * addition in another order errs by half of 2^-23 * 64; 22 of those (the root of their number) make
+ * 8e-5. Sums of whole numbers are exact: only scaling errs, by a few 2^-24 * 80.
  */
 #include <math.h>
 
 #include "backend/cpu/first.h"
 #include "backend/reference/layers.h"
 #include "guard.h"
+
+static const double summed = 8e-5, exact = 2e-5;
 
 /* The tables that can run here; ends with NULL. */
 static const an_kernels *const *tables(void) {
@@ -100,15 +103,24 @@ static void assert_filled_up(const an_kernels *kernels, an_shape shape, int imag
                 assert_true(blocked->data[i * block + lane] == 0);
 }
 
-static an_guarded forward(const an_kernels *kernels, const first_case *c, int threads) {
+/* How a case is computed. */
+typedef struct first_way {
+    const an_kernels *kernels;
+    an_precision precision;
+    int threads;
+    float range; /* int8 */
+} first_way;
+
+static an_guarded forward(const first_case *c, const first_way *way) {
     const an_layer *layer = &c->layer;
+    const an_kernels *kernels = way->kernels;
     an_first first = {0};
-    assert_ok(an_first_make(&first, kernels, layer, threads, error));
+    assert_ok(an_first_make(&first, kernels, layer, way->precision, way->threads, error));
     an_guarded packed = an_guard(an_first_packed_bytes(&first) / sizeof(float));
     an_guarded work = an_guard(an_first_workspace_bytes(&first) / sizeof(float));
     an_guarded y = an_guard(an_blocked_count(kernels, layer->out, c->images));
     const an_guarded plain = an_guard((size_t)c->images * an_shape_count(layer->out));
-    an_first_pack(&first, c->w.data, packed.data);
+    an_first_pack(&first, c->w.data, way->range, packed.data);
     an_first_forward(&first, c->images, c->x.data, packed.data, c->b.data, y.data, work.data);
     assert_filled_up(kernels, layer->out, c->images, &y);
     kernels->unblock_maps(layer->out, c->images, y.data, plain.data);
@@ -119,20 +131,133 @@ static an_guarded forward(const an_kernels *kernels, const first_case *c, int th
     return plain;
 }
 
+static void assert_all_threads(const first_case *c, size_t number, first_way way,
+                               double tolerance) {
+    for (way.threads = 1; way.threads <= 3; way.threads++) {
+        an_guarded y = forward(c, &way);
+        assert_near(way.kernels->name, number, &c->y, &y, tolerance);
+        an_unguard(&y);
+    }
+}
+
 static void forward_as_the_reference(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         first_case c = make_case(i);
-        for (const an_kernels *const *k = tables(); *k; k++) {
-            for (int threads = 1; threads <= 3; threads++) {
-                an_guarded y = forward(*k, &c, threads);
-                assert_near((*k)->name, i, &c.y, &y, 2e-5);
-                an_unguard(&y);
-            }
+        for (const an_kernels *const *k = tables(); *k; k++)
+            assert_all_threads(&c, i, (first_way){.kernels = *k, .precision = AN_FP32}, summed);
+        free_case(&c);
+    }
+}
+
+#ifdef __x86_64__
+/* The values with the 8 bits of a bfloat16's fraction, by arithmetic. */
+static void round_to_bfloat(const an_guarded *values) {
+    for (size_t i = 0; i < values->count; i++) {
+        int exponent;
+        const float fraction = frexpf(values->data[i], &exponent);
+        values->data[i] = ldexpf(rintf(fraction * 256), exponent - 8);
+    }
+}
+
+/* Factors in bfloat16, products and sums in float32: the reference's result of rounded values. */
+static void forward_in_bfloat16(void **state) {
+    (void)state;
+    if (!an_can_bf16())
+        skip();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        first_case c = make_case(i), rounded = make_case(i);
+        round_to_bfloat(&rounded.x);
+        round_to_bfloat(&rounded.w);
+        an_reference_conv_forward(&c.layer, c.images, rounded.x.data, rounded.w.data, c.b.data,
+                                  c.y.data);
+        assert_all_threads(&c, i, (first_way){.kernels = &an_kernels_avx512, .precision = AN_BF16},
+                           summed);
+        free_case(&c);
+        free_case(&rounded);
+    }
+}
+
+static float largest(const float *values, size_t count) {
+    float most = 0;
+    for (size_t i = 0; i < count; i++)
+        most = fmaxf(most, fabsf(values[i]));
+    return most;
+}
+
+/* The values as whole multiples of range / 127, as which they are returned. */
+static void to_whole(float *values, size_t count, float range) {
+    for (size_t i = 0; i < count; i++)
+        values[i] = fminf(fmaxf(rintf(values[i] * (127 / range)), -127), 127);
+}
+
+/* The result of int8: whole numbers, whose products the reference sums up exactly in float32 (less
+ * than 2^24), then scaled. */
+static void expect_in_int8(first_case *c, float range) {
+    const size_t image = an_shape_count(c->layer.in), maps = c->b.count;
+    const size_t taps = c->w.count / maps, pixels = (size_t)c->layer.out.h * c->layer.out.w;
+    an_guarded x = an_guard(c->x.count), w = an_guard(c->w.count);
+    static const float none[96];
+    float ranges[3] = {0};
+    for (int n = 0; n < c->images; n++) {
+        const size_t first = (size_t)n * image;
+        memcpy(x.data + first, c->x.data + first, image * sizeof(float));
+        ranges[n] = range > 0 ? range : largest(x.data + first, image);
+        to_whole(x.data + first, image, ranges[n]);
+    }
+    memcpy(w.data, c->w.data, w.count * sizeof(float));
+    for (size_t o = 0; o < maps; o++) {
+        const float scale = largest(w.data + o * taps, taps) / 127;
+        for (size_t i = o * taps; i < (o + 1) * taps; i++)
+            w.data[i] = rintf(w.data[i] / scale);
+    }
+    an_reference_conv_forward(&c->layer, c->images, x.data, w.data, none, c->y.data);
+    for (size_t i = 0; i < c->y.count; i++) {
+        const size_t o = i / pixels % maps, n = i / pixels / maps;
+        const float scale = largest(c->w.data + o * taps, taps) / 127;
+        c->y.data[i] = c->y.data[i] * (scale * (ranges[n] / 127)) + c->b.data[o];
+    }
+    an_unguard(&x);
+    an_unguard(&w);
+}
+
+static void forward_in_int8(void **state) {
+    (void)state;
+    if (!an_can_int8())
+        skip();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int known = 0; known < 2; known++) {
+            first_case c = make_case(i);
+            const float range = known ? 2.5f : 0; /* so that a few values are beyond it */
+            expect_in_int8(&c, range);
+            assert_all_threads(
+                &c, i,
+                (first_way){.kernels = &an_kernels_avx512, .precision = AN_INT8, .range = range},
+                exact);
+            free_case(&c);
+        }
+    }
+}
+
+/* What is not finite must show: all that comes of the picture from then on. */
+static void int8_does_not_hide_nan(void **state) {
+    (void)state;
+    if (!an_can_int8())
+        skip();
+    const float odd[] = {NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < 3; i++) {
+        first_case c = make_case(0);
+        c.x.data[0] = odd[i];
+        for (int known = 0; known < 2; known++) {
+            const first_way way = {&an_kernels_avx512, AN_INT8, 1, known ? 2.5f : 0};
+            an_guarded y = forward(&c, &way);
+            assert_true(isnan(y.data[0]));
+            an_unguard(&y);
         }
         free_case(&c);
     }
 }
+#endif
 
 static void fits_few_maps_in_one_group(void **state) {
     (void)state;
@@ -148,6 +273,10 @@ static void fits_few_maps_in_one_group(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_as_the_reference),
+#ifdef __x86_64__
+        cmocka_unit_test(forward_in_bfloat16),        cmocka_unit_test(forward_in_int8),
+        cmocka_unit_test(int8_does_not_hide_nan),
+#endif
         cmocka_unit_test(fits_few_maps_in_one_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -180,7 +180,8 @@ static alexnet_status make_weighted(an_cpu_plan *plan, alexnet_error *error) {
                                      .threads = options->threads,
                                      .plain_input = !it->in_blocked,
                                      .training = options->training,
-                                     .input_gradient = it->dx >= 0};
+                                     .input_gradient = it->dx >= 0,
+                                     .precision = options->precision};
         AN_TRY(an_conv_make(&it->conv, &plan->dnnl, plan->kernels, it->layer, &how, error));
     }
     return ALEXNET_OK;

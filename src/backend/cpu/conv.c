@@ -101,7 +101,8 @@ alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels
     }
     conv->is_first = options->plain_input && an_first_fits(layer);
     if (conv->is_first)
-        AN_TRY(an_first_make(&conv->first, kernels, layer, options->threads, error));
+        AN_TRY(an_first_make(&conv->first, kernels, layer, options->precision, options->threads,
+                             error));
     return conv->is_first && !options->training ? ALEXNET_OK : make_by_dnnl(conv, options, error);
 }
 
@@ -161,10 +162,10 @@ static void *readable(const float *data) {
     return pointer.to;
 }
 
-alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float *packed,
-                            alexnet_error *error) {
+alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float input_range,
+                            float *packed, alexnet_error *error) {
     if (conv->is_first) {
-        an_first_pack(&conv->first, weights, packed);
+        an_first_pack(&conv->first, weights, input_range, packed);
         return ALEXNET_OK;
     }
     if (conv->own) {

@@ -40,6 +40,7 @@ typedef struct an_conv_options {
     bool plain_input; /* x is plain, not blocked */
     bool training;
     bool input_gradient;
+    an_precision precision;
 } an_conv_options;
 
 /* `dnnl` and `kernels` must outlive it. */
@@ -58,9 +59,9 @@ size_t an_conv_packed_bytes(const an_conv *conv);
 /* Bytes of the workspace that the other functions take: the most that one of them needs. */
 size_t an_conv_workspace_bytes(const an_conv *conv);
 
-/* Packs plain weights for an_conv_forward. */
-alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float *packed,
-                            alexnet_error *error);
+/* Packs plain weights for an_conv_forward. `input_range` as in an_weights, 0 where unknown. */
+alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float input_range,
+                            float *packed, alexnet_error *error);
 
 /* Forward with packed weights, of `images` images at least. relu: where an_conv_does_relu. */
 alexnet_status an_conv_forward(const an_conv *conv, int images, const float *x, const float *packed,

@@ -15,15 +15,16 @@ enum { AN_FIRST_MAX_MAPS = 4 };
 /* All zero until made; freed with an_first_free. */
 typedef struct an_first {
     const an_kernels *kernels;
+    an_precision precision;
     an_first_work work;
 } an_first;
 
 /* Whether these kernels can compute a layer. */
 bool an_first_fits(const an_layer *layer);
 
-/* To be computed by `threads` threads. */
+/* To be computed by `threads` threads in a precision that the machine can. */
 alexnet_status an_first_make(an_first *first, const an_kernels *kernels, const an_layer *layer,
-                             int threads, alexnet_error *error);
+                             an_precision precision, int threads, alexnet_error *error);
 void an_first_free(an_first *first);
 
 /* Bytes of the packed weights that an_first_forward takes. */
@@ -32,8 +33,9 @@ size_t an_first_packed_bytes(const an_first *first);
 /* Bytes of the workspace that the other functions take. */
 size_t an_first_workspace_bytes(const an_first *first);
 
-/* Packs plain weights (O, C, K, K) for an_first_forward. */
-void an_first_pack(const an_first *first, const float *weights, void *packed);
+/* Packs plain weights (O, C, K, K) for an_first_forward. int8: `range` is the largest magnitude of
+ * x that counts, 0 where that is each image's own. */
+void an_first_pack(const an_first *first, const float *weights, float range, void *packed);
 
 /* y (blocked) from x (images, C, H, W), packed weights and biases (O). */
 void an_first_forward(const an_first *first, int images, const float *x, const void *packed,

@@ -124,6 +124,7 @@ static alexnet_status load_for_inference(an_cpu_plan *plan, const an_weights *we
     for (int i = 0; i < network->parameter_count; i++) {
         const an_parameter *parameter = &network->parameters[i];
         an_cpu_layer *it = &plan->layers[parameter->layer];
+        const float range = weights->input_range ? weights->input_range[parameter->layer] : 0;
         const float *values;
         AN_TRY(an_weights_tensor(weights, i, &values, error));
         plan->tensor[i] = values;
@@ -133,11 +134,9 @@ static alexnet_status load_for_inference(an_cpu_plan *plan, const an_weights *we
         if (parameter->is_bias)
             memcpy(plan->packed[i], values, parameter->count * sizeof *values);
         else if (is_fc(it))
-            an_fc_pack(&it->fc, values,
-                       weights->input_range ? weights->input_range[parameter->layer] : 0,
-                       plan->packed[i]);
+            an_fc_pack(&it->fc, values, range, plan->packed[i]);
         else
-            AN_TRY(an_conv_pack(&it->conv, values, plan->packed[i], error));
+            AN_TRY(an_conv_pack(&it->conv, values, range, plan->packed[i], error));
         an_weights_release(weights, i);
     }
     return ALEXNET_OK;

@@ -2,13 +2,16 @@
  * The forward pass of a first layer (first_work.h), for any kind of word. The including file says
  * what a word is:
  *
- *     first_sum                           a vector of B sums
- *     first_dot(sum, weights, word)       sum + products of B words of weights and a broadcast one
- *     first_element                       a value of a row
- *     first_convert(data, from, n, to)    n values of the input as first_element
- *     first_zero(data)                    what padding is
- *     first_start(work, data, map)        the sums of B maps before the first product
- *     first_finish(work, data, map, sum)  their outputs
+ *     first_sum                          a vector of B sums
+ *     first_dot(sum, weights, word)      sum + products of B words of weights and a broadcast one
+ *     first_element                      a value of a row
+ *     first_image(work, data)            looks at a new image
+ *     first_convert(data, from, n, to)   n values of the input as first_element
+ *     first_zero                         what padding is
+ *     first_ending                       what turns sums of B maps into their outputs
+ *     first_start(work, data, map)       the sums of B maps from `map` on before the first product
+ *     first_end(work, data, map)         their ending
+ *     first_finish(ending, sum)          their outputs
  *
  * Packed weights are (O / 2 B, words, 2, B) words. A tile is 2 vectors of maps by as many pixels of
  * a row as the registers hold; each weight is then loaded once for all of them, and a word once for
@@ -22,10 +25,6 @@ enum { first_pixels = 6 };
 #else
 enum { first_pixels = 3 };
 #endif
-
-static inline int larger(int a, int b) {
-    return a > b ? a : b;
-}
 
 enum { first_line = AN_ALIGNMENT / sizeof(float) }; /* floats in a line of the cache */
 
@@ -51,30 +50,30 @@ static inline void first_spread(const an_first_work *work, const first_element *
 }
 
 /* One row of a map with its padding; `line` is a row of the input, NULL outside the picture. */
-static inline void first_pad(const an_first_work *work, const an_first_data *data,
-                             const float *line, first_element *row) {
+static inline void first_pad(const an_first_work *work, an_first_data *data, const float *line,
+                             first_element *row) {
     const int length = work->columns * work->layer->spec.stride + work->elements;
     const int pad = work->layer->spec.pad, width = line ? work->layer->in.w : 0;
     const int left = line ? smaller(pad, length) : length;
     const int middle = smaller(width, length - left);
     for (int i = 0; i < left; i++)
-        row[i] = first_zero(data);
+        row[i] = first_zero;
     if (middle > 0)
         first_convert(data, line, middle, row + left);
     for (int i = left + middle; i < length; i++)
-        row[i] = first_zero(data);
+        row[i] = first_zero;
 }
 
 /* Rows [top, bottom) of all maps of an image, counted with the padding, spread out in `picture`;
  * the rows behind them, which are next, are on their way when it is done. */
-static void first_take_rows(const an_first_work *work, const an_first_data *data, int image,
-                            int top, int bottom, uint32_t *picture) {
+static void first_take_rows(const an_first_work *work, an_first_data *data, int top, int bottom,
+                            uint32_t *picture) {
     const an_shape in = work->layer->in;
     const int pad = work->layer->spec.pad, stride = work->layer->spec.stride;
     const size_t words = (size_t)work->phases * work->columns;
     first_element *plain = (first_element *)(void *)(picture + in.c * work->rows * words);
     for (int c = 0; c < in.c; c++) {
-        const float *map = data->x + ((size_t)image * in.c + c) * in.h * in.w;
+        const float *map = data->x + (size_t)c * in.h * in.w;
         for (int h = top - pad; h < bottom - pad; h++) {
             const bool inside = h >= 0 && h < in.h;
             first_pad(work, data, inside ? map + (size_t)h * in.w : NULL, plain);
@@ -113,10 +112,10 @@ first_store(const int pixels, const first_place *place, int vector, const first_
     float *y = place->y[vector];
     if (!y)
         return;
+    const first_ending ending = first_end(place->work, place->data, place->map + vector * AN_BLOCK);
 #pragma GCC unroll 14
     for (int p = 0; p < pixels; p++)
-        store(y + (size_t)p * AN_BLOCK,
-              first_finish(place->work, place->data, place->map + vector * AN_BLOCK, sums[p]));
+        store(y + (size_t)p * AN_BLOCK, first_finish(ending, sums[p]));
 }
 
 /* A tile: `pixels` (a constant where this is inlined) pixels of two blocks of maps. */
@@ -182,7 +181,7 @@ static void first_tile_of(int pixels, const first_place *place, const uint32_t *
 
 /* Two blocks of maps of one row of the output. */
 static void first_row(const an_first_work *work, const an_first_data *data, const uint32_t *picture,
-                      int image, int row, int group) {
+                      int row, int group) {
     const an_layer *layer = work->layer;
     const an_shape out = layer->out;
     const int blocks = (out.c + AN_BLOCK - 1) / AN_BLOCK, block = group * AN_FIRST_VECTORS;
@@ -190,7 +189,7 @@ static void first_row(const an_first_work *work, const an_first_data *data, cons
     const uint32_t *x = picture + (size_t)row * layer->spec.stride * work->phases * work->columns;
     const char *weights =
         (const char *)data->packed + (size_t)group * work->words * AN_FIRST_VECTORS * sizeof(vecu);
-    float *y = data->y + ((size_t)image * blocks + block) * plane + (size_t)row * out.w * AN_BLOCK;
+    float *y = data->y + block * plane + (size_t)row * out.w * AN_BLOCK;
     for (int w = 0; w < out.w; w += first_pixels, y += (size_t)first_pixels * AN_BLOCK) {
         const first_place place = {
             work, data, block * AN_BLOCK, {y, block + 1 < blocks ? y + plane : NULL}};
@@ -198,29 +197,38 @@ static void first_row(const an_first_work *work, const an_first_data *data, cons
     }
 }
 
-/* All pairs of blocks of all rows of all images, in this order, in equal shares. */
-static void first_forward(const an_first_work *work, const an_first_data *data) {
-    const an_shape out = work->layer->out;
-    const int blocks = (out.c + AN_BLOCK - 1) / AN_BLOCK, stride = work->layer->spec.stride;
-    const int64_t groups = (blocks + AN_FIRST_VECTORS - 1) / AN_FIRST_VECTORS;
-    const int64_t share = groups * out.h; /* of an image */
-#pragma omp parallel for num_threads(work->threads) schedule(static, 1)
-    for (int thread = 0; thread < work->threads; thread++) {
-        const int64_t begin = share * data->images * thread / work->threads;
-        const int64_t end = share * data->images * (thread + 1) / work->threads;
-        uint32_t *picture =
-            (uint32_t *)(void *)((char *)data->scratch + thread * work->scratch_bytes);
-        int taken = 0; /* rows of the image */
-        for (int64_t i = begin; i < end; i++) {
-            const int64_t image = i / share, in_image = i % share;
-            const int row = (int)(in_image / groups);
-            const int bottom = row * stride + work->layer->spec.kernel;
-            if (i == begin || in_image == 0)
-                taken = row * stride;
-            if (taken < bottom)
-                first_take_rows(work, data, (int)image, taken, bottom, picture);
-            taken = bottom;
-            first_row(work, data, picture, (int)image, row, (int)(in_image % groups));
+/* One thread's share [begin, end) of all (image, row, pair of blocks), in this order. */
+static void first_share(const an_first_work *work, const an_first_data *data, int64_t begin,
+                        int64_t end, uint32_t *picture) {
+    const an_layer *layer = work->layer;
+    const an_shape in = layer->in, out = layer->out;
+    const int blocks = (out.c + AN_BLOCK - 1) / AN_BLOCK;
+    const int groups = (blocks + AN_FIRST_VECTORS - 1) / AN_FIRST_VECTORS;
+    an_first_data here = *data; /* of one image */
+    int taken = 0;              /* rows of it */
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t image = i / groups / out.h;
+        const int row = (int)(i / groups % out.h), group = (int)(i % groups);
+        if (i == begin || (row == 0 && group == 0)) {
+            here.x = data->x + (size_t)image * in.c * in.h * in.w;
+            here.y = data->y + (size_t)image * blocks * out.h * out.w * AN_BLOCK;
+            first_image(work, &here);
+            taken = row * layer->spec.stride;
         }
+        const int bottom = row * layer->spec.stride + layer->spec.kernel;
+        if (taken < bottom)
+            first_take_rows(work, &here, taken, bottom, picture);
+        taken = bottom;
+        first_row(work, &here, picture, row, group);
     }
+}
+
+static void first_walk(const an_first_work *work, const an_first_data *data) {
+    const an_shape out = work->layer->out;
+    const int tile = AN_FIRST_VECTORS * AN_BLOCK, threads = work->threads;
+    const int64_t all = (int64_t)data->images * out.h * ((out.c + tile - 1) / tile);
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int thread = 0; thread < threads; thread++)
+        first_share(work, data, all * thread / threads, all * (thread + 1) / threads,
+                    (uint32_t *)(void *)((char *)data->scratch + thread * work->scratch_bytes));
 }

@@ -27,6 +27,8 @@ typedef struct an_first_work {
     int rows;             /* of one map, with padding */
     int words;            /* of one filter: (C, K, K / elements rounded up) */
     int *offsets;         /* of each of them, in words from that of the same output pixel */
+    int maps;             /* O, filled up to whole tiles */
+    size_t weight_bytes;  /* of packed weights: (maps / tile, words, tile) words */
     size_t scratch_bytes; /* for one thread: (C, rows, phases, columns) words and one plain row */
 } an_first_work;
 
@@ -34,13 +36,20 @@ typedef struct an_first_work {
 typedef struct an_first_data {
     int images;         /* N */
     const float *x;     /* (N, C, H, W) */
-    const void *packed; /* weights */
+    const void *packed; /* weights; int8: behind them start[maps], scale[maps], range */
     const float *bias;  /* (O) */
-    float range;        /* int8: the largest magnitude of x that counts */
+    float range;        /* int8: of the image at work */
     float *y;           /* blocked */
     void *scratch;      /* scratch_bytes for each thread */
 } an_first_data;
 
 enum { AN_FIRST_VECTORS = 2 }; /* of maps in a tile: packed weights are filled up to as many */
+
+#ifdef __x86_64__
+/* The forward pass in bfloat16 and int8, with blocks of 16 maps, where an_can_bf16() and
+ * an_can_int8(). */
+void an_first_forward_bf16(const an_first_work *work, const an_first_data *data);
+void an_first_forward_int8(const an_first_work *work, const an_first_data *data);
+#endif
 
 #endif

@@ -1,9 +1,5 @@
 /* Overlapping max pooling, B maps at once. */
 
-static inline int smaller(int a, int b) {
-    return a < b ? a : b;
-}
-
 /* One window of a picture (H, W, B): rows [top, bottom), columns [left, right). */
 typedef struct pool_window {
     int top, bottom, left, right;

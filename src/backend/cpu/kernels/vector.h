@@ -15,6 +15,14 @@ typedef float vec __attribute__((vector_size(AN_BLOCK * sizeof(float))));
 typedef int32_t veci __attribute__((vector_size(AN_BLOCK * sizeof(float))));
 typedef uint32_t vecu __attribute__((vector_size(AN_BLOCK * sizeof(float))));
 
+static inline int smaller(int a, int b) {
+    return a < b ? a : b;
+}
+
+static inline int larger(int a, int b) {
+    return a > b ? a : b;
+}
+
 /* Loads and stores without asking for alignment; compilers make them one instruction. */
 static inline vec load(const float *from) {
     vec v;
