@@ -78,7 +78,7 @@ static alexnet_status one_step(subject *bench, alexnet_error *error) {
 
 /* What was measured, in seconds a step. */
 typedef struct timing {
-    double median, least;
+    double median, least, slow; /* slow: nine tenths are faster */
     int steps;
     an_layer_times layers; /* in --layers */
 } timing;
@@ -119,6 +119,7 @@ static alexnet_status measure(subject *bench, bool by_layer, an_display *display
     AN_TRY_CLEANUP(measure_steps(bench, display, times, layers, &out->steps, error));
     out->median = an_bench_median(times, out->steps);
     out->least = times[0];
+    out->slow = times[(out->steps - 1) * 9 / 10];
     if (by_layer)
         an_bench_layer_medians(layers, out->steps, &out->layers);
 cleanup:
@@ -161,13 +162,14 @@ static outcome outcome_of(const an_plan *plan, timing time) {
 
 static alexnet_status print_json(const an_plan *plan, const outcome *it, alexnet_error *error) {
     const timing *time = &it->time;
-    json_t *json = json_pack(
-        "{s:s, s:s, s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:i, s:I, s:I, s:I}", "what", it->what,
-        "arch", plan->network.arch->name, "device", plan->backend->name, "precision", it->precision,
-        "batch", it->batch, "threads", it->threads, "images_per_second", it->batch / time->median,
-        "milliseconds", 1e3 * time->median, "least_milliseconds", 1e3 * time->least, "steps",
-        time->steps, "weights", (json_int_t)it->weights, "planned_memory", (json_int_t)it->planned,
-        "peak_memory", (json_int_t)it->peak);
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:f, s:i, s:I, s:I, s:I}", "what",
+                  it->what, "arch", plan->network.arch->name, "device", plan->backend->name,
+                  "precision", it->precision, "batch", it->batch, "threads", it->threads,
+                  "images_per_second", it->batch / time->median, "milliseconds", 1e3 * time->median,
+                  "least_milliseconds", 1e3 * time->least, "p90_milliseconds", 1e3 * time->slow,
+                  "steps", time->steps, "weights", (json_int_t)it->weights, "planned_memory",
+                  (json_int_t)it->planned, "peak_memory", (json_int_t)it->peak);
     if (json && it->floor > 0)
         json_object_update_new(json, json_pack("{s:f, s:f, s:f, s:f}", "floor_milliseconds",
                                                1e3 * it->floor, "share_of_floor",
@@ -193,12 +195,12 @@ static void print_floor(const outcome *it) {
 static void print_text(const an_plan *plan, const outcome *it) {
     const timing *time = &it->time;
     printf("%s %s, %s on %s, batch %d, %d threads: %.1f images/s, %.2f ms a step "
-           "(median of %d; least %.2f)\n"
+           "(median of %d; least %.2f, nine tenths below %.2f)\n"
            "memory: weights %s, planned %s, peak of the process %s\n",
            it->what, plan->network.arch->name, it->precision, plan->backend->name, it->batch,
            it->threads, it->batch / time->median, 1e3 * time->median, time->steps,
-           1e3 * time->least, an_bytes(it->weights).text, an_bytes(it->planned).text,
-           an_bytes(it->peak).text);
+           1e3 * time->least, 1e3 * time->slow, an_bytes(it->weights).text,
+           an_bytes(it->planned).text, an_bytes(it->peak).text);
     if (it->floor > 0)
         print_floor(it);
     if (plan->options.times)

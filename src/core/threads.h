@@ -5,7 +5,8 @@
 #ifndef AN_CORE_THREADS_H
 #define AN_CORE_THREADS_H
 
-/* How many threads this process may usefully run: its CPU affinity and its cgroup's quota. */
+/* How many threads this process may usefully run: the cores in its affinity, of which each counts
+ * once however many threads it runs, and no more than its control groups' quotas. */
 int an_cpu_count(void);
 
 /*
