@@ -130,6 +130,29 @@ static void pooling(void **state) {
             check_layer(&layers[i], relu);
 }
 
+/* A NaN makes the windows that see it NaN, wherever in them it is, and no others. */
+static void pooling_keeps_nan(void **state) {
+    (void)state;
+    const an_layer layer = {
+        .spec = {.type = AN_MAX_POOL, .kernel = 3, .stride = 2}, .in = {1, 7, 7}, .out = {1, 3, 3}};
+    for (const an_kernels *const *k = tables(); *k; k++) {
+        for (int pixel = 0; pixel < 49; pixel++) {
+            const int block = (*k)->block, row = pixel / 7, column = pixel % 7;
+            an_guarded x = an_guard_random((size_t)49 * block, 1), y = an_guard((size_t)9 * block);
+            for (int lane = 0; lane < block; lane++)
+                x.data[pixel * block + lane] = lane % 2 ? NAN : -NAN;
+            (*k)->pool_forward(&layer, 1, pixel % 2, x.data, y.data);
+            for (int i = 0; i < 9 * block; i++) {
+                const int down = row - i / block / 3 * 2, right = column - i / block % 3 * 2;
+                const bool sees = down >= 0 && down < 3 && right >= 0 && right < 3;
+                assert_true(sees == (bool)isnan(y.data[i]));
+            }
+            an_unguard(&x);
+            an_unguard(&y);
+        }
+    }
+}
+
 static void normalisation(void **state) {
     (void)state;
     const an_layer_spec one = {
@@ -253,11 +276,9 @@ static void rectifying_and_updating(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pooling),
-        cmocka_unit_test(normalisation),
-        cmocka_unit_test(fully_connected),
-        cmocka_unit_test(dropping_out),
-        cmocka_unit_test(rectifying_and_updating),
+        cmocka_unit_test(pooling),       cmocka_unit_test(pooling_keeps_nan),
+        cmocka_unit_test(normalisation), cmocka_unit_test(fully_connected),
+        cmocka_unit_test(dropping_out),  cmocka_unit_test(rectifying_and_updating),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

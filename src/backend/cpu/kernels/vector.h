@@ -57,6 +57,18 @@ static inline vec rectified(vec v) {
     return only(~(v <= 0), v);
 }
 
+/* The larger of two; NaN where either is. */
+static inline vec maximum(vec a, vec b) {
+#if defined(__AVX512F__)
+    /* The instruction answers b where either is NaN. */
+    return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
+#elif defined(__AVX2__)
+    return _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+#else
+    return choose((b > a) | is_nan(b), b, a);
+#endif
+}
+
 static inline vec square_root(vec v) {
 #if defined(__AVX512F__)
     return _mm512_sqrt_ps(v);
