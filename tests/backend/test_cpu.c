@@ -428,6 +428,54 @@ static void keeps_fully_connected_weights_in_place(void **state) {
     free_twins(&t);
 }
 
+static void ignore_gradient(void *context, int parameter, float *gradient, size_t count) {
+    (void)context, (void)parameter, (void)gradient, (void)count;
+}
+
+/* The largest difference between a tensor of both plans, over its largest magnitude. */
+static double difference(twins *t, an_tensor tensor, int parameter) {
+    double most = 0, magnitude = 0;
+    assert_ok(an_plan_read(t->found, tensor, parameter, t->a, error));
+    assert_ok(an_plan_read(t->expected, tensor, parameter, t->b, error));
+    for (size_t i = 0; i < t->network.parameters[parameter].count; i++) {
+        most = fmax(most, fabs((double)t->a[i] - (double)t->b[i]));
+        magnitude = fmax(magnitude, fabs((double)t->b[i]));
+    }
+    return most / magnitude;
+}
+
+/* Training in bfloat16 is float32's but for the rounding of products, whose relative error is
+ * 2^-9 each; whether the update is done at once or somebody waits for the gradients. */
+static void trains_in_bfloat16(void **state) {
+    (void)state;
+    const an_arch arch = {.name = "odd",
+                          .input_size = 27,
+                          .layers = odd_layers,
+                          .layer_count = sizeof odd_layers / sizeof *odd_layers};
+    for (int waiting = 0; waiting < 2; waiting++) {
+        twins t = make_twins(&arch, 4, 0,
+                             (an_plan_options){.batch = 9, .training = true, .precision = AN_BF16});
+        an_update updates[AN_MAX_PARAMETERS];
+        for (int p = 0; p < t.network.parameter_count; p++)
+            updates[p] = (an_update){1e-2f, 5e-4f};
+        for (int s = 0; s < 2; s++) {
+            an_step step = a_step(&t, updates, 9 * (uint64_t)s);
+            step.gradient_ready = waiting ? ignore_gradient : NULL;
+            an_step_result result;
+            assert_ok(an_plan_step(t.expected, &step, &result, error));
+            assert_ok(an_plan_step(t.found, &step, &result, error));
+        }
+        for (int p = 0; p < t.network.parameter_count; p++) {
+            assert_true(difference(&t, AN_PARAMETER, p) < 0.01);
+            const bool fc = t.network.layers[t.network.parameters[p].layer].spec.type == AN_FC;
+            const double most = fc ? 0.02 : 0.3; /* below, maxima are other pixels here and there */
+            assert_true(difference(&t, AN_MOMENTUM, p) < most);
+            assert_true(difference(&t, AN_PARAMETER_GRADIENT, p) < most);
+        }
+        free_twins(&t);
+    }
+}
+
 /* In the other precisions every layer's weights are packed, and none of the caller's needed. */
 static void packs_weights_of_few_bits(void **state) {
     (void)state;
@@ -468,6 +516,7 @@ int main(void) {
         cmocka_unit_test(repeatable),
         cmocka_unit_test(nan_is_not_hidden),
         cmocka_unit_test(keeps_fully_connected_weights_in_place),
+        cmocka_unit_test(trains_in_bfloat16),
         cmocka_unit_test(packs_weights_of_few_bits),
         cmocka_unit_test(refuses_to_train_in_int8),
     };

@@ -9,13 +9,14 @@
 
 #include "backend/cpu/kernels/fc_packed.h"
 #include "backend/cpu/kernels/kernels.h"
+#include "backend/reference/layers.h"
 #include "core/threads.h"
 #include "guard.h"
 
 /* One call, and what it is expected to give. */
 typedef struct fc_case {
     int images, inputs, outputs;
-    bool relu, signed_input;
+    bool relu, signed_input, plain;
     float input_range;
     an_guarded x, w, b, y;
 } fc_case;
@@ -81,7 +82,8 @@ static void compute(const an_fc_engine *engine, fc_case *c) {
                                  .inputs = c->inputs,
                                  .outputs = c->outputs,
                                  .x = c->x.data,
-                                 .packed = packed.data,
+                                 .packed = c->plain ? NULL : packed.data,
+                                 .w = c->plain ? c->w.data : NULL,
                                  .b = c->b.data,
                                  .relu = c->relu,
                                  .y = c->y.data,
@@ -123,9 +125,11 @@ static void in_bfloat16(void **state) {
     (void)state;
     if (!an_can_bf16())
         skip();
-    for (int i = 0; i < size_count; i++) {
-        fc_case c = make_case(sizes[i][0], sizes[i][1], sizes[i][2], 1);
-        c.relu = i % 2;
+    for (int i = 0; i < 2 * size_count; i++) {
+        const int *size = sizes[i / 2];
+        fc_case c = make_case(size[0], size[1], size[2], 1);
+        c.relu = i / 2 % 2;
+        c.plain = i % 2; /* as in training */
         check(&an_fc_bf16, model_bf16, 1e-6 * sqrt(c.inputs), &c);
         free_case(&c);
     }
@@ -146,6 +150,87 @@ static void in_int8(void **state) {
             check(&an_fc_int8, model_int8, 2e-6, &c);
             free_case(&c);
         }
+    }
+}
+
+/* sum over k < count of a[k * a_step] * b[k * b_step], rounded to bfloat16. */
+static double product(int count, const float *a, size_t a_step, const float *b, size_t b_step) {
+    double sum = 0;
+    for (int k = 0; k < count; k++)
+        sum += (double)bfloat16(a[k * a_step]) * (double)bfloat16(b[k * b_step]);
+    return sum;
+}
+
+static void assert_near(double found, double expected, int terms) {
+    if (!(fabs(found - expected) <= 1e-6 * sqrt(terms) * (1 + fabs(expected))))
+        fail_msg("%g rather than %g", found, expected);
+}
+
+/* c has dy for y. */
+static void check_input_gradient(const fc_case *c, float *workspace) {
+    const size_t inputs = (size_t)c->inputs, outputs = (size_t)c->outputs;
+    an_guarded dx = an_guard(c->x.count);
+    an_fc_bf16.backward_input(c->images, c->inputs, c->outputs, c->w.data, c->y.data, dx.data,
+                              workspace);
+    for (size_t j = 0; j < dx.count; j++)
+        assert_near((double)dx.data[j],
+                    product(c->outputs, c->y.data + j / inputs * outputs, 1, c->w.data + j % inputs,
+                            inputs),
+                    c->outputs);
+    an_unguard(&dx);
+}
+
+static void check_weights_gradient(fc_case *c, const an_update *update, float *workspace) {
+    const size_t inputs = (size_t)c->inputs, outputs = (size_t)c->outputs;
+    an_guarded dw = an_guard(c->w.count), v = an_guard_random(c->w.count, 7);
+    an_guarded w_expected = an_guard(c->w.count), v_expected = an_guard_random(c->w.count, 7);
+    memcpy(w_expected.data, c->w.data, c->w.count * sizeof(float));
+    an_fc_bf16.backward_weights(&(an_fc_gradient){.images = c->images,
+                                                  .inputs = c->inputs,
+                                                  .outputs = c->outputs,
+                                                  .x = c->x.data,
+                                                  .dy = c->y.data,
+                                                  .dw = dw.data,
+                                                  .update = update,
+                                                  .momentum = 0.9f,
+                                                  .v = update ? v.data : NULL,
+                                                  .w = update ? c->w.data : NULL,
+                                                  .workspace = workspace});
+    for (size_t j = 0; j < dw.count; j++)
+        assert_near(
+            (double)dw.data[j],
+            product(c->images, c->y.data + j / inputs, outputs, c->x.data + j % inputs, inputs),
+            c->images);
+    if (update)
+        an_reference_update(update, 0.9f, dw.count, dw.data, v_expected.data, w_expected.data);
+    for (size_t j = 0; j < dw.count; j++) {
+        assert_near((double)v.data[j], (double)v_expected.data[j], 1);
+        assert_near((double)c->w.data[j], (double)w_expected.data[j], 1);
+    }
+    an_unguard(&dw);
+    an_unguard(&v);
+    an_unguard(&v_expected);
+    an_unguard(&w_expected);
+}
+
+static void gradients(void **state) {
+    (void)state;
+    if (!an_can_bf16())
+        skip();
+    const an_update rules[] = {{0.1f, 0.01f}, {0, 0.01f}};
+    const int several[][3] = {{70, 1100, 35}, {3, 530, 300}, {33, 48, 64}};
+    for (int i = 0; i < size_count + 3; i++) {
+        const int *size = i < size_count ? sizes[i] : several[i - size_count];
+        fc_case c = make_case(size[0], size[1], size[2], 1);
+        an_guarded dy = an_guard_random(c.y.count, 5);
+        memcpy(c.y.data, dy.data, dy.count * sizeof(float));
+        an_guarded workspace = an_guard(
+            an_fc_bf16.backward_workspace_bytes(c.images, c.inputs, c.outputs) / sizeof(float));
+        check_input_gradient(&c, workspace.data);
+        check_weights_gradient(&c, i % 3 < 2 ? &rules[i % 3] : NULL, workspace.data);
+        an_unguard(&dy);
+        an_unguard(&workspace);
+        free_case(&c);
     }
 }
 
@@ -216,9 +301,9 @@ static void same_for_any_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(in_bfloat16),          cmocka_unit_test(in_int8),
-        cmocka_unit_test(int8_weights_survive), cmocka_unit_test(nan_is_not_hidden),
-        cmocka_unit_test(same_for_any_threads),
+        cmocka_unit_test(in_bfloat16),       cmocka_unit_test(in_int8),
+        cmocka_unit_test(gradients),         cmocka_unit_test(int8_weights_survive),
+        cmocka_unit_test(nan_is_not_hidden), cmocka_unit_test(same_for_any_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,10 +7,10 @@ enum {
     most_int8_inputs = 66000, /* so many products of bytes fit a sum of 32 bits */
 };
 
-/* What multiplies packed weights; NULL where plain ones are as good. */
+/* What computes in fewer bits; NULL: float32. */
 static const an_fc_engine *engine_of(int inputs, const an_fc_options *options) {
 #ifdef __x86_64__
-    if (!options->training && options->precision == AN_BF16)
+    if (options->precision == AN_BF16)
         return &an_fc_bf16;
     if (!options->training && options->precision == AN_INT8 && inputs <= most_int8_inputs)
         return &an_fc_int8;
@@ -26,21 +26,31 @@ an_fc an_fc_make(const an_kernels *kernels, const an_layer *layer, const an_fc_o
     an_fc fc = {.layer = layer,
                 .kernels = kernels,
                 .images = options->images,
+                .training = options->training,
                 .signed_input = options->signed_input};
     fc.engine = engine_of(inputs_of(&fc), options);
     return fc;
 }
 
 size_t an_fc_packed_bytes(const an_fc *fc) {
-    return fc->engine ? fc->engine->packed_bytes(inputs_of(fc), fc->layer->spec.units) : 0;
+    return fc->engine && !fc->training
+               ? fc->engine->packed_bytes(inputs_of(fc), fc->layer->spec.units)
+               : 0;
 }
 
 size_t an_fc_workspace_bytes(const an_fc *fc) {
-    if (fc->engine)
-        return fc->engine->workspace_bytes(fc->images, inputs_of(fc));
+    const int inputs = inputs_of(fc);
+    if (fc->engine) {
+        const size_t forward = fc->engine->workspace_bytes(fc->images, inputs);
+        const size_t backward =
+            fc->training
+                ? fc->engine->backward_workspace_bytes(fc->images, inputs, fc->layer->spec.units)
+                : 0;
+        return forward > backward ? forward : backward;
+    }
     return fc->images <= few_images
                ? 0
-               : fc->kernels->fc_many_floats(fc->images, inputs_of(fc)) * sizeof(float);
+               : fc->kernels->fc_many_floats(fc->images, inputs) * sizeof(float);
 }
 
 void an_fc_pack(an_fc *fc, const float *w, float input_range, void *packed) {
@@ -52,8 +62,18 @@ void an_fc_forward(const an_fc *fc, int images, const float *x, const float *w, 
                    bool relu, float *y, void *workspace) {
     const int inputs = inputs_of(fc), outputs = fc->layer->spec.units;
     if (fc->engine) {
-        fc->engine->forward(&(an_fc_job){images, inputs, outputs, x, w, b, relu, y, workspace,
-                                         fc->input_range, fc->signed_input});
+        fc->engine->forward(&(an_fc_job){.images = images,
+                                         .inputs = inputs,
+                                         .outputs = outputs,
+                                         .x = x,
+                                         .packed = fc->training ? NULL : w,
+                                         .w = fc->training ? w : NULL,
+                                         .b = b,
+                                         .relu = relu,
+                                         .y = y,
+                                         .workspace = workspace,
+                                         .input_range = fc->input_range,
+                                         .signed_input = fc->signed_input});
         return;
     }
     if (images <= few_images)
@@ -63,18 +83,41 @@ void an_fc_forward(const an_fc *fc, int images, const float *x, const float *w, 
 }
 
 alexnet_status an_fc_backward_input(const an_fc *fc, const float *w, const float *dy, float *dx,
-                                    alexnet_error *error) {
+                                    void *workspace, alexnet_error *error) {
     const int inputs = inputs_of(fc), outputs = fc->layer->spec.units;
+    if (fc->engine) {
+        fc->engine->backward_input(fc->images, inputs, outputs, w, dy, dx, workspace);
+        return ALEXNET_OK;
+    }
     AN_DNNL(dnnl_sgemm('N', 'N', fc->images, inputs, outputs, 1, dy, outputs, w, inputs, 0, dx,
                        inputs));
     return ALEXNET_OK;
 }
 
+bool an_fc_updates(const an_fc *fc) {
+    return fc->engine != NULL;
+}
+
 alexnet_status an_fc_backward_weights(const an_fc *fc, const float *x, const float *dy, float *dw,
-                                      float *db, alexnet_error *error) {
+                                      float *db, const an_fc_update *update, void *workspace,
+                                      alexnet_error *error) {
     const int inputs = inputs_of(fc), outputs = fc->layer->spec.units;
+    fc->kernels->sum_images(fc->images, outputs, dy, db);
+    if (fc->engine) {
+        fc->engine->backward_weights(&(an_fc_gradient){.images = fc->images,
+                                                       .inputs = inputs,
+                                                       .outputs = outputs,
+                                                       .x = x,
+                                                       .dy = dy,
+                                                       .dw = dw,
+                                                       .update = update ? update->rule : NULL,
+                                                       .momentum = update ? update->momentum : 0,
+                                                       .v = update ? update->v : NULL,
+                                                       .w = update ? update->w : NULL,
+                                                       .workspace = workspace});
+        return ALEXNET_OK;
+    }
     AN_DNNL(dnnl_sgemm('T', 'N', outputs, inputs, fc->images, 1, dy, outputs, x, inputs, 0, dw,
                        inputs));
-    fc->kernels->sum_images(fc->images, outputs, dy, db);
     return ALEXNET_OK;
 }

@@ -2,7 +2,8 @@
  * Fully connected layers on plain activations (N, I).
  *
  * In float32 the weights (O, I) are used where they are. In bfloat16 and int8 a plan for inference
- * packs them once (kernels/fc_packed.h) and forgets the plain ones.
+ * packs them once (kernels/fc_packed.h) and forgets the plain ones; one for training keeps float32
+ * weights and rounds them to bfloat16 in every pass.
  */
 #ifndef AN_BACKEND_CPU_FC_H
 #define AN_BACKEND_CPU_FC_H
@@ -14,10 +15,11 @@
 typedef struct an_fc {
     const an_layer *layer;
     const an_kernels *kernels;
-    const an_fc_engine *engine; /* of packed weights; NULL: float32 */
+    const an_fc_engine *engine; /* of fewer bits; NULL: float32 */
     int images;                 /* the most at a time */
-    bool signed_input;          /* x may be negative */
-    float input_range;          /* int8: the largest magnitude of x, by calibration; 0: unknown */
+    bool training;
+    bool signed_input; /* x may be negative */
+    float input_range; /* int8: the largest magnitude of x, by calibration; 0: unknown */
 } an_fc;
 
 /* How a plan uses a layer. */
@@ -43,12 +45,24 @@ void an_fc_pack(an_fc *fc, const float *w, float input_range, void *packed);
 void an_fc_forward(const an_fc *fc, int images, const float *x, const float *w, const float *b,
                    bool relu, float *y, void *workspace);
 
-/* dx (N, I) = dy w */
+/* dx (N, I) = dy w, w plain */
 alexnet_status an_fc_backward_input(const an_fc *fc, const float *w, const float *dy, float *dx,
-                                    alexnet_error *error);
+                                    void *workspace, alexnet_error *error);
 
-/* dw (O, I) = dy^T x, db (O) = sum of dy over the images. */
+/* The update of weights w and their velocity v. */
+typedef struct an_fc_update {
+    const an_update *rule;
+    float momentum;
+    float *v, *w;
+} an_fc_update;
+
+/* Whether an_fc_backward_weights can do the update, too: the gradients are then in the registers
+ * anyway, and memory is passed once rather than twice. */
+bool an_fc_updates(const an_fc *fc);
+
+/* dw (O, I) = dy^T x, db (O) = sum of dy over the images; and the update, unless NULL. */
 alexnet_status an_fc_backward_weights(const an_fc *fc, const float *x, const float *dy, float *dw,
-                                      float *db, alexnet_error *error);
+                                      float *db, const an_fc_update *update, void *workspace,
+                                      alexnet_error *error);
 
 #endif

@@ -130,18 +130,30 @@ static alexnet_status input_backward(const an_cpu_plan *plan, const an_cpu_layer
     const float *w = plan->tensor[it->layer->weight];
     if (it->layer->spec.type == AN_CONV)
         return an_conv_backward_input(&it->conv, w, dy, dx, plan->workspace, error);
-    return an_fc_backward_input(&it->fc, w, dy, dx, error);
+    return an_fc_backward_input(&it->fc, w, dy, dx, plan->workspace, error);
 }
 
-/* The gradients of its parameters. */
+/* Whether the gradients of a layer's weights and their update are one pass. */
+static bool updates_at_once(const an_cpu_layer *it, const an_step *step) {
+    return it->layer->spec.type == AN_FC && an_fc_updates(&it->fc) && step->updates &&
+           !step->gradient_ready;
+}
+
+/* The gradients of its parameters; the weights' update as well where updates_at_once. */
 static alexnet_status weights_backward(const an_cpu_plan *plan, const an_cpu_layer *it,
-                                       const float *x, const float *dy, alexnet_error *error) {
+                                       const an_step *step, const float *x, const float *dy,
+                                       alexnet_error *error) {
     const an_layer *layer = it->layer;
     float *dw = part(plan, plan->gradients, layer->weight);
     float *db = part(plan, plan->gradients, layer->bias);
     if (layer->spec.type == AN_CONV)
         return an_conv_backward_weights(&it->conv, x, dy, dw, db, plan->workspace, error);
-    return an_fc_backward_weights(&it->fc, x, dy, dw, db, error);
+    const bool at_once = updates_at_once(it, step);
+    const an_fc_update update = {at_once ? &step->updates[layer->weight] : NULL, step->momentum,
+                                 part(plan, plan->momentum, layer->weight),
+                                 part(plan, plan->parameters, layer->weight)};
+    return an_fc_backward_weights(&it->fc, x, dy, dw, db, at_once ? &update : NULL, plan->workspace,
+                                  error);
 }
 
 /* The gradients of parameters and input, then the update, which changes the weights that the
@@ -156,11 +168,12 @@ static alexnet_status weighted_backward(const an_cpu_plan *plan, int l, const an
         an_timing_end(&plan->base, AN_TIMED_INPUT, l, input_begun);
     }
     const double weights_begun = an_timing_begin(&plan->base);
-    AN_TRY(weights_backward(plan, it, x, dy, error));
+    AN_TRY(weights_backward(plan, it, step, x, dy, error));
     an_timing_end(&plan->base, AN_TIMED_WEIGHTS, l, weights_begun);
     const double update_begun = an_timing_begin(&plan->base);
     finish_parameter(plan, step, it->layer->bias);
-    finish_parameter(plan, step, it->layer->weight);
+    if (!updates_at_once(it, step))
+        finish_parameter(plan, step, it->layer->weight);
     an_timing_end(&plan->base, AN_TIMED_UPDATE, l, update_begun);
     return ALEXNET_OK;
 }

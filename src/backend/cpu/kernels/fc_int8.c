@@ -46,6 +46,7 @@ static inline fc_sum fc_dot(fc_sum sum, __m512i image, __m512i weights) {
 static fc_images fc_begin(const an_fc_job *job);
 static inline void fc_take(const an_fc_job *job, const fc_images *images, int n, int line,
                            char *to);
+static const char *fc_weights(const an_fc_job *job, int panel, int line, int lines, char *buffer);
 static inline __m512 fc_finish(const an_fc_job *job, const fc_images *images, int n, int o,
                                fc_sum sum);
 
@@ -130,6 +131,16 @@ static inline __m512 fc_finish(const an_fc_job *job, const fc_images *images, in
     return _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale);
 }
 
+static const char *fc_weights(const an_fc_job *job, int panel, int line, int lines, char *buffer) {
+    (void)lines, (void)buffer;
+    return fc_packed_lines(job, panel, line);
+}
+
+static fc_ask fc_next_weights(const an_fc_job *job, int panel, int line, int tile, const char *w) {
+    (void)job, (void)panel, (void)line, (void)tile;
+    return fc_ask_ahead(w);
+}
+
 /* 16 weights as bytes. */
 static inline __m128i quantised(const float *from, int count, __m512 scale) {
     return _mm512_cvtsepi32_epi8(
@@ -167,5 +178,8 @@ static void pack(int inputs, int outputs, const float *w, void *packed) {
     }
 }
 
-const an_fc_engine an_fc_int8 = {packed_bytes, workspace_bytes, pack, fc_forward};
+const an_fc_engine an_fc_int8 = {.packed_bytes = packed_bytes,
+                                 .workspace_bytes = workspace_bytes,
+                                 .pack = pack,
+                                 .forward = fc_forward};
 #endif

@@ -10,14 +10,15 @@
 #ifndef AN_BACKEND_CPU_KERNELS_FC_PACKED_H
 #define AN_BACKEND_CPU_KERNELS_FC_PACKED_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "backend/backend.h"
+#include "core/memory.h"
 
 /* y (N, O) = x (N, I) w^T + b, ReLU on top if `relu`. */
 typedef struct an_fc_job {
     int images, inputs, outputs;
     const float *x;
-    const void *packed; /* w, by the engine's pack */
+    const void *packed; /* w, by the engine's pack; bfloat16: or NULL and */
+    const float *w;     /* w as it is */
     const float *b;
     bool relu;
     float *y;
@@ -26,12 +27,28 @@ typedef struct an_fc_job {
     bool signed_input; /* int8: x may be negative */
 } an_fc_job;
 
+/* dw (O, I) = dy (N, O)^T x (N, I), and then the update of w and its velocity v, unless NULL. */
+typedef struct an_fc_gradient {
+    int images, inputs, outputs;
+    const float *x, *dy;
+    float *dw;
+    const an_update *update;
+    float momentum;
+    float *v, *w;
+    void *workspace; /* of the engine's backward_workspace_bytes, aligned */
+} an_fc_gradient;
+
 /* What there is of each type. Bytes are multiples of AN_ALIGNMENT. */
 typedef struct an_fc_engine {
     size_t (*packed_bytes)(int inputs, int outputs);
     size_t (*workspace_bytes)(int images, int inputs);
     void (*pack)(int inputs, int outputs, const float *w, void *packed);
     void (*forward)(const an_fc_job *job);
+    /* Training, with plain weights; NULL: not in this type. dx (N, I) = dy (N, O) w (O, I). */
+    size_t (*backward_workspace_bytes)(int images, int inputs, int outputs);
+    void (*backward_input)(int images, int inputs, int outputs, const float *w, const float *dy,
+                           float *dx, void *workspace);
+    void (*backward_weights)(const an_fc_gradient *job);
 } an_fc_engine;
 
 #ifdef __x86_64__

@@ -6,6 +6,9 @@
  *   FC_GROUP                                            inputs in four bytes;
  *   fc_images, fc_begin(job), fc_take(images, n, line, to)
  *                                    the input: a line is 64 bytes of image n, ready to multiply;
+ *   fc_weights(job, panel, line, lines, buffer)         lines of a panel, in a buffer if need be;
+ *   fc_next_weights(job, panel, line, tile, w)          what is asked for while tile `tile` of
+ *                                                       those that share w is multiplied with it;
  *   fc_finish(job, images, n, o, sum)                   y of image n and 16 outputs, without bias.
  *
  * In the workspace, the images stand in the tiles in which they are multiplied: a line of each,
@@ -36,14 +39,34 @@ static size_t fc_panel_bytes(int inputs) {
     return (size_t)fc_lines(inputs) * fc_line_weights;
 }
 
+static const char *fc_packed_lines(const an_fc_job *job, int panel, int line) {
+    return (const char *)job->packed + (size_t)panel * fc_panel_bytes(job->inputs) +
+           (size_t)line * fc_line_weights;
+}
+
 /* The sums of a tile, [image][half of the panel]. */
 typedef fc_sum fc_sums[fc_tile][2];
+
+/* What is asked for while something else is multiplied: with each line as many bytes as it has
+ * weights, and between those of one and of the next so many. */
+typedef struct fc_ask {
+    const char *from;
+    size_t stride;
+} fc_ask;
+
+/* Weights that lie in one run: what comes next in it. */
+static fc_ask fc_ask_ahead(const char *w) {
+    return (fc_ask){w + fc_ahead, fc_line_weights};
+}
+
+static fc_ask fc_next_weights(const an_fc_job *job, int panel, int line, int tile, const char *w);
 
 /* sums (+)= `lines` lines of a tile's images x weights. `images` and `parts`, into how many sums
  * each is split so that additions need not wait, are constants where it is inlined. */
 static inline __attribute__((always_inline)) void fc_multiply(const int images, const int parts,
                                                               bool add, int lines, const char *x,
-                                                              const char *w, fc_sums sums) {
+                                                              const char *w, fc_ask ask,
+                                                              fc_sums sums) {
     fc_sum sum[fc_tile][2][4];
 #pragma GCC unroll 13
     for (int m = 0; m < images; m++) {
@@ -58,8 +81,14 @@ static inline __attribute__((always_inline)) void fc_multiply(const int images, 
         for (int step = 0; step < fc_steps; step += parts) {
 #pragma GCC unroll 4
             for (int p = 0; p < parts; p++) {
-                _mm_prefetch(w + fc_ahead, _MM_HINT_NTA);
-                _mm_prefetch(w + fc_ahead + 64, _MM_HINT_NTA);
+                const char *next = ask.from + (size_t)(step + p) * fc_width * 4;
+                if (parts > 1) { /* few images: nothing is needed twice */
+                    _mm_prefetch(next, _MM_HINT_NTA);
+                    _mm_prefetch(next + 64, _MM_HINT_NTA);
+                } else {
+                    _mm_prefetch(next, _MM_HINT_T0);
+                    _mm_prefetch(next + 64, _MM_HINT_T0);
+                }
                 const __m512i low = _mm512_load_si512(w), high = _mm512_load_si512(w + 64);
 #pragma GCC unroll 13
                 for (int m = 0; m < images; m++) {
@@ -74,6 +103,7 @@ static inline __attribute__((always_inline)) void fc_multiply(const int images, 
             x += parts * 4;
         }
         x += (images - 1) * fc_line;
+        ask.from += ask.stride;
     }
 #pragma GCC unroll 13
     for (int m = 0; m < images; m++) {
@@ -88,10 +118,10 @@ static inline __attribute__((always_inline)) void fc_multiply(const int images, 
 }
 
 static void fc_multiply_tile(int images, bool add, int lines, const char *x, const char *w,
-                             fc_sums sums) {
+                             fc_ask ask, fc_sums sums) {
 #define FC_CASE(images, parts)                                                                     \
     case images:                                                                                   \
-        fc_multiply(images, parts, add, lines, x, w, sums);                                        \
+        fc_multiply(images, parts, add, lines, x, w, ask, sums);                                   \
         break;
     switch (images) {
         FC_CASE(1, 4)
@@ -156,16 +186,18 @@ static void fc_write(const an_fc_job *job, const fc_images *images, int first, i
 static void fc_panel(const an_fc_job *job, const fc_images *images, const fc_cut *cut, int tile,
                      int panel) {
     const int lines = fc_lines(job->inputs), tiles = fc_smaller(cut->tiles - tile, fc_tiles);
-    const int block = tiles == 1 ? lines : fc_block;
-    const char *w = (const char *)job->packed + (size_t)panel * fc_panel_bytes(job->inputs);
+    const int block = tiles == 1 && job->packed ? lines : fc_block;
+    _Alignas(AN_ALIGNMENT) char buffer[fc_block * fc_line_weights];
     fc_sums sums[fc_tiles];
     for (int line = 0; line < lines; line += block) {
+        const int some = fc_smaller(block, lines - line);
+        const char *w = fc_weights(job, panel, line, some, buffer);
         for (int t = 0; t < tiles; t++) {
             const int first = fc_first(cut, tile + t), count = fc_first(cut, tile + t + 1) - first;
             const char *x =
                 images->lines + ((size_t)first * lines + (size_t)line * count) * fc_line;
-            fc_multiply_tile(count, line > 0, fc_smaller(block, lines - line), x,
-                             w + (size_t)line * fc_line_weights, sums[t]);
+            fc_multiply_tile(count, line > 0, some, x, w, fc_next_weights(job, panel, line, t, w),
+                             sums[t]);
         }
     }
     for (int t = 0; t < tiles; t++) {
