@@ -14,9 +14,21 @@ typedef struct subject {
     float *logits;
     int32_t *labels;
     an_update updates[AN_MAX_PARAMETERS];
+    uint64_t seed;
+    an_weights weights;                /* as the network begins */
     float *tensors[AN_MAX_PARAMETERS]; /* those the plan still points at */
     an_layer_times layers;             /* of the step at work, in --layers */
 } subject;
+
+static alexnet_status make_tensor(void *context, int parameter, alexnet_error *error) {
+    subject *bench = context;
+    const an_network *network = &bench->plan->network;
+    AN_TRY(an_reserve((void **)&bench->tensors[parameter], network->parameters[parameter].count,
+                      sizeof(float), "initial weights", error));
+    an_initialise_parameter(network, parameter, bench->seed, bench->tensors[parameter]);
+    bench->weights.tensor[parameter] = bench->tensors[parameter];
+    return ALEXNET_OK;
+}
 
 static void release_tensor(void *context, int parameter) {
     subject *bench = context;
@@ -24,18 +36,13 @@ static void release_tensor(void *context, int parameter) {
     bench->tensors[parameter] = NULL;
 }
 
-/* Initialised weights, each tensor in memory of its own and given back as soon as the plan has
+/* Initialised weights, each tensor made when the plan asks for it and given back as soon as it has
  * copied it: the peak is then the plan's, not the measurement's. */
-static alexnet_status load_initial(subject *bench, const an_network *network, uint64_t seed,
-                                   alexnet_error *error) {
-    an_weights weights = {.release = release_tensor, .context = bench};
-    for (int i = 0; i < network->parameter_count; i++) {
-        AN_TRY(an_alloc((void **)&bench->tensors[i], network->parameters[i].count, sizeof(float),
-                        "initial weights", error));
-        an_initialise_parameter(network, i, seed, bench->tensors[i]);
-        weights.tensor[i] = bench->tensors[i];
-    }
-    return an_plan_load(bench->plan, &weights, error);
+static alexnet_status load_initial(subject *bench, uint64_t seed, alexnet_error *error) {
+    bench->seed = seed;
+    bench->weights =
+        (an_weights){.fetch = make_tensor, .release = release_tensor, .context = bench};
+    return an_plan_load(bench->plan, &bench->weights, error);
 }
 
 static alexnet_status make_inputs(subject *bench, const an_network *network,
@@ -222,7 +229,7 @@ alexnet_status an_bench_plan(const bench_settings *settings, bool training, alex
     alexnet_status status;
     AN_TRY_CLEANUP(an_plan_create(backend, &network, &options, &bench.plan, error));
     an_precision_report(common, bench.plan);
-    AN_TRY_CLEANUP(load_initial(&bench, &network, common->seed, error));
+    AN_TRY_CLEANUP(load_initial(&bench, common->seed, error));
     AN_TRY_CLEANUP(make_inputs(&bench, &network, common, error));
     AN_TRY_CLEANUP(measure(&bench, settings->layers, &display, &time, error));
     const outcome result = outcome_of(bench.plan, time);

@@ -36,18 +36,23 @@ alexnet_status an_reserve(void **out, size_t count, size_t size, const char *wha
 alexnet_status an_alloc(void **out, size_t count, size_t size, const char *what,
                         alexnet_error *error) {
     const alexnet_status status = an_reserve(out, count, size, what, error);
-    if (*out)
-        memset(*out, 0, count * size);
+    if (*out) {
+        /* Whole pages that the system takes back are zeros again, and take no room until they are
+         * touched, by the thread that will use them. */
+        const size_t forgotten =
+            count * size >= huge_page_threshold ? an_forget(*out, count * size) : 0;
+        memset((char *)*out + forgotten, 0, count * size - forgotten);
+    }
     return status;
 }
 
-void an_forget(void *part, size_t size) {
+size_t an_forget(void *part, size_t size) {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t address = (uintptr_t)part;
-    const uintptr_t begin = (address + page - 1) / page * page; /* whole pages only: */
-    const uintptr_t end = (address + size) / page * page;       /* neighbours share the others */
-    if (begin < end)
-        (void)madvise((char *)part + (begin - address), end - begin, MADV_DONTNEED);
+    const size_t before = (page - (uintptr_t)part % page) % page;
+    const size_t whole = size > before ? (size - before) / page * page : 0;
+    if (whole == 0 || madvise((char *)part + before, whole, MADV_DONTNEED) != 0)
+        return 0;
+    return whole;
 }
 
 void an_free(void *block) {

@@ -26,8 +26,9 @@ alexnet_status an_alloc(void **out, size_t count, size_t size, const char *what,
 alexnet_status an_reserve(void **out, size_t count, size_t size, const char *what,
                           alexnet_error *error);
 
-/* Gives the room of a part of a block back to the system; its content is lost. */
-void an_forget(void *part, size_t size);
+/* Gives the whole pages in a part of a block back to the system, and returns their bytes: they will
+ * be zeros. */
+size_t an_forget(void *part, size_t size);
 
 /* Frees a block of an_alloc or an_reserve; NULL is allowed. */
 void an_free(void *block);

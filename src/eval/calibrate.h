@@ -1,9 +1,9 @@
 /*
  * Calibration for int8: how large the inputs of a network's layers become on pictures.
  *
- * int8 says a layer's input x as round(x / s), between -127 and 127, with s = range / 127. A range
- * that holds every value would be ruled by the rarest; so it is the one that holds a share of all
- * values, the others being cut off at it.
+ * int8 says a layer's input x as round(x / s), between -127 and 127, with s = range / 127, where
+ * range is the largest magnitude that was seen. (Cutting off the largest hundred-thousandth, or
+ * more, agreed less with float32: docs/results.md.)
  */
 #ifndef AN_EVAL_CALIBRATE_H
 #define AN_EVAL_CALIBRATE_H

@@ -122,7 +122,7 @@ static alexnet_status read_index(an_plan *plan, an_tensor tensor, int index, flo
 
 static const an_backend looking = {.name = "looks", .forward = forward_nothing, .read = read_index};
 
-enum { side = 200, values = 3 * side * side };
+enum { side = 20 };
 
 static an_plan looking_plan(void) {
     an_plan plan = {.backend = &looking,
@@ -146,7 +146,7 @@ static bool hear(void *context, size_t done, size_t pictures) {
     return h->calls != h->most;
 }
 
-static void test_rare_values(void **state) {
+static void test_largest_value(void **state) {
     (void)state;
     const an_preprocess as_it_is = {.resize = side, .crop = side, .scale = 1, .std = {1, 1, 1}};
     made_dataset dataset;
@@ -160,13 +160,10 @@ static void test_rare_values(void **state) {
     heard h = {0};
     an_loader *loader = open_loader(&dataset, &as_it_is, 2);
     assert_ok(an_calibrate(&plan, loader, range, &pictures, hear, &h, error));
-    assert_true(range[0] == 100); /* the largest value, and not the end of its bin */
+    assert_true(range[0] == 100);
     assert_true(pictures == 3 && h.calls == 2);
 
-    dataset.white[1] = 3 * values / 10000; /* as rare as may be cut off */
-    assert_ok(an_calibrate(&plan, loader, range, &pictures, NULL, NULL, error));
-    assert_true(range[0] > 100 && range[0] <= 100 * (1 + 1.0f / 128));
-    dataset.white[1]++;
+    dataset.white[1] = 1;
     assert_ok(an_calibrate(&plan, loader, range, &pictures, NULL, NULL, error));
     assert_true(range[0] == 255);
 
@@ -222,7 +219,7 @@ static void test_no_numbers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_network),
-        cmocka_unit_test(test_rare_values),
+        cmocka_unit_test(test_largest_value),
         cmocka_unit_test(test_layer_before),
         cmocka_unit_test(test_no_numbers),
     };
