@@ -6,6 +6,7 @@
 
 #include "backend/backend.h"
 #include "cli/command.h"
+#include "cli/waiting.h"
 
 enum { exit_done = 0, exit_failed = 1, exit_usage = 2, exit_interrupted = 130 };
 
@@ -116,6 +117,7 @@ static int dispatch(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    an_wait_briefly(argv);
     setlocale(LC_CTYPE, ""); /* whether the terminal shows UTF-8; numbers keep their points */
     const int code = dispatch(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
