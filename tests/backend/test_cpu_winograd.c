@@ -2,9 +2,10 @@
  * Winograd's convolutions against sums in double precision, for every algorithm and instruction
  * set: forward, the input's gradient, and those of weights and biases.
  *
- * Tolerance: a transform multiplies rounding errors by up to about the sum of its matrices'
- * entries, which measures as 2e-5 of an output's root mean square for the largest tiles, and less
- * for others.
+ * Tolerance: a transform multiplies rounding errors by up to about the sum of its matrices' entries,
+ * which measures as 2e-5 of an output's root mean square for the largest tiles, and less for others.
+ * Integers of 11 bits round by 2^13 times as much as float32, of which the square root of the sums'
+ * length is saved where errors cancel: 2e-2 at worst, and a quarter of that on average.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #include "core/random.h"
 #include "testing.h"
 
-static const double tolerance = 4e-5;
+static const double tolerance = 4e-5, tolerance_int16 = 4e-2;
 
 static float *numbers(size_t count, uint64_t item) {
     void *block;
@@ -72,14 +73,14 @@ static void add(void *context, size_t x, size_t w, size_t y) {
 }
 
 static void assert_close(const char *what, const char *kernels, int algorithm,
-                         const double *expected, const float *found, size_t count) {
+                         const double *expected, const float *found, size_t count, double most) {
     double squares = 0, worst = 0;
     for (size_t i = 0; i < count; i++) {
         squares += expected[i] * expected[i];
         worst = fmax(worst, fabs(found[i] - expected[i]));
     }
     const double error_ = worst / sqrt(squares / (double)count);
-    if (!(error_ <= tolerance))
+    if (!(error_ <= most))
         fail_msg("%s, algorithm %d, %s: off by %g of the root mean square", kernels, algorithm,
                  what, error_);
 }
@@ -91,22 +92,24 @@ static double *zeros(size_t count) {
 }
 
 static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, const an_layer *layer,
-                  int images) {
+                  int images, bool int16) {
     const size_t in = images * an_shape_count(layer->in), out = images * an_shape_count(layer->out);
     const size_t weights = (size_t)layer->out.c * layer->in.c / layer->spec.groups *
                            layer->spec.kernel * layer->spec.kernel;
-    const an_winograd forward =
-        an_winograd_of(layer, algorithm, AN_PASS_FORWARD, images, kernels->block, 2);
-    const an_winograd backward =
-        an_winograd_of(layer, algorithm, AN_PASS_INPUT, images, kernels->block, 2);
-    const an_winograd gradient =
-        an_winograd_of(layer, algorithm, AN_PASS_WEIGHTS, images, kernels->block, 2);
+    an_winograd_options options = {AN_PASS_FORWARD, images, 2, kernels->block, int16};
+    const double most = int16 ? tolerance_int16 : tolerance;
+    const an_winograd forward = an_winograd_of(layer, algorithm, &options);
+    options.int16 = false;
+    options.pass = AN_PASS_INPUT;
+    const an_winograd backward = an_winograd_of(layer, algorithm, &options);
+    options.pass = AN_PASS_WEIGHTS;
+    const an_winograd gradient = an_winograd_of(layer, algorithm, &options);
     const size_t largest = in > out ? in : out;
     float *x = numbers(in, 0), *w = numbers(weights, 1), *dy = numbers(out, 2);
     float *bias = numbers((size_t)layer->out.c, 3), *dw = numbers(weights, 4), *db = numbers(64, 5);
     float *blocked = numbers(in, 6), *blocked_dy = numbers(out, 7), *result = numbers(largest, 8);
     float *plain = numbers(largest, 9);
-    float *u = numbers(an_winograd_weight_floats(&forward), 10);
+    float *u = numbers(an_winograd_weight_floats(&gradient), 10);
     float *v = numbers(an_winograd_weight_floats(&backward), 11);
     float *work = numbers(an_winograd_work_floats(&forward) + an_winograd_work_floats(&backward) +
                               an_winograd_work_floats(&gradient),
@@ -116,21 +119,23 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     kernels->block_maps(layer->in, images, x, blocked);
     kernels->block_maps(layer->out, images, dy, blocked_dy);
 
-    kernels->winograd_weights(&forward, w, u);
+    kernels->winograd_weights(&forward, w, u, work);
     kernels->winograd_forward(&forward, images, blocked, u, bias, true, result, work);
     kernels->unblock_maps(layer->out, images, result, plain);
     const size_t pixels = (size_t)layer->out.h * layer->out.w;
     for (size_t i = 0; i < out; i++)
         s.y[i] = fmax(0, s.y[i] + bias[i / pixels % (size_t)layer->out.c]);
-    assert_close("forward", kernels->name, (int)algorithm, s.y, plain, out);
+    assert_close("forward", kernels->name, (int)algorithm, s.y, plain, out, most);
 
-    kernels->winograd_weights(&backward, w, v);
+    kernels->winograd_weights(&backward, w, v, work);
     kernels->winograd_forward(&backward, images, blocked_dy, v, NULL, false, result, work);
     kernels->unblock_maps(layer->in, images, result, plain);
-    assert_close("gradient of the input", kernels->name, (int)algorithm, s.dx, plain, in);
+    assert_close("gradient of the input", kernels->name, (int)algorithm, s.dx, plain, in,
+                 tolerance);
 
     kernels->winograd_gradient(&gradient, images, blocked, blocked_dy, dw, db, u, work);
-    assert_close("gradient of the weights", kernels->name, (int)algorithm, s.dw, dw, weights);
+    assert_close("gradient of the weights", kernels->name, (int)algorithm, s.dw, dw, weights,
+                 tolerance);
     for (int o = 0; o < layer->out.c; o++) {
         double sum = 0;
         for (size_t i = 0; i < out; i++)
@@ -145,7 +150,7 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     free(s.dw);
 }
 
-static void every_algorithm(const an_kernels *kernels) {
+static void every_algorithm(const an_kernels *kernels, bool int16) {
     const int one = 2 * kernels->block; /* the fewest maps of a group */
     const an_layer layers[] = {
         layer_of(3, 1, 1, (an_shape){one, 13, 13}, 2 * one),
@@ -158,18 +163,25 @@ static void every_algorithm(const an_kernels *kernels) {
         const int from = layers[l].spec.kernel == 3 ? AN_WINOGRAD_2_3 : AN_WINOGRAD_2_5;
         const int to = layers[l].spec.kernel == 3 ? AN_WINOGRAD_5_3 : AN_WINOGRAD_4_5;
         for (int a = from; a <= to; a++)
-            check(kernels, (an_winograd_algorithm)a, &layers[l], 3);
+            check(kernels, (an_winograd_algorithm)a, &layers[l], 3, int16);
     }
 }
 
 static void portable(void **state) {
     (void)state;
-    every_algorithm(&an_kernels_base);
+    every_algorithm(&an_kernels_base, false);
 }
 
 static void best(void **state) {
     (void)state;
-    every_algorithm(an_kernels_best());
+    every_algorithm(an_kernels_best(), false);
+}
+
+static void integers(void **state) {
+    (void)state;
+    if (!an_can_int8())
+        skip();
+    every_algorithm(an_kernels_best(), true);
 }
 
 #ifdef __x86_64__
@@ -177,21 +189,23 @@ static void avx2(void **state) {
     (void)state;
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
         skip();
-    every_algorithm(&an_kernels_avx2);
+    every_algorithm(&an_kernels_avx2, false);
 }
 #endif
+
+static int chosen(const an_layer *layer, int images) {
+    const an_winograd_options options = {AN_PASS_FORWARD, images, 2, 16, false};
+    return (int)an_winograd_choose(layer, &options).algorithm;
+}
 
 /* Larger tiles for larger batches, where transformed weights are shared. */
 static void chooses(void **state) {
     (void)state;
     const an_layer conv2 = layer_of(5, 2, 1, (an_shape){96, 27, 27}, 256);
     const an_layer conv3 = layer_of(3, 1, 1, (an_shape){256, 13, 13}, 384);
-    assert_int_equal(an_winograd_choose(&conv2, AN_PASS_FORWARD, 1, 16, 2).algorithm,
-                     AN_WINOGRAD_4_5);
-    assert_int_equal(an_winograd_choose(&conv3, AN_PASS_FORWARD, 1, 16, 2).algorithm,
-                     AN_WINOGRAD_2_3);
-    assert_int_equal(an_winograd_choose(&conv3, AN_PASS_FORWARD, 64, 16, 2).algorithm,
-                     AN_WINOGRAD_5_3);
+    assert_int_equal(chosen(&conv2, 1), AN_WINOGRAD_4_5);
+    assert_int_equal(chosen(&conv3, 1), AN_WINOGRAD_2_3);
+    assert_int_equal(chosen(&conv3, 64), AN_WINOGRAD_5_3);
     an_layer strided = conv3;
     strided.spec.stride = 2;
     assert_false(an_winograd_fits(&strided, 16));
@@ -201,8 +215,7 @@ static void chooses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(portable),
-        cmocka_unit_test(best),
+        cmocka_unit_test(portable), cmocka_unit_test(best), cmocka_unit_test(integers),
 #ifdef __x86_64__
         cmocka_unit_test(avx2),
 #endif

@@ -79,8 +79,15 @@ cleanup:
     return status == ALEXNET_OK ? status : an_fail_in(error, status, "%s", spec->name);
 }
 
-static an_winograd winograd_of(const an_conv *conv, an_pass pass, int threads) {
-    return an_winograd_choose(conv->layer, pass, conv->images, conv->kernels->block, threads);
+static an_winograd winograd_of(const an_conv *conv, an_pass pass, const an_conv_options *options) {
+    const bool forward = pass == AN_PASS_FORWARD && !options->training;
+    return an_winograd_choose(
+        conv->layer,
+        &(an_winograd_options){.pass = pass,
+                               .images = options->images,
+                               .threads = options->threads,
+                               .block = conv->kernels->block,
+                               .int16 = forward && options->precision != AN_FP32 && an_can_int8()});
 }
 
 alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels *kernels,
@@ -92,11 +99,11 @@ alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels
     conv->images = options->images;
     conv->own = !options->plain_input && an_winograd_fits(layer, kernels->block);
     if (conv->own) {
-        conv->winograd = winograd_of(conv, AN_PASS_FORWARD, options->threads);
+        conv->winograd = winograd_of(conv, AN_PASS_FORWARD, options);
         if (options->training)
-            conv->winograd_weights = winograd_of(conv, AN_PASS_WEIGHTS, options->threads);
+            conv->winograd_weights = winograd_of(conv, AN_PASS_WEIGHTS, options);
         if (options->input_gradient)
-            conv->winograd_input = winograd_of(conv, AN_PASS_INPUT, options->threads);
+            conv->winograd_input = winograd_of(conv, AN_PASS_INPUT, options);
         return ALEXNET_OK;
     }
     conv->is_first = options->plain_input && an_first_fits(layer);
@@ -132,9 +139,9 @@ size_t an_conv_packed_bytes(const an_conv *conv) {
                             : conv->forward.weight_bytes;
 }
 
-/* Transformed weights, or their gradient, and the work of a Winograd pass; 0 where there is none.
- */
-static size_t winograd_bytes(const an_winograd *w) {
+/* What a Winograd pass backward needs: transformed weights, or their gradient, and its work; 0
+ * where there is none. */
+static size_t backward_bytes(const an_winograd *w) {
     return w->tile ? sizeof(float) * (an_winograd_weight_floats(w) + an_winograd_work_floats(w))
                    : 0;
 }
@@ -144,8 +151,8 @@ size_t an_conv_workspace_bytes(const an_conv *conv) {
         return 0;
     if (conv->own)
         return larger(
-            winograd_bytes(&conv->winograd),
-            larger(winograd_bytes(&conv->winograd_input), winograd_bytes(&conv->winograd_weights)));
+            sizeof(float) * an_winograd_work_floats(&conv->winograd),
+            larger(backward_bytes(&conv->winograd_input), backward_bytes(&conv->winograd_weights)));
     const size_t input = conv->input.weight_bytes + conv->input.scratch_bytes;
     const size_t weights = conv->weights.weight_bytes + conv->weights.scratch_bytes;
     const size_t forward =
@@ -163,13 +170,13 @@ static void *readable(const float *data) {
 }
 
 alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float input_range,
-                            float *packed, alexnet_error *error) {
+                            float *packed, void *workspace, alexnet_error *error) {
     if (conv->is_first) {
         an_first_pack(&conv->first, weights, input_range, packed);
         return ALEXNET_OK;
     }
     if (conv->own) {
-        conv->kernels->winograd_weights(&conv->winograd, weights, packed);
+        conv->kernels->winograd_weights(&conv->winograd, weights, packed, workspace);
         return ALEXNET_OK;
     }
     return an_primitive_run(conv->dnnl, &conv->forward.reorder,
@@ -198,7 +205,7 @@ alexnet_status an_conv_backward_input(const an_conv *conv, const float *weights,
     if (conv->own) {
         const an_winograd *w = &conv->winograd_input;
         float *transformed = workspace, *work = transformed + an_winograd_weight_floats(w);
-        conv->kernels->winograd_weights(w, weights, transformed);
+        conv->kernels->winograd_weights(w, weights, transformed, work);
         conv->kernels->winograd_forward(w, conv->images, dy, transformed, NULL, false, dx, work);
         return ALEXNET_OK;
     }

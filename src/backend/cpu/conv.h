@@ -35,8 +35,8 @@ typedef struct an_conv {
 
 /* How a plan uses a convolution. */
 typedef struct an_conv_options {
-    int images;       /* of a batch */
-    int threads;      /* that compute */
+    int images;  /* of a batch */
+    int threads; /* that compute */
     bool plain_input; /* x is plain, not blocked */
     bool training;
     bool input_gradient;
@@ -61,7 +61,7 @@ size_t an_conv_workspace_bytes(const an_conv *conv);
 
 /* Packs plain weights for an_conv_forward. `input_range` as in an_weights, 0 where unknown. */
 alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float input_range,
-                            float *packed, alexnet_error *error);
+                            float *packed, void *workspace, alexnet_error *error);
 
 /* Forward with packed weights, of `images` images at least. relu: where an_conv_does_relu. */
 alexnet_status an_conv_forward(const an_conv *conv, int images, const float *x, const float *packed,

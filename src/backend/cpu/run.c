@@ -20,7 +20,8 @@ static alexnet_status conv_forward(const an_cpu_plan *plan, const an_cpu_layer *
                                    const float *x, float *y, alexnet_error *error) {
     const float *packed = plan->packed[it->layer->weight];
     if (!packed) {
-        AN_TRY(an_conv_pack(&it->conv, plan->tensor[it->layer->weight], 0, plan->packing, error));
+        AN_TRY(an_conv_pack(&it->conv, plan->tensor[it->layer->weight], 0, plan->packing,
+                            plan->workspace, error));
         packed = plan->packing;
     }
     return an_conv_forward(&it->conv, images, x, packed, plan->tensor[it->layer->bias], it->relu, y,

@@ -33,10 +33,11 @@ static int divide_up(int a, int b) {
     return (a + b - 1) / b;
 }
 
-an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorithm, an_pass pass,
-                           int images, int block, int threads) {
-    const bool backward = pass == AN_PASS_INPUT;
+an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorithm,
+                           const an_winograd_options *options) {
+    const bool backward = options->pass == AN_PASS_INPUT;
     const an_layer_spec *spec = &layer->spec;
+    const int images = options->images, chunk_tiles = portions[options->pass].chunk_tiles;
     an_winograd w = {.algorithm = algorithm,
                      .tile = sizes[algorithm].tile,
                      .window = sizes[algorithm].window,
@@ -45,17 +46,18 @@ an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorith
                      .out = backward ? layer->in : layer->out,
                      .pad = backward ? spec->kernel - 1 - spec->pad : spec->pad,
                      .turned = backward,
-                     .block = block,
-                     .threads = threads};
+                     .int16 = options->int16,
+                     .block = options->block,
+                     .threads = options->threads};
     w.points = w.tile + w.window - 1;
     w.tiles_down = divide_up(w.out.h, w.tile);
     w.tiles_across = divide_up(w.out.w, w.tile);
     const int tiles = w.tiles_down * w.tiles_across;
     const size_t image = (size_t)w.points * w.points * tiles * w.in.c;
-    const size_t most = portions[pass].round_floats / image;
+    const size_t most = portions[options->pass].round_floats / image;
     const int round = most < 1 ? 1 : most < (size_t)images ? (int)most : images;
     w.round = divide_up(images, divide_up(images, round));
-    w.chunk = divide_up(w.round * tiles, divide_up(w.round * tiles, portions[pass].chunk_tiles));
+    w.chunk = divide_up(w.round * tiles, divide_up(w.round * tiles, chunk_tiles));
     return w;
 }
 
@@ -70,31 +72,33 @@ static double cost(const an_winograd *w, int images) {
     return w->points * w->points * (tiles + multiplications_per_read);
 }
 
-an_winograd an_winograd_choose(const an_layer *layer, an_pass pass, int images, int block,
-                               int threads) {
+an_winograd an_winograd_choose(const an_layer *layer, const an_winograd_options *options) {
     an_winograd best = {0};
     for (int a = 0; a < AN_WINOGRAD_ALGORITHMS; a++) {
         if (sizes[a].window != layer->spec.kernel)
             continue;
-        const an_winograd w =
-            an_winograd_of(layer, (an_winograd_algorithm)a, pass, images, block, threads);
-        if (best.tile == 0 || cost(&w, images) < cost(&best, images))
+        const an_winograd w = an_winograd_of(layer, (an_winograd_algorithm)a, options);
+        if (best.tile == 0 || cost(&w, options->images) < cost(&best, options->images))
             best = w;
     }
     return best;
 }
 
 size_t an_winograd_weight_floats(const an_winograd *w) {
-    return (size_t)w->points * w->points * w->in.c / w->groups * w->out.c;
-}
-
-int an_winograd_chunks(const an_winograd *w, int images) {
-    return divide_up(images * w->tiles_down * w->tiles_across, w->chunk);
+    const size_t points = (size_t)w->points * w->points, maps = w->out.c;
+    const size_t weights = points * w->in.c / w->groups * maps;
+    return w->int16 ? weights / 2 + points * maps : weights;
 }
 
 size_t an_winograd_work_floats(const an_winograd *w) {
     const size_t points = (size_t)w->points * w->points;
-    const size_t inputs = points * an_winograd_chunks(w, w->round) * w->chunk * w->in.c;
-    const size_t products = points * w->chunk * 2 * w->block;
-    return inputs + w->threads * products;
+    const size_t chunks = divide_up(w->round * w->tiles_down * w->tiles_across, w->chunk);
+    const size_t rows = points * chunks * w->chunk;
+    const size_t products = w->threads * points * w->chunk * 2 * w->block;
+    const size_t forward = rows * w->in.c + products;
+    if (!w->int16)
+        return forward;
+    const size_t panels = w->threads * points * w->in.c / w->groups * 2 * w->block;
+    const size_t integers = forward + rows + rows * w->in.c / 2;
+    return integers > panels ? integers : panels;
 }

@@ -44,6 +44,7 @@ typedef struct an_winograd {
     an_shape in, out;
     int pad;
     bool turned; /* weights come for the opposite direction: this is the gradient of the input */
+    bool int16;  /* its products are those of integers: inference in less than float32 */
     int block;   /* B of the kernels */
     int threads; /* as many as the workspace is for */
     int tiles_down, tiles_across;
@@ -56,21 +57,26 @@ typedef struct an_winograd {
 /* Whether the kernels with blocks of B maps can do a layer: window, stride, and whole blocks. */
 bool an_winograd_fits(const an_layer *layer, int block);
 
-/* How an algorithm of the layer's window does a pass on `images` images. */
-an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorithm, an_pass pass,
-                           int images, int block, int threads);
+/* How a plan uses it. */
+typedef struct an_winograd_options {
+    an_pass pass;
+    int images; /* of a batch */
+    int threads;
+    int block;  /* B of the kernels */
+    bool int16; /* AN_PASS_FORWARD, where an_can_int8() */
+} an_winograd_options;
+
+/* How an algorithm of the layer's window does that. */
+an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorithm,
+                           const an_winograd_options *options);
 
 /* The same with the algorithm that is expected to be the fastest. */
-an_winograd an_winograd_choose(const an_layer *layer, an_pass pass, int images, int block,
-                               int threads);
+an_winograd an_winograd_choose(const an_layer *layer, const an_winograd_options *options);
 
 /* Floats of the transformed weights, or of their gradient. */
 size_t an_winograd_weight_floats(const an_winograd *w);
 
-/* Floats of the workspace of a pass (besides transformed weights). */
+/* Floats of the workspace of a pass (besides transformed weights), and of transforming weights. */
 size_t an_winograd_work_floats(const an_winograd *w);
-
-/* Chunks of a round of `images` images; each has `chunk` tiles but the last. */
-int an_winograd_chunks(const an_winograd *w, int images);
 
 #endif

@@ -55,7 +55,7 @@ typedef struct an_kernels {
      * the gradient of the input, with bias (NULL: none) and ReLU on top; and the gradients of
      * weights and biases, whose transformed form needs as much memory as the weights'.
      */
-    void (*winograd_weights)(const an_winograd *w, const float *plain, float *weights);
+    void (*winograd_weights)(const an_winograd *w, const float *plain, float *weights, float *work);
     void (*winograd_forward)(const an_winograd *w, int images, const float *x, const float *weights,
                              const float *bias, bool relu, float *y, float *work);
     void (*winograd_gradient)(const an_winograd *w, int images, const float *x, const float *dy,

@@ -174,6 +174,10 @@ EACH_ROWS(PRODUCT)
 static product_function *const products[] = {EACH_ROWS(PRODUCT_NAME)};
 static product_function *const products_over_tiles[] = {EACH_ROWS(PRODUCT_OVER_TILES_NAME)};
 
+#ifdef __AVX512F__
+#include "backend/cpu/kernels/winograd_int16.h"
+#endif
+
 /* How many of `left` rows come next, so that all come in equal portions. */
 static inline int next_rows(int left) {
     const int portions = (left + most_rows - 1) / most_rows;
@@ -191,7 +195,9 @@ typedef struct winograd_round {
     int chunks; /* of this round */
     int depth;  /* C / groups */
     float *inputs;
-    float *products; /* one set a thread */
+    float *products;   /* one set a thread */
+    int16_t *integers; /* int16: the inputs, and what one is worth (chunk, point, tile) */
+    float *units;
 } winograd_round;
 
 static winograd_round winograd_round_of(const an_winograd *w, int images, float *work) {
@@ -202,13 +208,20 @@ static winograd_round winograd_round_of(const an_winograd *w, int images, float 
                             .depth = w->in.c / w->groups,
                             .inputs = work};
     round.chunks = (images * round.tiles + w->chunk - 1) / w->chunk;
-    round.products = work + (size_t)round.chunks * w->chunk * round.points * w->in.c;
+    const size_t rows = (size_t)round.chunks * w->chunk * round.points;
+    round.products = work + rows * w->in.c;
+    round.units = round.products + (size_t)w->threads * round.points * w->chunk * panel;
+    round.integers = (int16_t *)(round.units + rows);
     return round;
 }
 
+/* The row of (chunk, point, tile). */
+static inline size_t row_at(const winograd_round *round, int chunk, int point, int tile) {
+    return ((size_t)chunk * round->points + point) * round->w->chunk + tile;
+}
+
 static inline float *inputs_at(const winograd_round *round, int chunk, int point, int tile) {
-    const an_winograd *w = round->w;
-    return round->inputs + (((size_t)chunk * round->points + point) * w->chunk + tile) * w->in.c;
+    return round->inputs + row_at(round, chunk, point, tile) * round->w->in.c;
 }
 
 /* The products, or output gradients, of the running thread's chunk. */
@@ -272,6 +285,37 @@ static void multiply_chunk(const winograd_round *round, int chunk, int panel_ind
         }
 }
 
+#ifdef __AVX512F__
+/* A chunk's inputs at one point as integers. */
+static void quantise_inputs(const winograd_round *round, int chunk, int point) {
+    const an_winograd *w = round->w;
+    for (int t = 0; t < tiles_of(round, chunk); t++) {
+        const size_t row = row_at(round, chunk, point, t);
+        quantise_row(w->in.c, round->depth, round->inputs + row * w->in.c,
+                     round->integers + row * w->in.c, round->units + row);
+    }
+}
+
+/* The same with integers: weights (panel, point, depth / 2, 2B, 2), then their units. */
+static void multiply_chunk_int16(const winograd_round *round, int chunk, int panel_index,
+                                 const float *weights) {
+    const an_winograd *w = round->w;
+    const int tiles = tiles_of(round, chunk), depth = round->depth;
+    const int group = panel_index * panel / (w->out.c / w->groups);
+    const size_t matrix = (size_t)depth * panel, first = (size_t)panel_index * round->points;
+    const int16_t *b = (const int16_t *)weights + first * matrix;
+    const float *units = weights + (size_t)round->points * depth * w->out.c / 2 + first * panel;
+    for (int p = 0; p < round->points; p++, b += matrix, units += panel)
+        for (int t = 0, rows; t < tiles; t += rows) {
+            rows = next_rows(tiles - t);
+            const size_t row = row_at(round, chunk, p, t);
+            products_int16[rows - 1](depth / 2, round->integers + row * w->in.c + group * depth,
+                                     w->in.c, b, round->units + row, units,
+                                     products_at(round, p, t));
+        }
+}
+#endif
+
 /* What becomes of the sums. */
 typedef struct winograd_output {
     const float *bias; /* NULL: none */
@@ -315,6 +359,17 @@ static void transform_outputs(const winograd_round *round, int chunk, int panel_
     }
 }
 
+static void multiply(const winograd_round *round, int chunk, int panel_index,
+                     const float *weights) {
+#ifdef __AVX512F__
+    if (round->w->int16) {
+        multiply_chunk_int16(round, chunk, panel_index, weights);
+        return;
+    }
+#endif
+    multiply_chunk(round, chunk, panel_index, weights);
+}
+
 static void winograd_forward(const an_winograd *w, int images, const float *x, const float *weights,
                              const float *bias, bool relu, float *y, float *work) {
     const size_t in = an_shape_count(w->in), out = an_shape_count(w->out);
@@ -328,10 +383,18 @@ static void winograd_forward(const an_winograd *w, int images, const float *x, c
             for (int image = 0; image < round.images; image++)
                 for (int block = 0; block < blocks; block++)
                     transform_inputs(&round, image, block, x + first * in);
+#ifdef __AVX512F__
+            if (w->int16) {
+#pragma omp for collapse(2) schedule(static)
+                for (int chunk = 0; chunk < round.chunks; chunk++)
+                    for (int p = 0; p < round.points; p++)
+                        quantise_inputs(&round, chunk, p);
+            }
+#endif
 #pragma omp for collapse(2) schedule(dynamic) nowait
             for (int p = 0; p < panels; p++) {
                 for (int chunk = 0; chunk < round.chunks; chunk++) {
-                    multiply_chunk(&round, chunk, p, weights);
+                    multiply(&round, chunk, p, weights);
                     transform_outputs(&round, chunk, p, &to);
                 }
             }
@@ -367,15 +430,36 @@ static void transform_weights(const an_winograd *w, int block, int k, const floa
         store(to + p * distance, values[p]);
 }
 
-static void winograd_weights(const an_winograd *w, const float *plain, float *weights) {
-    const int blocks = w->out.c / AN_BLOCK, depth = w->in.c / w->groups;
-    const size_t size = (size_t)w->points * w->points * depth * panel;
-#pragma omp parallel for collapse(2) schedule(static)
-    for (int block = 0; block < blocks; block++)
+/* All maps of a panel. */
+static void transform_panel(const an_winograd *w, int index, const float *plain, float *weights) {
+    const int depth = w->in.c / w->groups;
+    for (int half = 0; half < 2; half++)
         for (int k = 0; k < depth; k++)
-            transform_weights(w, block, k, plain,
-                              weights + block / 2 * size + (size_t)k * panel +
-                                  block % 2 * AN_BLOCK);
+            transform_weights(w, 2 * index + half, k, plain,
+                              weights + (size_t)k * panel + half * AN_BLOCK);
+}
+
+static void winograd_weights(const an_winograd *w, const float *plain, float *weights,
+                             float *work) {
+    const int panels = w->out.c / panel, points = w->points * w->points;
+    const size_t matrix = (size_t)(w->in.c / w->groups) * panel, size = matrix * points;
+#pragma omp parallel for schedule(dynamic)
+    for (int index = 0; index < panels; index++) {
+        if (!w->int16) {
+            transform_panel(w, index, plain, weights + index * size);
+            continue;
+        }
+#ifdef __AVX512F__
+        float *transformed = work + omp_get_thread_num() * size;
+        int16_t *integers = (int16_t *)weights + index * size;
+        float *units = weights + panels * size / 2 + (size_t)index * points * panel;
+        transform_panel(w, index, plain, transformed);
+        for (int p = 0; p < points; p++)
+            quantise_panel(w->in.c / w->groups, transformed + p * matrix, integers + p * matrix,
+                           units + p * panel);
+#endif
+    }
+    (void)work;
 }
 
 /* ---- The weights' gradient. */
