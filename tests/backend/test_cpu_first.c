@@ -117,7 +117,7 @@ static an_guarded forward(const first_case *c, const first_way *way) {
     an_first first = {0};
     assert_ok(an_first_make(&first, kernels, layer, way->precision, way->threads, error));
     an_guarded packed = an_guard(an_first_packed_bytes(&first) / sizeof(float));
-    an_guarded work = an_guard(an_first_workspace_bytes(&first) / sizeof(float));
+    an_guarded work = an_guard(an_first_workspace_bytes(&first, false) / sizeof(float));
     an_guarded y = an_guard(an_blocked_count(kernels, layer->out, c->images));
     const an_guarded plain = an_guard((size_t)c->images * an_shape_count(layer->out));
     an_first_pack(&first, c->w.data, way->range, packed.data);
@@ -259,6 +259,73 @@ static void int8_does_not_hide_nan(void **state) {
 }
 #endif
 
+/* The gradients of weights and biases from dy and x as the reference has them; `way` says how. */
+static void check_gradients(const first_case *c, const an_guarded *dy, const an_guarded *dw,
+                            const an_guarded *db, const first_way *way, double tolerance) {
+    const an_kernels *kernels = way->kernels;
+    const an_layer *layer = &c->layer;
+    an_first first = {0};
+    assert_ok(an_first_make(&first, kernels, layer, way->precision, way->threads, error));
+    an_guarded work = an_guard(an_first_workspace_bytes(&first, true) / sizeof(float));
+    an_guarded blocked = an_guard(an_blocked_count(kernels, layer->out, c->images));
+    an_guarded weights = an_guard(dw->count), biases = an_guard(db->count);
+    kernels->block_maps(layer->out, c->images, dy->data, blocked.data);
+    an_first_backward_weights(&first, c->images, c->x.data, blocked.data, weights.data, biases.data,
+                              work.data);
+    assert_near(kernels->name, 0, dw, &weights, tolerance);
+    assert_near(kernels->name, 0, db, &biases, tolerance);
+    an_unguard(&work);
+    an_unguard(&blocked);
+    an_unguard(&weights);
+    an_unguard(&biases);
+    an_first_free(&first);
+}
+
+static void gradients_as_the_reference(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        first_case c = make_case(i);
+        an_guarded dy = an_guard_random(c.y.count, 4);
+        an_guarded dw = an_guard(c.w.count), db = an_guard(c.b.count);
+        an_reference_conv_backward_weights(&c.layer, c.images, c.x.data, dy.data, dw.data, db.data);
+        for (const an_kernels *const *k = tables(); *k; k++)
+            for (int threads = 1; threads <= 3; threads++)
+                check_gradients(&c, &dy, &dw, &db, &(first_way){*k, AN_FP32, threads, 0}, summed);
+        an_unguard(&dy);
+        an_unguard(&dw);
+        an_unguard(&db);
+        free_case(&c);
+    }
+}
+
+#ifdef __x86_64__
+/* Products are those of rounded factors; the biases' sums are not rounded. */
+static void gradients_in_bfloat16(void **state) {
+    (void)state;
+    if (!an_can_bf16())
+        skip();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        first_case c = make_case(i);
+        an_guarded dy = an_guard_random(c.y.count, 4), rounded = an_guard_random(c.y.count, 4);
+        an_guarded dw = an_guard(c.w.count), db = an_guard(c.b.count), none = an_guard(c.b.count);
+        round_to_bfloat(&rounded);
+        an_reference_conv_backward_weights(&c.layer, c.images, c.x.data, dy.data, dw.data, db.data);
+        round_to_bfloat(&c.x);
+        an_reference_conv_backward_weights(&c.layer, c.images, c.x.data, rounded.data, dw.data,
+                                           none.data);
+        for (int threads = 1; threads <= 3; threads++)
+            check_gradients(&c, &dy, &dw, &db,
+                            &(first_way){&an_kernels_avx512, AN_BF16, threads, 0}, summed);
+        an_unguard(&dy);
+        an_unguard(&rounded);
+        an_unguard(&dw);
+        an_unguard(&db);
+        an_unguard(&none);
+        free_case(&c);
+    }
+}
+#endif
+
 static void fits_few_maps_in_one_group(void **state) {
     (void)state;
     an_layer layer = layer_of(3, 20, 11, 4, 0, 96, false);
@@ -275,9 +342,9 @@ int main(void) {
         cmocka_unit_test(forward_as_the_reference),
 #ifdef __x86_64__
         cmocka_unit_test(forward_in_bfloat16),        cmocka_unit_test(forward_in_int8),
-        cmocka_unit_test(int8_does_not_hide_nan),
+        cmocka_unit_test(int8_does_not_hide_nan),     cmocka_unit_test(gradients_in_bfloat16),
 #endif
-        cmocka_unit_test(fits_few_maps_in_one_group),
+        cmocka_unit_test(gradients_as_the_reference), cmocka_unit_test(fits_few_maps_in_one_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

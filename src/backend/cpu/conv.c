@@ -50,7 +50,8 @@ static alexnet_status make_passes(an_conv *conv, const an_dnnl *dnnl,
     if (!options->training)
         return ALEXNET_OK;
     c->pass = AN_PASS_WEIGHTS;
-    AN_TRY(make_pass(&conv->weights, dnnl, c, plain, error));
+    if (!conv->is_first)
+        AN_TRY(make_pass(&conv->weights, dnnl, c, plain, error));
     c->pass = AN_PASS_INPUT;
     return options->input_gradient ? make_pass(&conv->input, dnnl, c, plain, error) : ALEXNET_OK;
 }
@@ -110,7 +111,9 @@ alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels
     if (conv->is_first)
         AN_TRY(an_first_make(&conv->first, kernels, layer, options->precision, options->threads,
                              error));
-    return conv->is_first && !options->training ? ALEXNET_OK : make_by_dnnl(conv, options, error);
+    conv->training = options->training;
+    return conv->is_first && !options->input_gradient ? ALEXNET_OK
+                                                      : make_by_dnnl(conv, options, error);
 }
 
 static void free_pass(an_conv_pass *pass) {
@@ -155,8 +158,8 @@ size_t an_conv_workspace_bytes(const an_conv *conv) {
             larger(backward_bytes(&conv->winograd_input), backward_bytes(&conv->winograd_weights)));
     const size_t input = conv->input.weight_bytes + conv->input.scratch_bytes;
     const size_t weights = conv->weights.weight_bytes + conv->weights.scratch_bytes;
-    const size_t forward =
-        conv->is_first ? an_first_workspace_bytes(&conv->first) : conv->forward.scratch_bytes;
+    const size_t forward = conv->is_first ? an_first_workspace_bytes(&conv->first, conv->training)
+                                          : conv->forward.scratch_bytes;
     return aligned(larger(forward, larger(input, weights)));
 }
 
@@ -219,6 +222,10 @@ alexnet_status an_conv_backward_input(const an_conv *conv, const float *weights,
 alexnet_status an_conv_backward_weights(const an_conv *conv, const float *x, const float *dy,
                                         float *dw, float *db, void *workspace,
                                         alexnet_error *error) {
+    if (conv->is_first) {
+        an_first_backward_weights(&conv->first, conv->images, x, dy, dw, db, workspace);
+        return ALEXNET_OK;
+    }
     if (conv->own) {
         const an_winograd *w = &conv->winograd_weights;
         float *gradient = workspace, *work = gradient + an_winograd_weight_floats(w);

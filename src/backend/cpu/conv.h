@@ -28,7 +28,7 @@ typedef struct an_conv {
     int images;
     bool own; /* by Winograd's algorithm: */
     an_winograd winograd, winograd_input, winograd_weights;
-    bool is_first; /* forward by: */
+    bool is_first, training; /* all but the gradient of the input by: */
     an_first first;
     an_conv_pass forward, input, weights; /* else by oneDNN; the latter two in training */
 } an_conv;

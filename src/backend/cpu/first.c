@@ -49,6 +49,18 @@ static int tile_maps(const an_first *first) {
     return AN_FIRST_VECTORS * first->kernels->block;
 }
 
+/* What first_gradient.h has in its scratch memory. */
+static size_t gradient_bytes(const an_first_work *work) {
+    const an_layer *layer = work->layer;
+    const int kernel = layer->spec.kernel, pairs = divided_up(layer->out.w, work->elements);
+    const int rows = (AN_FIRST_GRADIENT_ROWS - 1) * layer->spec.stride + kernel;
+    const size_t sums = (size_t)work->maps * (layer->in.c * kernel * kernel + 1);
+    const size_t dy = (size_t)work->maps * AN_FIRST_GRADIENT_ROWS * pairs;
+    const size_t x = (size_t)layer->in.c * rows * work->line;
+    const size_t row = (size_t)work->line + (size_t)(work->elements - 1) * layer->spec.stride;
+    return aligned((sums + dy + x + row) * sizeof(uint32_t));
+}
+
 alexnet_status an_first_make(an_first *first, const an_kernels *kernels, const an_layer *layer,
                              an_precision precision, int threads, alexnet_error *error) {
     const int stride = layer->spec.stride, kernel = layer->spec.kernel;
@@ -68,6 +80,8 @@ alexnet_status an_first_make(an_first *first, const an_kernels *kernels, const a
     const size_t picture = (size_t)layer->in.c * work->rows * work->phases * work->columns;
     const size_t plain = (size_t)work->columns * stride + work->elements;
     work->scratch_bytes = aligned((picture + plain) * sizeof(uint32_t));
+    work->line = (divided_up(layer->out.w, work->elements) - 1) * work->elements * stride + kernel;
+    work->gradient_bytes = gradient_bytes(work);
     void *offsets;
     AN_TRY(an_alloc(&offsets, (size_t)work->words, sizeof *work->offsets, "offsets", error));
     work->offsets = offsets;
@@ -86,8 +100,10 @@ size_t an_first_packed_bytes(const an_first *first) {
     return work->weight_bytes + (first->precision == AN_INT8 ? aligned(behind) : 0);
 }
 
-size_t an_first_workspace_bytes(const an_first *first) {
-    return (size_t)first->work.threads * first->work.scratch_bytes;
+size_t an_first_workspace_bytes(const an_first *first, bool training) {
+    const an_first_work *work = &first->work;
+    const bool backward = training && work->gradient_bytes > work->scratch_bytes;
+    return (size_t)work->threads * (backward ? work->gradient_bytes : work->scratch_bytes);
 }
 
 /* The upper half of a float32, rounded to nearest even; NaN stays NaN. */
@@ -191,4 +207,17 @@ void an_first_forward(const an_first *first, int images, const float *x, const v
     default:
         break;
     }
+}
+
+void an_first_backward_weights(const an_first *first, int images, const float *x, const float *dy,
+                               float *dw, float *db, void *workspace) {
+    const an_first_data data = {
+        .images = images, .x = x, .dy = dy, .dw = dw, .db = db, .scratch = workspace};
+#ifdef __x86_64__
+    if (first->precision == AN_BF16) {
+        an_first_gradient_bf16(&first->work, &data);
+        return;
+    }
+#endif
+    first->kernels->first_gradient(&first->work, &data);
 }

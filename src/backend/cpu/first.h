@@ -30,8 +30,8 @@ void an_first_free(an_first *first);
 /* Bytes of the packed weights that an_first_forward takes. */
 size_t an_first_packed_bytes(const an_first *first);
 
-/* Bytes of the workspace that the other functions take. */
-size_t an_first_workspace_bytes(const an_first *first);
+/* Bytes of the workspace that the other functions take, forward only or also backward. */
+size_t an_first_workspace_bytes(const an_first *first, bool training);
 
 /* Packs plain weights (O, C, K, K) for an_first_forward. int8: `range` is the largest magnitude of
  * x that counts, 0 where that is each image's own. */
@@ -40,5 +40,9 @@ void an_first_pack(const an_first *first, const float *weights, float range, voi
 /* y (blocked) from x (images, C, H, W), packed weights and biases (O). */
 void an_first_forward(const an_first *first, int images, const float *x, const void *packed,
                       const float *bias, float *y, void *workspace);
+
+/* dw (O, C, K, K) and db (O) from x and dy (blocked); float32 and bfloat16. */
+void an_first_backward_weights(const an_first *first, int images, const float *x, const float *dy,
+                               float *dw, float *db, void *workspace);
 
 #endif

@@ -36,8 +36,24 @@ static inline vec first_finish(vec biases, vec sum) {
     return sum + biases;
 }
 
+static inline void first_join(int stride, const float *row, int count, uint32_t *to) {
+    (void)stride;
+    memcpy(to, row, (size_t)count * sizeof *row);
+}
+
+static inline vecu first_gradients(const float *dy, int w, int width) {
+    (void)width;
+    return (vecu)load(dy + (size_t)w * AN_BLOCK);
+}
+
 #include "backend/cpu/kernels/first_walk.h"
+
+#include "backend/cpu/kernels/first_gradient.h"
 
 static void first_forward(const an_first_work *work, const an_first_data *data) {
     first_walk(work, data);
+}
+
+static void first_gradient(const an_first_work *work, const an_first_data *data) {
+    first_add_up(work, data);
 }

@@ -51,9 +51,28 @@ static inline vec first_finish(vec biases, vec sum) {
     return sum + biases;
 }
 
+static inline void first_join(int stride, const uint16_t *row, int count, uint32_t *to) {
+    for (int i = 0; i < count; i++)
+        to[i] = row[i] | (uint32_t)row[i + stride] << 16;
+}
+
+static inline vecu first_gradients(const float *dy, int w, int width) {
+    const vec even = load(dy + (size_t)2 * w * AN_BLOCK);
+    const vec odd = 2 * w + 1 < width ? load(dy + (size_t)(2 * w + 1) * AN_BLOCK) : (vec){0};
+    const vecu low = (vecu)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(even));
+    const vecu high = (vecu)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(odd));
+    return low | high << 16;
+}
+
 #include "backend/cpu/kernels/first_walk.h"
+
+#include "backend/cpu/kernels/first_gradient.h"
 
 void an_first_forward_bf16(const an_first_work *work, const an_first_data *data) {
     first_walk(work, data);
+}
+
+void an_first_gradient_bf16(const an_first_work *work, const an_first_data *data) {
+    first_add_up(work, data);
 }
 #endif

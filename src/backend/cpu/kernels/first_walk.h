@@ -49,10 +49,10 @@ static inline void first_spread(const an_first_work *work, const first_element *
     }
 }
 
-/* One row of a map with its padding; `line` is a row of the input, NULL outside the picture. */
+/* One row of a map with its padding; `length` values in all; `line` is a row of the
+ * input, NULL outside the picture. */
 static inline void first_pad(const an_first_work *work, an_first_data *data, const float *line,
-                             first_element *row) {
-    const int length = work->columns * work->layer->spec.stride + work->elements;
+                             int length, first_element *row) {
     const int pad = work->layer->spec.pad, width = line ? work->layer->in.w : 0;
     const int left = line ? smaller(pad, length) : length;
     const int middle = smaller(width, length - left);
@@ -71,12 +71,13 @@ static void first_take_rows(const an_first_work *work, an_first_data *data, int 
     const an_shape in = work->layer->in;
     const int pad = work->layer->spec.pad, stride = work->layer->spec.stride;
     const size_t words = (size_t)work->phases * work->columns;
+    const int length = work->columns * stride + work->elements;
     first_element *plain = (first_element *)(void *)(picture + in.c * work->rows * words);
     for (int c = 0; c < in.c; c++) {
         const float *map = data->x + (size_t)c * in.h * in.w;
         for (int h = top - pad; h < bottom - pad; h++) {
             const bool inside = h >= 0 && h < in.h;
-            first_pad(work, data, inside ? map + (size_t)h * in.w : NULL, plain);
+            first_pad(work, data, inside ? map + (size_t)h * in.w : NULL, length, plain);
             first_spread(work, plain, picture + ((size_t)c * work->rows + h + pad) * words);
         }
         const size_t next = (size_t)larger(bottom - pad, 0) * in.w;
@@ -148,35 +149,40 @@ first_tile(const int pixels, const first_place *place, const uint32_t *x, const 
     first_store(pixels, place, 1, b);
 }
 
+/* Calls do_it(n, ...) with n a constant, from 1 to first_pixels. */
+#define AN_FIRST_CASE(n, do_it, ...)                                                               \
+    case n:                                                                                        \
+        do_it(n, __VA_ARGS__);                                                                     \
+        break;
+#define AN_FIRST_CASES_3(...)                                                                      \
+    AN_FIRST_CASE(1, __VA_ARGS__) AN_FIRST_CASE(2, __VA_ARGS__) AN_FIRST_CASE(3, __VA_ARGS__)
+#define AN_FIRST_CASES_6(...)                                                                      \
+    AN_FIRST_CASES_3(__VA_ARGS__)                                                                  \
+    AN_FIRST_CASE(4, __VA_ARGS__) AN_FIRST_CASE(5, __VA_ARGS__) AN_FIRST_CASE(6, __VA_ARGS__)
+#define AN_FIRST_CASES_14(...)                                                                     \
+    AN_FIRST_CASES_6(__VA_ARGS__)                                                                  \
+    AN_FIRST_CASE(7, __VA_ARGS__)                                                                  \
+    AN_FIRST_CASE(8, __VA_ARGS__)                                                                  \
+    AN_FIRST_CASE(9, __VA_ARGS__) AN_FIRST_CASE(10, __VA_ARGS__) AN_FIRST_CASE(11, __VA_ARGS__)    \
+        AN_FIRST_CASE(12, __VA_ARGS__) AN_FIRST_CASE(13, __VA_ARGS__)                              \
+            AN_FIRST_CASE(14, __VA_ARGS__)
+#if AN_BLOCK == 16
+#define AN_FIRST_CASES AN_FIRST_CASES_14
+#elif defined(__AVX2__)
+#define AN_FIRST_CASES AN_FIRST_CASES_6
+#else
+#define AN_FIRST_CASES AN_FIRST_CASES_3
+#endif
+#define AN_FIRST_SWITCH(n, ...)                                                                    \
+    switch (n) {                                                                                   \
+        AN_FIRST_CASES(__VA_ARGS__)                                                                \
+    default:                                                                                       \
+        break;                                                                                     \
+    }
+
 static void first_tile_of(int pixels, const first_place *place, const uint32_t *x,
                           const char *weights) {
-#define AN_FIRST_CASE(n)                                                                           \
-    case n:                                                                                        \
-        first_tile(n, place, x, weights);                                                          \
-        break
-    switch (pixels) {
-        AN_FIRST_CASE(1);
-        AN_FIRST_CASE(2);
-        AN_FIRST_CASE(3);
-#if AN_BLOCK == 16 || defined(__AVX2__)
-        AN_FIRST_CASE(4);
-        AN_FIRST_CASE(5);
-        AN_FIRST_CASE(6);
-#endif
-#if AN_BLOCK == 16
-        AN_FIRST_CASE(7);
-        AN_FIRST_CASE(8);
-        AN_FIRST_CASE(9);
-        AN_FIRST_CASE(10);
-        AN_FIRST_CASE(11);
-        AN_FIRST_CASE(12);
-        AN_FIRST_CASE(13);
-        AN_FIRST_CASE(14);
-#endif
-    default:
-        break;
-    }
-#undef AN_FIRST_CASE
+    AN_FIRST_SWITCH(pixels, first_tile, place, x, weights)
 }
 
 /* Two blocks of maps of one row of the output. */

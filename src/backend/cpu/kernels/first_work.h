@@ -20,16 +20,18 @@
 typedef struct an_first_work {
     const an_layer *layer;
     int threads;
-    int elements;         /* values in a word: 1, 2 or 4 */
-    int phases;           /* of the stride that words begin in: those divisible by ... */
-    int phase_step;       /* ... this */
-    int columns;          /* words of one phase in a row */
-    int rows;             /* of one map, with padding */
-    int words;            /* of one filter: (C, K, K / elements rounded up) */
-    int *offsets;         /* of each of them, in words from that of the same output pixel */
-    int maps;             /* O, filled up to whole tiles */
-    size_t weight_bytes;  /* of packed weights: (maps / tile, words, tile) words */
-    size_t scratch_bytes; /* for one thread: (C, rows, phases, columns) words and one plain row */
+    int elements;          /* values in a word: 1, 2 or 4 */
+    int phases;            /* of the stride that words begin in: those divisible by ... */
+    int phase_step;        /* ... this */
+    int columns;           /* words of one phase in a row */
+    int rows;              /* of one map, with padding */
+    int words;             /* of one filter: (C, K, K / elements rounded up) */
+    int *offsets;          /* of each of them, in words from that of the same output pixel */
+    int maps;              /* O, filled up to whole tiles */
+    size_t weight_bytes;   /* of packed weights: (maps / tile, words, tile) words */
+    int line;              /* the gradient of weights: words of one row */
+    size_t gradient_bytes; /* the same: scratch memory for one thread */
+    size_t scratch_bytes;  /* for one thread: (C, rows, phases, columns) words and one plain row */
 } an_first_work;
 
 /* What one call works on. */
@@ -40,15 +42,20 @@ typedef struct an_first_data {
     const float *bias;  /* (O) */
     float range;        /* int8: of the image at work */
     float *y;           /* blocked */
+    const float *dy;    /* blocked */
+    float *dw, *db;     /* (O, C, K, K), (O) */
     void *scratch;      /* scratch_bytes for each thread */
 } an_first_data;
 
-enum { AN_FIRST_VECTORS = 2 }; /* of maps in a tile: packed weights are filled up to as many */
+enum {
+    AN_FIRST_VECTORS = 2,      /* of maps in a tile: packed weights are filled up to as many */
+    AN_FIRST_GRADIENT_ROWS = 4 /* of the output, that the gradient of weights takes at a time */
+};
 
 #ifdef __x86_64__
-/* The forward pass in bfloat16 and int8, with blocks of 16 maps, where an_can_bf16() and
- * an_can_int8(). */
+/* In bfloat16 and int8, with blocks of 16 maps, where an_can_bf16() and an_can_int8(). */
 void an_first_forward_bf16(const an_first_work *work, const an_first_data *data);
+void an_first_gradient_bf16(const an_first_work *work, const an_first_data *data);
 void an_first_forward_int8(const an_first_work *work, const an_first_data *data);
 #endif
 

@@ -29,8 +29,9 @@ typedef struct an_kernels {
     void (*block_maps)(an_shape shape, int images, const float *plain, float *blocked);
     void (*unblock_maps)(an_shape shape, int images, const float *blocked, float *plain);
 
-    /* The first convolution, forward; see first_work.h. */
+    /* The first convolution, forward, and the gradient of its weights; see first_work.h. */
     void (*first_forward)(const an_first_work *work, const an_first_data *data);
+    void (*first_gradient)(const an_first_work *work, const an_first_data *data);
 
     /* y = max(x, 0), NaN staying NaN; dx = dy where y > 0, else 0. In place too; any layout. */
     void (*relu_forward)(size_t count, const float *x, float *y);

@@ -22,6 +22,7 @@ const an_kernels AN_KERNELS = {
     .block_maps = block_maps,
     .unblock_maps = unblock_maps,
     .first_forward = first_forward,
+    .first_gradient = first_gradient,
     .relu_forward = relu_forward,
     .relu_backward = relu_backward,
     .pool_forward = pool_forward,
