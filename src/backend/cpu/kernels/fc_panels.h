@@ -24,7 +24,7 @@ enum {
     fc_tile = 13,                              /* images whose sums fit the registers */
     fc_tiles = 5,                              /* that multiply what the cache holds of a panel */
     fc_block = 16,                             /* lines of that */
-    fc_ahead = 2048 /* bytes from what is multiplied to what is asked for */
+    fc_ahead = 8192 /* bytes from what is multiplied to what is asked for */
 };
 
 static int fc_lines(int inputs) {
