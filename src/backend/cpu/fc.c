@@ -14,6 +14,8 @@ static const an_fc_engine *engine_of(int inputs, const an_fc_options *options) {
         return &an_fc_bf16;
     if (!options->training && options->precision == AN_INT8 && inputs <= most_int8_inputs)
         return &an_fc_int8;
+#else
+    (void)inputs, (void)options;
 #endif
     return NULL;
 }
