@@ -17,7 +17,6 @@
 typedef struct fc_case {
     int images, inputs, outputs;
     bool relu, signed_input, plain;
-    float input_range;
     an_guarded x, w, b, y;
 } fc_case;
 
@@ -47,8 +46,8 @@ static float largest(const float *values, int count) {
 static double model_int8(const fc_case *c, int n, int o) {
     const float *x = c->x.data + (size_t)n * c->inputs, *w = c->w.data + (size_t)o * c->inputs;
     const int low = c->signed_input ? -128 : 0, high = c->signed_input ? 127 : 255;
-    const float range = c->input_range > 0 ? c->input_range : largest(x, c->inputs);
-    const float x_scale = range / (float)high, w_scale = largest(w, c->inputs) / 127;
+    const float x_scale = largest(x, c->inputs) / (float)high,
+                w_scale = largest(w, c->inputs) / 127;
     const float factor = 1 / x_scale;
     long long sum = 0;
     for (int i = 0; i < c->inputs; i++) {
@@ -88,7 +87,6 @@ static void compute(const an_fc_engine *engine, fc_case *c) {
                                  .relu = c->relu,
                                  .y = c->y.data,
                                  .workspace = workspace.data,
-                                 .input_range = c->input_range,
                                  .signed_input = c->signed_input});
     an_unguard(&packed);
     an_unguard(&workspace);
@@ -144,7 +142,6 @@ static void in_int8(void **state) {
             fc_case c = make_case(sizes[i][0], sizes[i][1], sizes[i][2], 1);
             c.relu = i % 2;
             c.signed_input = with_sign;
-            c.input_range = i % 3 == 0 ? 1.7f : 0; /* some are larger: cut off */
             for (size_t j = 0; j < c.x.count && !with_sign; j++)
                 c.x.data[j] = fabsf(c.x.data[j]);
             check(&an_fc_int8, model_int8, 2e-6, &c);
@@ -257,11 +254,10 @@ static void int8_weights_survive(void **state) {
 /* What is no number shows in its own image, and nowhere else. */
 static void nan_stays(const an_fc_engine *engine) {
     const float odd[] = {NAN, INFINITY, -INFINITY};
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 3; i++) {
         fc_case c = make_case(3, 100, 40, 1);
         c.relu = true;
-        c.input_range = i < 3 ? 0 : 2;
-        c.x.data[100 + 7] = odd[i % 3];
+        c.x.data[100 + 7] = odd[i];
         for (int o = 0; o < 40; o++) /* infinity * 0 is none either */
             c.w.data[o * 100 + 7] = 0;
         compute(engine, &c);

@@ -55,8 +55,7 @@ size_t an_fc_workspace_bytes(const an_fc *fc) {
                : fc->kernels->fc_many_floats(fc->images, inputs) * sizeof(float);
 }
 
-void an_fc_pack(an_fc *fc, const float *w, float input_range, void *packed) {
-    fc->input_range = input_range;
+void an_fc_pack(const an_fc *fc, const float *w, void *packed) {
     fc->engine->pack(inputs_of(fc), fc->layer->spec.units, w, packed);
 }
 
@@ -74,7 +73,6 @@ void an_fc_forward(const an_fc *fc, int images, const float *x, const float *w, 
                                          .relu = relu,
                                          .y = y,
                                          .workspace = workspace,
-                                         .input_range = fc->input_range,
                                          .signed_input = fc->signed_input});
         return;
     }

@@ -19,7 +19,6 @@ typedef struct an_fc {
     int images;                 /* the most at a time */
     bool training;
     bool signed_input; /* x may be negative */
-    float input_range; /* int8: the largest magnitude of x, by calibration; 0: unknown */
 } an_fc;
 
 /* How a plan uses a layer. */
@@ -38,8 +37,8 @@ size_t an_fc_packed_bytes(const an_fc *fc);
 /* Bytes of the workspace that an_fc_forward takes. */
 size_t an_fc_workspace_bytes(const an_fc *fc);
 
-/* Packs plain weights. `input_range` as in an_weights, 0 where unknown. */
-void an_fc_pack(an_fc *fc, const float *w, float input_range, void *packed);
+/* Packs plain weights. */
+void an_fc_pack(const an_fc *fc, const float *w, void *packed);
 
 /* y (N, O) = x w^T + b, with ReLU on top where asked for; w plain or packed. */
 void an_fc_forward(const an_fc *fc, int images, const float *x, const float *w, const float *b,

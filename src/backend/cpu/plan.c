@@ -134,7 +134,7 @@ static alexnet_status load_for_inference(an_cpu_plan *plan, const an_weights *we
         if (parameter->is_bias)
             memcpy(plan->packed[i], values, parameter->count * sizeof *values);
         else if (is_fc(it))
-            an_fc_pack(&it->fc, values, range, plan->packed[i]);
+            an_fc_pack(&it->fc, values, plan->packed[i]);
         else
             AN_TRY(an_conv_pack(&it->conv, values, range, plan->packed[i], plan->workspace, error));
         an_weights_release(weights, i);

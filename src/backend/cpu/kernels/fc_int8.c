@@ -3,7 +3,8 @@
  *
  * Weights have a scale for each output, the largest magnitude / 127. Inputs become bytes without a
  * sign: x = scale * u where x cannot be negative, else x = scale * (u - 128), and 128 times the sum
- * of an output's weights is taken off again.
+ * of an output's weights is taken off again. The scale is each image's own, so that nothing is cut
+ * off and an image's answer does not depend on the others.
  */
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -97,8 +98,7 @@ static fc_images fc_begin(const an_fc_job *job) {
 #pragma omp parallel for schedule(static) if (job->images > 1)
     for (int n = 0; n < job->images; n++) {
         const float most = largest(job->x + (size_t)n * job->inputs, job->inputs);
-        const float range = job->input_range > 0 && !isnan(most) ? job->input_range : most;
-        images.scales[n] = range / (float)levels(job);
+        images.scales[n] = most / (float)levels(job);
     }
     return images;
 }

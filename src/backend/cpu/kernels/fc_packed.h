@@ -23,7 +23,6 @@ typedef struct an_fc_job {
     bool relu;
     float *y;
     void *workspace;   /* of the engine's workspace_bytes, aligned */
-    float input_range; /* int8: the largest magnitude of x; 0: each image's own */
     bool signed_input; /* int8: x may be negative */
 } an_fc_job;
 
