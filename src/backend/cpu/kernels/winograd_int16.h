@@ -76,6 +76,7 @@ product_int16(const int rows, int pairs, const int16_t *a, size_t a_row, const i
         third[t] = a + 3 * t * a_row;
 #pragma GCC unroll 1
     for (int s = 0; s < pairs; s++) {
+        ask_ahead(b + (size_t)s * 2 * panel);
         const __m512i left = _mm512_loadu_si512(b + (size_t)s * 2 * panel);
         const __m512i right = _mm512_loadu_si512(b + (size_t)s * 2 * panel + 2 * AN_BLOCK);
 #pragma GCC unroll 14
