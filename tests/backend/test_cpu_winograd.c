@@ -2,10 +2,11 @@
  * Winograd's convolutions against sums in double precision, for every algorithm and instruction
  * set: forward, the input's gradient, and those of weights and biases.
  *
- * Tolerance: a transform multiplies rounding errors by up to about the sum of its matrices' entries,
- * which measures as 2e-5 of an output's root mean square for the largest tiles, and less for others.
- * Integers of 11 bits round by 2^13 times as much as float32, of which the square root of the sums'
- * length is saved where errors cancel: 2e-2 at worst, and a quarter of that on average.
+ * Tolerance: a transform multiplies rounding errors by up to about the sum of its matrices'
+ * entries, which measures as 2e-5 of an output's root mean square for the largest tiles, and less
+ * for others. Integers of 11 bits round by 2^13 times as much as float32, of which the square root
+ * of the sums' length is saved where errors cancel: 2e-2 at worst, and a quarter of that on
+ * average.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -25,7 +25,7 @@ static void put(const char *path, const char *text) {
 
 static int new_root(void **state) {
     (void)state;
-    memcpy(root + strlen(root) - 6, "XXXXXX", 6);
+    memset(root + strlen(root) - 6, 'X', 6);
     return mkdtemp(root) == NULL;
 }
 

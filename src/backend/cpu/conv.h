@@ -35,8 +35,8 @@ typedef struct an_conv {
 
 /* How a plan uses a convolution. */
 typedef struct an_conv_options {
-    int images;  /* of a batch */
-    int threads; /* that compute */
+    int images;       /* of a batch */
+    int threads;      /* that compute */
     bool plain_input; /* x is plain, not blocked */
     bool training;
     bool input_gradient;

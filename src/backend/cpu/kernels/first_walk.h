@@ -163,9 +163,10 @@ first_tile(const int pixels, const first_place *place, const uint32_t *x, const 
     AN_FIRST_CASES_6(__VA_ARGS__)                                                                  \
     AN_FIRST_CASE(7, __VA_ARGS__)                                                                  \
     AN_FIRST_CASE(8, __VA_ARGS__)                                                                  \
-    AN_FIRST_CASE(9, __VA_ARGS__) AN_FIRST_CASE(10, __VA_ARGS__) AN_FIRST_CASE(11, __VA_ARGS__)    \
-        AN_FIRST_CASE(12, __VA_ARGS__) AN_FIRST_CASE(13, __VA_ARGS__)                              \
-            AN_FIRST_CASE(14, __VA_ARGS__)
+    AN_FIRST_CASE(9, __VA_ARGS__)                                                                  \
+    AN_FIRST_CASE(10, __VA_ARGS__)                                                                 \
+    AN_FIRST_CASE(11, __VA_ARGS__)                                                                 \
+    AN_FIRST_CASE(12, __VA_ARGS__) AN_FIRST_CASE(13, __VA_ARGS__) AN_FIRST_CASE(14, __VA_ARGS__)
 #if AN_BLOCK == 16
 #define AN_FIRST_CASES AN_FIRST_CASES_14
 #elif defined(__AVX2__)

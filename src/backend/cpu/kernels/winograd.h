@@ -249,13 +249,13 @@ static inline int tiles_of(const winograd_round *round, int chunk) {
 /* The pixels (size, size) from (top, left) of a picture (H, W, B), zero outside of it. */
 static inline void read_tile(const float *picture, int height, int width, int top, int left,
                              int size, vec *tile) {
+    const vec zero = {0};
     const int first = left < 0 ? -left : 0, end = smaller(size, width - left);
     for (int h = top; h < top + size; h++, tile += size) {
         const float *row = picture + ((ptrdiff_t)h * width + left) * AN_BLOCK;
         const bool outside = h < 0 || h >= height;
         for (int i = 0; i < size; i++)
-            tile[i] =
-                outside || i < first || i >= end ? (vec){0} : load(row + (ptrdiff_t)i * AN_BLOCK);
+            tile[i] = outside || i < first || i >= end ? zero : load(row + (ptrdiff_t)i * AN_BLOCK);
     }
 }
 
