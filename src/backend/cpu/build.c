@@ -128,8 +128,6 @@ static void place_activations(an_cpu_plan *plan) {
             it->scale = add_buffer(plan, tensor_count(plan, it->layer->in, false));
         blocked = it->out_blocked;
     }
-    plan->staging =
-        options->batch > 1 ? add_buffer(plan, tensor_count(plan, network->input, false)) : -1;
 }
 
 /* Buffers of their gradients, last layer to first. */
@@ -192,5 +190,11 @@ alexnet_status an_cpu_build(an_cpu_plan *plan, alexnet_error *error) {
     place_activations(plan);
     if (plan->base.options.training)
         place_gradients(plan);
-    return make_weighted(plan, error);
+    AN_TRY(make_weighted(plan, error));
+    const an_cpu_layer *first = &plan->layers[0];
+    const bool fills_up = plan->base.options.batch > 1 && first->layer->spec.type == AN_CONV &&
+                          an_conv_takes_whole_batches(&first->conv);
+    plan->staging =
+        fills_up ? add_buffer(plan, tensor_count(plan, plan->base.network.input, false)) : -1;
+    return ALEXNET_OK;
 }

@@ -41,9 +41,9 @@ static alexnet_status make_pass(an_conv_pass *pass, const an_dnnl *dnnl, an_conv
     return status;
 }
 
-static alexnet_status make_passes(an_conv *conv, const an_dnnl *dnnl,
-                                  const an_conv_options *options, an_convolution *c,
+static alexnet_status make_passes(an_conv *conv, const an_conv_options *options, an_convolution *c,
                                   an_layout plain, alexnet_error *error) {
+    const an_dnnl *dnnl = conv->dnnl;
     c->pass = AN_PASS_FORWARD;
     if (!conv->is_first)
         AN_TRY(make_pass(&conv->forward, dnnl, c, plain, error));
@@ -72,7 +72,7 @@ static alexnet_status make_by_dnnl(an_conv *conv, const an_conv_options *options
     AN_TRY_CLEANUP(an_layout_make(&c.y, 4, out, blocked, error));
     AN_TRY_CLEANUP(spec->groups > 1 ? an_layout_make(&plain, 5, grouped, dnnl_goihw, error)
                                     : an_layout_make(&plain, 4, grouped + 1, dnnl_oihw, error));
-    status = make_passes(conv, conv->dnnl, options, &c, plain, error);
+    status = make_passes(conv, options, &c, plain, error);
 cleanup:
     an_layout_free(&c.x);
     an_layout_free(&c.y);
@@ -130,6 +130,10 @@ void an_conv_free(an_conv *conv) {
 
 bool an_conv_does_relu(const an_kernels *kernels, const an_layer *layer) {
     return an_winograd_fits(layer, kernels->block);
+}
+
+bool an_conv_takes_whole_batches(const an_conv *conv) {
+    return !conv->own && !conv->is_first;
 }
 
 static size_t larger(size_t a, size_t b) {

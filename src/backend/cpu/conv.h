@@ -53,6 +53,9 @@ void an_conv_free(an_conv *conv);
  * NaN into 0, and so would hide that training has gone astray.) */
 bool an_conv_does_relu(const an_kernels *kernels, const an_layer *layer);
 
+/* Whether an_conv_forward reads and computes whole batches, however few images are asked for. */
+bool an_conv_takes_whole_batches(const an_conv *conv);
+
 /* Bytes of the packed weights that an_conv_forward takes. */
 size_t an_conv_packed_bytes(const an_conv *conv);
 

@@ -50,7 +50,8 @@ typedef struct an_cpu_plan {
     an_cpu_layer layers[AN_MAX_LAYERS];
     an_cpu_buffer buffers[AN_CPU_MAX_BUFFERS];
     int buffer_count;
-    int staging;        /* the input of fewer images than the batch, filled up; -1: never needed */
+    int staging; /* the input of fewer images than the batch, filled up for a first layer that
+                  takes whole batches; -1: never needed */
     int input_gradient; /* plain (N, C, H, W); -1 unless observing and training */
     an_arena activation_memory, parameter_memory, gradient_memory, momentum_memory,
         workspace_memory;

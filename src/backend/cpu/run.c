@@ -89,8 +89,8 @@ static const float *fill_up(const an_cpu_plan *plan, const float *input, int ima
 
 alexnet_status an_cpu_run_forward(an_cpu_plan *plan, const float *input, int images,
                                   const an_step *step, alexnet_error *error) {
-    if (images < plan->base.options.batch)
-        input = fill_up(plan, input, images); /* convolutions always compute a whole batch */
+    if (plan->staging >= 0 && images < plan->base.options.batch)
+        input = fill_up(plan, input, images);
     const float *x = input;
     for (int l = 0; l < plan->base.network.layer_count; l++) {
         const an_cpu_layer *it = &plan->layers[l];
