@@ -18,14 +18,7 @@ static const an_option options[] = {AN_OPTION_CLASSES(check_settings, classes),
                                      .high = 1000,
                                      .fallback = "1",
                                      .help = "directions in which each gradient is tried"},
-                                    {.name = "batch",
-                                     .type = AN_OPTION_INT,
-                                     .offset = offsetof(an_common, batch),
-                                     .value = "N",
-                                     .low = 1,
-                                     .high = 65536,
-                                     .fallback = "2",
-                                     .help = "images in the check"},
+                                    AN_OPTION_BATCH("2", "images in the check"),
                                     {0}};
 
 /* Where the rows go: to the terminal, or into the document. */

@@ -25,14 +25,7 @@ static const an_option options[] = {{.name = "top",
                                      .type = AN_OPTION_FLAG,
                                      .offset = offsetof(classify_settings, logits),
                                      .help = "also give the network's output for every class"},
-                                    {.name = "batch",
-                                     .type = AN_OPTION_INT,
-                                     .offset = offsetof(an_common, batch),
-                                     .value = "N",
-                                     .low = 1,
-                                     .high = 65536,
-                                     .fallback = "16",
-                                     .help = "pictures computed at a time"},
+                                    AN_OPTION_BATCH("16", "pictures computed at a time"),
                                     {0}};
 
 enum { most_top = 100, label_columns = 28, bar_columns = 30 };

@@ -41,14 +41,7 @@ static const an_option options[] = {
      .high = 1024,
      .unset = "every core",
      .help = "threads that read and decode pictures"},
-    {.name = "batch",
-     .type = AN_OPTION_INT,
-     .offset = offsetof(an_common, batch),
-     .value = "N",
-     .low = 1,
-     .high = 65536,
-     .fallback = "16",
-     .help = "pictures computed at a time"},
+    AN_OPTION_BATCH("16", "pictures computed at a time"),
     {0}};
 
 static bool show(void *context, size_t done, size_t pictures) {

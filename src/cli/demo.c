@@ -49,14 +49,7 @@ static const an_option options[] = {{.name = "out",
                                      .high = 100,
                                      .fallback = "0.008",
                                      .help = "learning rate"},
-                                    {.name = "batch",
-                                     .type = AN_OPTION_INT,
-                                     .offset = offsetof(an_common, batch),
-                                     .value = "N",
-                                     .low = 1,
-                                     .high = 65536,
-                                     .fallback = "32",
-                                     .help = "pictures in a step"},
+                                    AN_OPTION_BATCH("32", "pictures in a step"),
                                     {0}};
 
 enum { sheet_pictures = 24, answers = 3 };

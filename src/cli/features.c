@@ -28,14 +28,7 @@ static const an_option options[] = {
      .value = "FILE",
      .fallback = "features.npy",
      .help = "where the array goes"},
-    {.name = "batch",
-     .type = AN_OPTION_INT,
-     .offset = offsetof(an_common, batch),
-     .value = "N",
-     .low = 1,
-     .high = 65536,
-     .fallback = "16",
-     .help = "pictures computed at a time"},
+    AN_OPTION_BATCH("16", "pictures computed at a time"),
     {0}};
 
 /* Rooms for one batch. */

@@ -67,6 +67,13 @@ typedef struct an_common {
     uint64_t given_common; /* the same of the common table */
 } an_common;
 
+/* The row of --batch for a command with a default, or a meaning, of its own. */
+#define AN_OPTION_BATCH(fallback_, help_)                                                          \
+    {                                                                                              \
+        .name = "batch", .type = AN_OPTION_INT, .offset = offsetof(an_common, batch),              \
+        .value = "N", .low = 1, .high = 65536, .fallback = (fallback_), .help = (help_)            \
+    }
+
 /* Their table. A command's row of the same name goes before one of these. */
 extern const an_option an_common_options[];
 
