@@ -1,4 +1,6 @@
 /* alexnet convert: weights from one form to another. */
+#include <stdlib.h>
+
 #include "cli/command.h"
 #include "cli/network.h"
 #include "eval/calibrate.h"
@@ -132,12 +134,17 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     const convert_settings *settings = chosen;
     an_common from = settings->common;
     an_weights_file weights;
-    from.weights = arguments[0];
-    const alexnet_status opened = an_weights_open(arguments[0], from.arch, &weights, error);
-    if (opened != ALEXNET_OK)
-        return an_weights_failed(&from, opened, error);
-    const alexnet_status status = convert(settings, arguments[1], &weights, error);
-    an_weights_close(&weights);
+    char *in;
+    AN_TRY(an_weights_path(arguments[0], &in, error));
+    from.weights = in;
+    alexnet_status status = an_weights_open(in, from.arch, &weights, error);
+    if (status == ALEXNET_OK) {
+        status = convert(settings, arguments[1], &weights, error);
+        an_weights_close(&weights);
+    } else {
+        status = an_weights_failed(&from, status, error);
+    }
+    free(in);
     return status;
 }
 
