@@ -68,6 +68,9 @@ static alexnet_status broken(an_transfer *t, CURLcode code, alexnet_error *error
         return an_fail(error, ALEXNET_IO, "%s: the server redirects more than %d times", url,
                        most_redirections);
     case CURLE_UNSUPPORTED_PROTOCOL:
+        if (t->response.code == 0)
+            return an_fail(error, ALEXNET_IO, "%s: what answers there is no HTTP server (%s)", url,
+                           t->reason);
         return an_fail(error, ALEXNET_IO,
                        "%s: the server redirects to an address that is not allowed, as from "
                        "https:// to another kind (%s)",
