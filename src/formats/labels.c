@@ -84,11 +84,11 @@ alexnet_status an_labels_read(const char *path, int classes, char ***out, alexne
     while (text.end > text.next && is_blank(text.end[-1]))
         text.end--;
     char **names = calloc((size_t)classes + 1, sizeof *names);
-    alexnet_status status = ALEXNET_OK;
-    if (!names)
-        status = an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for its names", path);
-    if (status == ALEXNET_OK)
-        status = read_names(&text, classes, names, error);
+    if (!names) {
+        free(bytes);
+        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for its names", path);
+    }
+    const alexnet_status status = read_names(&text, classes, names, error);
     free(bytes);
     if (status == ALEXNET_OK)
         *out = names;

@@ -26,7 +26,7 @@ static void write_hexadecimal(const uint8_t *bytes, size_t count, char *text) {
 
 an_digest_text an_digest_of(const an_digest *digest) {
     an_digest copy = *digest; /* asking for a digest begins the next one */
-    an_digest_text text;
+    an_digest_text text = {.sha256 = "", .sha1 = ""};
     uint8_t sha256[SHA256_DIGEST_SIZE], sha1[SHA1_DIGEST_SIZE];
     sha256_digest(&copy.sha256, sizeof sha256, sha256);
     sha1_digest(&copy.sha1, sizeof sha1, sha1);

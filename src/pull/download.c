@@ -113,13 +113,13 @@ static alexnet_status interrupted(const an_part *part, alexnet_error *error) {
 static bool wait_for(double seconds, const an_download_options *options, uint64_t done,
                      uint64_t all) {
     const double end = an_seconds() + seconds;
-    for (double left = seconds; left > 0; left = end - an_seconds()) {
-        const double nap = left < 0.1 ? left : 0.1; /* so often it is asked whether to go on */
-        if (!goes_on(options, done, all))
-            return false;
+    while (goes_on(options, done, all)) {
+        const double left = end - an_seconds(), nap = left < 0.1 ? left : 0.1;
+        if (left <= 0)
+            return true;
         nanosleep(&(struct timespec){.tv_nsec = (long)(nap * 1e9)}, NULL);
     }
-    return goes_on(options, done, all);
+    return false;
 }
 
 /* Tries until all bytes are there, or there is no hope. */

@@ -88,11 +88,11 @@ alexnet_status an_part_open(an_part *part, const char *path, const char *url, bo
                       .from = with_ending(path, ".part.from"),
                       .digest = an_digest_begin()};
     *busy = false;
-    alexnet_status status = ALEXNET_OK;
-    if (!part->path || !part->from)
-        status = an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to write it", path);
-    if (status == ALEXNET_OK)
-        status = open_locked(part, busy, error);
+    if (!part->path || !part->from) {
+        release(part);
+        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to write it", path);
+    }
+    alexnet_status status = open_locked(part, busy, error);
     if (status == ALEXNET_OK && !*busy) {
         read_from(part, url);
         status = an_digest_read(part->descriptor, part->path, &part->digest, &part->size, error);

@@ -56,7 +56,7 @@ static void take_text(char *out, size_t size, const char *text) {
 }
 
 void an_response_line(an_response *response, const char *line, size_t size) {
-    char text[line_limit];
+    char text[line_limit] = "";
     while (size > 0 && (unsigned char)line[size - 1] <= ' ') /* CR, LF and blanks */
         size--;
     if (size >= sizeof text || memchr(line, '\0', size))

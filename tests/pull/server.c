@@ -14,7 +14,7 @@ char content_sha256[65], content_sha1[41];
 
 static pid_t server;
 static int server_input;
-static int port;
+static int port, secure_port;
 
 static void make_content(void) {
     static uint8_t other[content_size];
@@ -55,7 +55,7 @@ void start_server(void) {
     server_input = in[1];
     FILE *stream = fdopen(out[0], "r");
     assert_non_null(stream);
-    assert_int_equal(fscanf(stream, "%d", &port), 1);
+    assert_int_equal(fscanf(stream, "%d %d", &port, &secure_port), 2);
     fclose(stream);
 }
 
@@ -68,6 +68,12 @@ const char *url_of(const char *path) {
     static char url[256];
     snprintf(url, sizeof url, "http://127.0.0.1:%d/%s", port, path);
     return url;
+}
+
+const char *secure_url_of(const char *path) {
+    static char url[256];
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/%s", secure_port, path);
+    return secure_port ? url : NULL;
 }
 
 int requests_for(const char *path, char range[64]) {

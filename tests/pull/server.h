@@ -18,6 +18,10 @@ void stop_server(void);
 /* "http://127.0.0.1:PORT/" and a path. Holds until the next call. */
 const char *url_of(const char *path);
 
+/* "https://127.0.0.1:PORT/" and a path; NULL where openssl is missing. Holds until the next call.
+ */
+const char *secure_url_of(const char *path);
+
 /* How many requests have been made for a path, and the Range of the last ("-": none). */
 int requests_for(const char *path, char range[64]);
 

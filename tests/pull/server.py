@@ -3,9 +3,11 @@
 
 server.py CONTENT OTHER LOG: serves the bytes of the file CONTENT, and those of OTHER where a path is
 to change. Prints its port, appends a line for each request to LOG, and ends with its standard input.
-A path names what to do and with which number: /break/1000 breaks off after 1000 bytes.
+A second port, 0 where openssl is missing, speaks HTTPS with a certificate that nobody has signed. A path names what to do and with which number: /break/1000 breaks off after 1000 bytes.
 """
 import http.server
+import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -156,6 +158,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_to_ftp(self):
         self.redirect("ftp://127.0.0.1/x")
 
+    def do_to_http(self):
+        self.redirect(f"http://127.0.0.1:{plain_port}/plain")
+
     def do_to_nowhere(self):
         self.head(302, {"Content-Length": 0})
 
@@ -251,12 +256,35 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def main():
+def start(context=None):
+    """Starts a server; returns its port."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(server.server_address[1], flush=True)
-    sys.stdin.read()
+    return server.server_address[1]
 
 
-main()
+def unsigned_context():
+    """A key and a certificate, in one file that is gone again; None without openssl."""
+    pem = Path("server.pem")
+    try:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                        "/CN=127.0.0.1", "-keyout", pem, "-out", "server.crt"],
+                       check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain("server.crt", pem)
+        return context
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    finally:
+        for path in (pem, Path("server.crt")):
+            path.unlink(missing_ok=True)
+
+
+plain_port = start()
+secure = unsigned_context()
+print(plain_port, start(secure) if secure else 0, flush=True)
+sys.stdin.read()

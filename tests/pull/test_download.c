@@ -9,7 +9,7 @@
 
 #include "core/file.h"
 #include "formats/temporary.h"
-#include "pull/download.h"
+#include "pull/transfer.h"
 #include "server.h"
 #include "testing.h"
 
@@ -447,6 +447,43 @@ static void test_no_network(void **state) {
     assert_tidy("file");
 }
 
+/* One request to the secure server, whose certificate is not looked at. */
+static alexnet_status ask_unverified(const char *path, uint64_t *size, alexnet_error *failure) {
+    const an_source source = {.url = secure_url_of(path), .sha256 = content_sha256};
+    an_part part;
+    an_transfer transfer;
+    bool busy;
+    assert_ok(an_part_open(&part, "file", source.url, &busy, error));
+    assert_ok(an_transfer_begin(&transfer, &part, &source, &quick, error));
+    transfer.curl.easy_setopt(transfer.handle, CURLOPT_SSL_VERIFYPEER, 0L);
+    transfer.curl.easy_setopt(transfer.handle, CURLOPT_SSL_VERIFYHOST, 0L);
+    const alexnet_status status = an_transfer_run(&transfer, failure);
+    *size = part.size;
+    an_transfer_end(&transfer);
+    an_part_remove(&part);
+    an_part_close(&part);
+    return status;
+}
+
+/* Certificates count, and from HTTPS nothing leads to HTTP. */
+static void test_https(void **state) {
+    (void)state;
+    an_downloaded got;
+    uint64_t size;
+    const an_source source = {.url = secure_url_of("plain"), .sha256 = content_sha256};
+    if (!source.url)
+        skip();
+    assert_fails(an_download(&source, "file", &quick, &got, error), ALEXNET_IO,
+                 "certificate cannot be verified");
+    assert_ok(ask_unverified("plain", &size, error));
+    assert_int_equal(size, content_size);
+    const int before = requests_for("plain", NULL);
+    assert_fails(ask_unverified("to-http", &size, error), ALEXNET_IO, "not allowed");
+    assert_int_equal(size, 0);
+    assert_int_equal(requests_for("plain", NULL), before);
+    assert_tidy("file");
+}
+
 static void test_wrong_use(void **state) {
     (void)state;
     an_downloaded got;
@@ -543,6 +580,7 @@ int main(void) {
         cmocka_unit_test(test_present),
         cmocka_unit_test(test_retries),
         cmocka_unit_test(test_no_network),
+        cmocka_unit_test(test_https),
         cmocka_unit_test(test_wrong_use),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_full_disk),
