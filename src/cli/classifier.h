@@ -16,7 +16,8 @@ alexnet_status an_classifier_chosen(const an_common *common, int batch, bool obs
 
 /*
  * The names of the classes: those in the file `labels`, or else in the weights; where neither is
- * there and the network tells a thousand classes apart, those of ImageNet, if they have been pulled.
+ * there and the network tells a thousand classes apart, those of ImageNet, if they have been
+ * pulled.
  */
 alexnet_status an_labels_chosen(const char *labels, alexnet_classifier *classifier,
                                 alexnet_error *error);
