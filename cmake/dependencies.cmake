@@ -65,3 +65,16 @@ if(CAIRO_FOUND)
 else()
     message(STATUS "cairo (libcairo2-dev) not found: inspect draws no pictures")
 endif()
+
+# libcurl and nettle: downloads (pull). Only libcurl's header is used here: src/pull/curl.h says why.
+pkg_check_modules(CURL IMPORTED_TARGET libcurl)
+pkg_check_modules(NETTLE IMPORTED_TARGET nettle)
+if(CURL_FOUND AND NETTLE_FOUND)
+    set(AN_WITH_CURL TRUE)
+    target_include_directories(alexnet_dependencies SYSTEM INTERFACE ${CURL_INCLUDE_DIRS})
+    target_link_libraries(alexnet_dependencies INTERFACE PkgConfig::NETTLE ${CMAKE_DL_LIBS})
+    target_compile_definitions(alexnet_dependencies INTERFACE AN_WITH_CURL)
+else()
+    message(STATUS
+        "libcurl (libcurl4-openssl-dev) or nettle (nettle-dev) not found: pull is left out")
+endif()

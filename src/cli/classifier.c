@@ -1,6 +1,11 @@
 #include "cli/classifier.h"
 
+#include <stdlib.h>
+
 #include "cli/network.h"
+#include "pull/cache.h"
+
+enum { imagenet_classes = 1000 };
 
 alexnet_status an_classifier_chosen(const an_common *common, int batch, bool observe, int classes,
                                     int input_size, alexnet_classifier **out,
@@ -19,6 +24,21 @@ alexnet_status an_classifier_chosen(const an_common *common, int batch, bool obs
         return an_weights_failed(common, status, error);
     an_precision_report(common, (*out)->plan);
     return ALEXNET_OK;
+}
+
+alexnet_status an_labels_chosen(const char *labels, alexnet_classifier *classifier,
+                                alexnet_error *error) {
+    if (labels)
+        return an_classifier_name(classifier, labels, error);
+    if (classifier->weights.class_names ||
+        alexnet_classifier_classes(classifier) != imagenet_classes)
+        return ALEXNET_OK;
+    char *pulled = an_cache_find(an_known_find(AN_KNOWN_CLASS_NAMES));
+    if (!pulled)
+        return ALEXNET_OK;
+    const alexnet_status status = an_classifier_name(classifier, pulled, error);
+    free(pulled);
+    return status;
 }
 
 alexnet_status an_result_chosen(const an_network *network, const char *layer, size_t images,

@@ -14,6 +14,14 @@
 alexnet_status an_classifier_chosen(const an_common *common, int batch, bool observe, int classes,
                                     int input_size, alexnet_classifier **out, alexnet_error *error);
 
+/*
+ * The names of the classes: those in the file `labels`, or else in the weights; where neither is
+ * there and the network tells a thousand classes apart, those of ImageNet, if they have been
+ * pulled.
+ */
+alexnet_status an_labels_chosen(const char *labels, alexnet_classifier *classifier,
+                                alexnet_error *error);
+
 /* What is computed of each image, and the shape that the array of all of them has. */
 typedef struct an_result {
     int layer;        /* AN_LOGITS, or the layer's index */

@@ -11,6 +11,7 @@ typedef struct classify_settings {
     an_common common;
     int top;
     bool logits;
+    const char *labels;
 } classify_settings;
 
 static const an_option options[] = {{.name = "top",
@@ -25,6 +26,12 @@ static const an_option options[] = {{.name = "top",
                                      .type = AN_OPTION_FLAG,
                                      .offset = offsetof(classify_settings, logits),
                                      .help = "also give the network's output for every class"},
+                                    {.name = "labels",
+                                     .type = AN_OPTION_TEXT,
+                                     .offset = offsetof(classify_settings, labels),
+                                     .value = "FILE",
+                                     .unset = "as in the weights, or ImageNet's where pulled",
+                                     .help = "the names of the classes, one a line"},
                                     AN_OPTION_BATCH("16", "pictures computed at a time"),
                                     {0}};
 
@@ -115,6 +122,7 @@ static alexnet_status classify(const classify_settings *settings, const an_pictu
     alexnet_status status;
     AN_TRY_CLEANUP(
         an_classifier_chosen(&settings->common, (int)batch, false, 0, 0, &classifier, error));
+    AN_TRY_CLEANUP(an_labels_chosen(settings->labels, classifier, error));
     AN_TRY_CLEANUP(an_alloc((void **)&logits,
                             batch * (size_t)alexnet_classifier_classes(classifier), sizeof *logits,
                             "logits", error));
@@ -166,8 +174,11 @@ const an_command an_command_classify = {
     .title = "say what is in pictures",
     .text = "Classifies JPEG, PNG and PPM files, folders of them, or - for standard input, and\n"
             "gives the most probable classes of each. A picture that cannot be read is named, the\n"
-            "others are classified all the same, and the exit code is then 1.",
-    .examples = "  alexnet classify --weights runs/shapes-1/best.safetensors cat.jpg\n"
+            "others are classified all the same, and the exit code is then 1.\n"
+            "\n"
+            "--weights takes a file or the name of weights that were pulled: alexnet pull --list.",
+    .examples = "  alexnet classify --weights torchvision cat.jpg\n"
+                "  alexnet classify --weights runs/shapes-1/best.safetensors cat.jpg\n"
                 "  alexnet classify --weights best.safetensors --top 3 --json photos/",
     .options = options,
     .size = sizeof(classify_settings),

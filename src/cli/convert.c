@@ -1,4 +1,6 @@
 /* alexnet convert: weights from one format, or type of value, to another. */
+#include <stdlib.h>
+
 #include "cli/command.h"
 #include "cli/network.h"
 #include "eval/calibrate.h"
@@ -156,16 +158,20 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     const an_format *from = NULL, *to;
     an_common common = settings->common;
     an_weights_file weights;
-    common.weights = arguments[0];
+    char *in;
     if (settings->from)
         AN_TRY(an_format_find(settings->from, NULL, &from, error));
     AN_TRY(an_format_find(settings->to, arguments[1], &to, error));
-    const alexnet_status opened =
-        an_weights_open_format(arguments[0], from, common.arch, &weights, error);
-    if (opened != ALEXNET_OK)
-        return an_weights_failed(&common, opened, error);
-    const alexnet_status status = convert(settings, arguments[1], to, &weights, error);
-    an_weights_close(&weights);
+    AN_TRY(an_weights_path(arguments[0], &in, error));
+    common.weights = in;
+    alexnet_status status = an_weights_open_format(in, from, common.arch, &weights, error);
+    if (status == ALEXNET_OK) {
+        status = convert(settings, arguments[1], to, &weights, error);
+        an_weights_close(&weights);
+    } else {
+        status = an_weights_failed(&common, status, error);
+    }
+    free(in);
     return status;
 }
 

@@ -1,4 +1,6 @@
 /* alexnet eval: how often is a network right? */
+#include <stdlib.h>
+
 #include "cli/classifier.h"
 #include "cli/command.h"
 #include "cli/network.h"
@@ -115,8 +117,10 @@ static alexnet_status add_network(const eval_settings *settings, const char *wei
                                  .max_broken = settings->max_broken};
     alexnet_classifier *classifier = NULL;
     an_loader *loader = NULL;
+    char *path;
     alexnet_status status;
-    common.weights = weights;
+    AN_TRY(an_weights_path(weights, &path, error));
+    common.weights = path;
     AN_TRY_CLEANUP(an_classifier_chosen(&common, common.batch, false, 0, 0, &classifier, error));
     if (dataset->classes != alexnet_classifier_classes(classifier)) {
         status = an_fail(error, ALEXNET_MISMATCH,
@@ -140,6 +144,7 @@ static alexnet_status add_network(const eval_settings *settings, const char *wei
 cleanup:
     an_loader_free(loader);
     alexnet_classifier_free(classifier);
+    free(path);
     return status;
 }
 

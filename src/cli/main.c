@@ -6,7 +6,9 @@
 
 #include "backend/backend.h"
 #include "cli/command.h"
+#include "cli/network.h"
 #include "cli/waiting.h"
+#include "pull/download.h"
 
 enum { exit_done = 0, exit_failed = 1, exit_usage = 2, exit_interrupted = 130 };
 
@@ -29,6 +31,9 @@ static void print_version(void) {
 #else
     printf("  pictures          none: built without cairo\n");
 #endif
+    printf("  downloads         %s\n", an_download_available()
+                                           ? "of known weights (libcurl, nettle)"
+                                           : "none: built without libcurl or nettle");
 }
 
 static int exit_code(alexnet_status status) {
@@ -54,6 +59,18 @@ static alexnet_status count_arguments(const an_command *command, int count, char
     return ALEXNET_OK;
 }
 
+/* Runs it with the file that --weights names. */
+static alexnet_status run_with_weights(const an_command *command, an_common *settings,
+                                       char **arguments, int count, alexnet_error *error) {
+    char *weights = NULL;
+    if (settings->weights)
+        AN_TRY(an_weights_path(settings->weights, &weights, error));
+    settings->weights = weights;
+    const alexnet_status status = command->run(settings, arguments, count, error);
+    free(weights);
+    return status;
+}
+
 static int run_command(const an_command *command, int argc, char **argv) {
     alexnet_error error = {0};
     int count = 0;
@@ -70,7 +87,7 @@ static int run_command(const an_command *command, int argc, char **argv) {
         if (status == ALEXNET_OK)
             status = count_arguments(command, count, argv, &error);
         if (status == ALEXNET_OK)
-            status = command->run(settings, argv, count, &error);
+            status = run_with_weights(command, settings, argv, count, &error);
     }
     free(settings);
     if (status != ALEXNET_OK)

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "core/memory.h"
 #include "formats/weights.h"
+#include "pull/cache.h"
 
 alexnet_status an_weights_failed(const an_common *common, alexnet_status status,
                                  alexnet_error *error) {
@@ -11,16 +13,34 @@ alexnet_status an_weights_failed(const an_common *common, alexnet_status status,
     if (status == ALEXNET_IO && path && access(path, F_OK) != 0)
         return an_fail(error, ALEXNET_IO,
                        "%s: there is no such file; `alexnet train` makes weights, as "
-                       "runs/NAME/best.safetensors, and `alexnet demo` shows it all",
+                       "runs/NAME/best.safetensors, and `alexnet pull --list` says which can be "
+                       "downloaded",
                        path);
     return status;
+}
+
+alexnet_status an_weights_path(const char *weights, char **out, alexnet_error *error) {
+    const an_known *known = access(weights, F_OK) == 0 ? NULL : an_known_find(weights);
+    *out = NULL;
+    if (known && !known->arch)
+        return an_fail(error, ALEXNET_INVALID, "--weights %s: these are no weights of a network",
+                       weights);
+    *out = known ? an_cache_find(known) : an_string_copy(weights);
+    if (known && !*out)
+        return an_fail(error, ALEXNET_IO,
+                       "%s: is not there yet; `alexnet pull %s` downloads it (%.0f MB)", weights,
+                       weights, 1e-6 * (double)known->source.size);
+    if (!*out)
+        return an_fail(error, ALEXNET_NO_MEMORY, "memory ran out");
+    return ALEXNET_OK;
 }
 
 alexnet_status an_weights_needed(const an_common *common, alexnet_error *error) {
     if (common->weights)
         return ALEXNET_OK;
     return an_fail(error, ALEXNET_INVALID,
-                   "it needs --weights FILE; `alexnet train` makes one, as "
+                   "it needs --weights: `alexnet pull torchvision` downloads some, which "
+                   "--weights torchvision then names, and `alexnet train` makes a file of them, "
                    "runs/NAME/best.safetensors");
 }
 

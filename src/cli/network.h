@@ -36,6 +36,13 @@ void an_precision_report(const an_common *common, const an_plan *plan);
 alexnet_status an_weights_failed(const an_common *common, alexnet_status status,
                                  alexnet_error *error);
 
+/*
+ * *out: `weights` where there is such a file or nothing is known by that name, or else what was
+ * pulled by that name. Freed with free(). IO, saying how to pull it, where that was not done yet;
+ * INVALID for what is known, but no network's weights.
+ */
+alexnet_status an_weights_path(const char *weights, char **out, alexnet_error *error);
+
 /* INVALID, saying where weights come from, where --weights is not given. */
 alexnet_status an_weights_needed(const an_common *common, alexnet_error *error);
 

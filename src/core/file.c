@@ -157,15 +157,21 @@ static void sync_folder_of(const char *path) {
     free(folder);
 }
 
+alexnet_status an_file_commit(int descriptor, const char *temporary, const char *path,
+                              alexnet_error *error) {
+    if (fsync(descriptor) != 0 || rename(temporary, path) != 0)
+        return an_fail(error, ALEXNET_IO, "%s: cannot be written: %s; what it held before stays",
+                       path, strerror(errno));
+    sync_folder_of(path);
+    return ALEXNET_OK;
+}
+
 alexnet_status an_writer_commit(an_writer *writer, alexnet_error *error) {
-    alexnet_status status = ALEXNET_OK;
-    if (fsync(writer->descriptor) != 0 || rename(writer->temporary, writer->path) != 0) {
-        status = an_fail(error, ALEXNET_IO, "%s: cannot be written: %s; what it held before stays",
-                         writer->path, strerror(errno));
-    } else {
+    const alexnet_status status =
+        an_file_commit(writer->descriptor, writer->temporary, writer->path, error);
+    if (status == ALEXNET_OK) {
         free(writer->temporary);
         writer->temporary = NULL;
-        sync_folder_of(writer->path);
     }
     an_writer_abandon(writer);
     return status;

@@ -49,6 +49,11 @@ alexnet_status an_writer_commit(an_writer *writer, alexnet_error *error);
 /* Removes the temporary file; the final name is as before. An all-zero writer is allowed. */
 void an_writer_abandon(an_writer *writer);
 
+/* What a commit does, for a file that was written in any other way: syncs the open file, renames it
+ * from `temporary` to `path` and syncs the folder. */
+alexnet_status an_file_commit(int descriptor, const char *temporary, const char *path,
+                              alexnet_error *error);
+
 /* The three steps for content that is in memory. */
 alexnet_status an_write_file(const char *path, const void *bytes, size_t size,
                              alexnet_error *error);

@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "core/threads.h"
 #include "eval/logits.h"
+#include "formats/labels.h"
 
 enum {
     default_batch = 16,
@@ -148,6 +149,16 @@ const char *alexnet_classifier_label(const alexnet_classifier *classifier, int i
     if (classifier->weights.class_names)
         return classifier->weights.class_names[index];
     return classifier->labels + (size_t)index * label_size;
+}
+
+alexnet_status an_classifier_name(alexnet_classifier *classifier, const char *path,
+                                  alexnet_error *error) {
+    an_weights_file *weights = &classifier->weights;
+    char **names;
+    AN_TRY(an_labels_read(path, weights->network.classes, &names, error));
+    an_labels_free(weights->class_names, weights->network.classes);
+    weights->class_names = names;
+    return ALEXNET_OK;
 }
 
 /* --- computing ----------------------------------------------------------------------------- */

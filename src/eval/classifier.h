@@ -35,11 +35,16 @@ struct alexnet_classifier {
     an_plan *batch_plan; /* ... has a plan of its own, made when it is first needed */
     float *input;        /* room for one batch: (batch, 3, H, W), ... */
     float *output; /* ... and for its results: (batch, the largest layer's C * H * W, or classes) */
-    char *labels;  /* "class 0", "class 1", ... where the file has no names; NULL otherwise */
+    char *labels;  /* "class 0", "class 1", ... where there are no names; NULL otherwise */
 };
 
 /* Opens or initialises the weights and makes the plan. *out: freed with alexnet_classifier_free. */
 alexnet_status an_classifier_open(const an_classifier_options *options, alexnet_classifier **out,
+                                  alexnet_error *error);
+
+/* Takes the names of the classes from a text file, one a line (formats/labels.h), in place of any
+ * that the weights have. MISMATCH where their number is another; then everything is as before. */
+alexnet_status an_classifier_name(alexnet_classifier *classifier, const char *path,
                                   alexnet_error *error);
 
 /* The index of the layer called `name`; INVALID with the list of names where there is none. */
