@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/caffe.h"
+#include "formats/darknet.h"
 #include "formats/safetensors.h"
 
 static const an_format safetensors = {
@@ -14,7 +16,27 @@ static const an_format safetensors = {
     .write = an_safetensors_write_weights,
 };
 
-const an_format *const an_formats[] = {&safetensors, NULL};
+static const an_format caffe = {
+    .name = "caffe",
+    .title = "Caffe model",
+    .extensions = ".caffemodel",
+    .recognise = an_caffe_recognise,
+#ifdef AN_WITH_PROTOBUF
+    .read = an_caffe_read,
+#endif
+    .library = "protobuf-c",
+};
+
+static const an_format darknet = {
+    .name = "darknet",
+    .title = "Darknet weights file",
+    .extensions = ".weights",
+    .recognise = an_darknet_recognise,
+    .read = an_darknet_read,
+};
+
+/* Darknet's files have no magic number, so they come last. */
+const an_format *const an_formats[] = {&safetensors, &caffe, &darknet, NULL};
 
 /* "safetensors, torch, onnx": those that are read, or written. */
 static const char *list_formats(bool written, char *text, size_t size) {
