@@ -20,6 +20,8 @@ static bool read_header(const uint8_t *bytes, size_t size, file_header *out) {
     for (int i = 0; i < 3; i++)
         if (version[i] < 0 || version[i] >= version_limit)
             return false;
+    if (version[0] == 0 && version[1] == 0) /* zeros are no version */
+        return false;
     const bool wide = version[0] * 10 + version[1] >= 2 && version[0] < 1000 && version[1] < 1000;
     *out = (file_header){
         .transposed = version[0] > 1000 || version[1] > 1000,

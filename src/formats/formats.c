@@ -6,6 +6,7 @@
 #include "formats/caffe.h"
 #include "formats/darknet.h"
 #include "formats/safetensors.h"
+#include "formats/safetensors_index.h"
 
 static const an_format safetensors = {
     .name = "safetensors",
@@ -14,6 +15,14 @@ static const an_format safetensors = {
     .recognise = an_safetensors_recognise,
     .read = an_safetensors_read,
     .write = an_safetensors_write_weights,
+};
+
+static const an_format safetensors_index = {
+    .name = "safetensors-index",
+    .title = "index of safetensors files",
+    .extensions = ".json",
+    .recognise = an_safetensors_index_recognise,
+    .read = an_safetensors_index_read,
 };
 
 static const an_format caffe = {
@@ -36,7 +45,7 @@ static const an_format darknet = {
 };
 
 /* Darknet's files have no magic number, so they come last. */
-const an_format *const an_formats[] = {&safetensors, &caffe, &darknet, NULL};
+const an_format *const an_formats[] = {&safetensors, &safetensors_index, &caffe, &darknet, NULL};
 
 /* "safetensors, torch, onnx": those that are read, or written. */
 static const char *list_formats(bool written, char *text, size_t size) {
