@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/caffe.h"
+#include "formats/darknet.h"
 #include "formats/safetensors.h"
+#include "formats/safetensors_index.h"
 
 static const an_format safetensors = {
     .name = "safetensors",
@@ -14,7 +17,35 @@ static const an_format safetensors = {
     .write = an_safetensors_write_weights,
 };
 
-const an_format *const an_formats[] = {&safetensors, NULL};
+static const an_format safetensors_index = {
+    .name = "safetensors-index",
+    .title = "index of safetensors files",
+    .extensions = ".json",
+    .recognise = an_safetensors_index_recognise,
+    .read = an_safetensors_index_read,
+};
+
+static const an_format caffe = {
+    .name = "caffe",
+    .title = "Caffe model",
+    .extensions = ".caffemodel",
+    .recognise = an_caffe_recognise,
+#ifdef AN_WITH_PROTOBUF
+    .read = an_caffe_read,
+#endif
+    .library = "protobuf-c",
+};
+
+static const an_format darknet = {
+    .name = "darknet",
+    .title = "Darknet weights file",
+    .extensions = ".weights",
+    .recognise = an_darknet_recognise,
+    .read = an_darknet_read,
+};
+
+/* Darknet's files have no magic number, so they come last. */
+const an_format *const an_formats[] = {&safetensors, &safetensors_index, &caffe, &darknet, NULL};
 
 /* "safetensors, torch, onnx": those that are read, or written. */
 static const char *list_formats(bool written, char *text, size_t size) {

@@ -3,7 +3,7 @@
  *
  * Sources: the paper's §3.5 and figure 2 (`alexnet-paper`); the authors' layers-145.cfg and
  * layer-params-145.cfg (`alexnet-2012`); BVLC's model definitions (`caffe-alexnet`, `caffenet`);
- * torchvision's alexnet.
+ * torchvision's alexnet; Darknet's cfg/alexnet.cfg, with what its source gives layers by default.
  */
 #include <string.h>
 
@@ -32,6 +32,7 @@
 #define HE .init = AN_INIT_HE
 #define NORMAL(deviation_, bias_) .init = AN_INIT_NORMAL, .deviation = (deviation_), .bias = (bias_)
 #define TORCH .init = AN_INIT_TORCH
+#define UNIFORM .init = AN_INIT_UNIFORM
 /* How a pooling layer rounds its output side. */
 #define FLOOR false
 #define CEIL true
@@ -261,6 +262,30 @@ static const an_layer_spec torchvision[] = {
     {.name = "fc8", .type = AN_FC, .units = 0, NAMED("classifier.6"), TORCH},
 };
 
+/* Darknet's alexnet.cfg: one tower without normalisation; its `pad=1` is half the kernel. */
+static const an_layer_spec darknet[] = {
+    CONV("conv1", 96, 11, 4, 0, 1, HE),
+    RELU("relu1"),
+    POOL("pool1", FLOOR),
+    CONV("conv2", 256, 5, 1, 2, 1, HE),
+    RELU("relu2"),
+    POOL("pool2", FLOOR),
+    CONV("conv3", 384, 3, 1, 1, 1, HE),
+    RELU("relu3"),
+    CONV("conv4", 384, 3, 1, 1, 1, HE),
+    RELU("relu4"),
+    CONV("conv5", 256, 3, 1, 1, 1, HE),
+    RELU("relu5"),
+    POOL("pool5", FLOOR),
+    FC("fc6", 4096, UNIFORM),
+    RELU("relu6"),
+    DROPOUT("drop6", false),
+    FC("fc7", 4096, UNIFORM),
+    RELU("relu7"),
+    DROPOUT("drop7", false),
+    FC("fc8", 0, UNIFORM),
+};
+
 /* (x / 255 - mean) / std with ImageNet's statistics. */
 #define IMAGENET                                                                                   \
     {                                                                                              \
@@ -284,6 +309,15 @@ static const an_layer_spec torchvision[] = {
             1                                                                                      \
         }                                                                                          \
     }
+/*
+ * Darknet takes x / 255 as it is. Its `classifier valid` shrinks the whole central square to the
+ * input; `predict` puts the whole picture into it, with grey beside it, which is the same for
+ * square pictures.
+ */
+#define DARKNET                                                                                    \
+    {                                                                                              \
+        .resize = 227, .scale = 1.0f / 255, .std = { 1, 1, 1 }                                     \
+    }
 
 #define ARCH(variable_, name_, title_, input_, preprocess_)                                        \
     static const an_arch arch_##variable_ = {                                                      \
@@ -306,11 +340,13 @@ ARCH(caffe_alexnet, "caffe-alexnet", "BVLC's AlexNet, LRN with k = 1", 227, CAFF
 ARCH(caffenet, "caffenet", "BVLC's reference CaffeNet, pooling before LRN", 227, CAFFE);
 ARCH(torchvision, "torchvision", "torchvision's AlexNet: 64-192-384-256-256, no LRN", 224,
      IMAGENET);
+ARCH(darknet, "darknet", "Darknet's alexnet.cfg: one tower, no LRN, conv1 unpadded", 227, DARKNET);
 
 const an_arch *const *an_archs(void) {
     static const an_arch *const archs[] = {
-        &arch_alexnet,       &arch_alexnet_code, &arch_alexnet_paper, &arch_alexnet_2012,
-        &arch_caffe_alexnet, &arch_caffenet,     &arch_torchvision,   NULL,
+        &arch_alexnet,      &arch_alexnet_code,  &arch_alexnet_paper,
+        &arch_alexnet_2012, &arch_caffe_alexnet, &arch_caffenet,
+        &arch_torchvision,  &arch_darknet,       NULL,
     };
     return archs;
 }

@@ -30,6 +30,9 @@ void an_initialise_parameter(const an_network *network, int parameter, uint64_t 
         case AN_INIT_TORCH:
             an_random_fill_uniform(&stream, first, count, scale, out + first);
             break;
+        case AN_INIT_UNIFORM:
+            an_random_fill_uniform(&stream, first, count, sqrt(2.0) * scale, out + first);
+            break;
         }
     }
 }

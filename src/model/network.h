@@ -35,7 +35,8 @@ typedef enum an_layer_type {
 typedef enum an_init {
     AN_INIT_HE,     /* weights N(0, 2 / fan_in) (He et al. 2015, eq. 10), biases `bias` */
     AN_INIT_NORMAL, /* weights N(0, deviation^2), biases `bias` */
-    AN_INIT_TORCH   /* both U(-1, 1) / sqrt(fan_in), PyTorch's default */
+    AN_INIT_TORCH,  /* both U(-1, 1) / sqrt(fan_in), PyTorch's default */
+    AN_INIT_UNIFORM /* weights U(-1, 1) sqrt(2 / fan_in), biases `bias`; Darknet's */
 } an_init;
 
 /* One row of an architecture's table. Which fields count depends on the type. */

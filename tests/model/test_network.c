@@ -27,7 +27,7 @@ static void test_parameter_counts(void **state) {
     } expected[] = {
         {"alexnet", 62378344},      {"alexnet-code", 62378344},  {"alexnet-paper", 60965224},
         {"alexnet-2012", 60965224}, {"caffe-alexnet", 60965224}, {"caffenet", 60965224},
-        {"torchvision", 61100840},
+        {"torchvision", 61100840},  {"darknet", 62378344},
     };
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         const an_network network = build(expected[i].name, 0, 0);
@@ -89,7 +89,7 @@ static void test_refusals(void **state) {
 static void test_initialisation(void **state) {
     (void)state;
     const an_network paper = build("alexnet-paper", 10, 0), he = build("alexnet", 10, 0),
-                     torch = build("torchvision", 10, 0);
+                     torch = build("torchvision", 10, 0), darknet = build("darknet", 10, 0);
     float bias[256], *weights = malloc(614400 * sizeof *weights);
     assert_non_null(weights);
     an_initialise_parameter(&paper, an_network_parameter(&paper, "conv2.bias"), 1, bias);
@@ -105,6 +105,12 @@ static void test_initialisation(void **state) {
     an_initialise_parameter(&torch, an_network_parameter(&torch, "features.3.weight"), 1, weights);
     for (int i = 0; i < 192 * 64 * 25; i++)
         assert_true(fabsf(weights[i]) <= 0.025f); /* 1 / sqrt(64 * 25) */
+
+    an_initialise_parameter(&darknet, an_network_parameter(&darknet, "fc8.weight"), 1, weights);
+    float largest = 0;
+    for (int i = 0; i < 10 * 4096; i++)
+        largest = fmaxf(largest, fabsf(weights[i]));
+    assert_true(largest <= sqrtf(2.0f / 4096) && largest > 0.999f * sqrtf(2.0f / 4096));
     free(weights);
 }
 

@@ -38,7 +38,8 @@ INPUT_DEVIATION, BIAS_DEVIATION, LAST_GAIN = 16.0, 0.05, 0.02
 EPOCH, POSITION = 3, 6  # of the training steps
 STEPS, LEARNING_RATE, BIAS_MULTIPLIER, MOMENTUM, DECAY = 5, 1e-6, 2.0, 0.9, 100.0
 DIRECTIONS = 3
-KINK_DISTANCE = 2e-6  # several times what float32 rounding makes of a layer's inputs
+# Several times what float32 rounding makes of a layer's inputs; more where no layer normalises them.
+KINK_DISTANCE, KINK_DISTANCES = 2e-6, {"darknet": 3e-6}
 DTYPE = torch.float64
 
 
@@ -141,6 +142,8 @@ def network(arch):
                  *after, *middle(groups), RELU, POOL])
     if arch == "alexnet":
         return 227, diagram(1, [POOL, lrn()]) + classifier()
+    if arch == "darknet":
+        return 227, diagram(1, [POOL]) + classifier()
     if arch == "alexnet-code":
         return 227, diagram(1, [POOL], pad=2) + classifier("before")
     if arch == "alexnet-paper":
@@ -160,7 +163,8 @@ def network(arch):
                      "before", names=("classifier.1", "classifier.4", "classifier.6"))
 
 
-ARCHS = ["alexnet", "alexnet-code", "alexnet-paper", "alexnet-2012", "caffe-alexnet", "caffenet", "torchvision"]
+ARCHS = ["alexnet", "alexnet-code", "alexnet-paper", "alexnet-2012", "caffe-alexnet", "caffenet", "torchvision",
+         "darknet"]
 
 
 def parameters(layers):
@@ -264,13 +268,16 @@ def initial(arch, seed, layers):
             def values(stream, first):
                 return stream.uniform(4, 1 / math.sqrt(fan_in), first)
         elif is_bias:
-            ones = {"alexnet": (), "alexnet-code": ()}.get(arch, (1, 3, 4, 5, 6))
+            ones = {"alexnet": (), "darknet": ()}.get(arch, (1, 3, 4, 5, 6))
             bias = (0.1 if arch == "caffe-alexnet" else 1.0) if layer in ones else 0.0
 
             def values(stream, first):
                 return np.full(4, bias, np.float32)
+        elif arch == "darknet" and layer >= 5:
+            def values(stream, first):
+                return stream.uniform(4, math.sqrt(2 / fan_in), first)
         else:
-            if arch == "alexnet":
+            if arch in ("alexnet", "darknet"):
                 deviation = math.sqrt(2 / fan_in)
             elif arch == "alexnet-2012" and layer in (2, 3, 4):
                 deviation = np.float32(0.03)
@@ -317,12 +324,12 @@ def kink_distance(layers, values, x, drops):
     return nearest
 
 
-def inputs(seed, side, layers, values):
+def inputs(arch, seed, side, layers, values):
     """(item, images): the first item of the stream (seed, SYNTHETIC, 0, item) that stays clear of kinks."""
     for item in range(100):
         x = Stream(seed, SYNTHETIC, 0, item).normal(BATCH * 3 * side * side, INPUT_DEVIATION)
         x = torch.from_numpy(x).to(DTYPE).reshape(BATCH, 3, side, side)
-        if kink_distance(layers, values, x, masks(seed, layers, POSITION)) >= KINK_DISTANCE:
+        if kink_distance(layers, values, x, masks(seed, layers, POSITION)) >= KINK_DISTANCES.get(arch, KINK_DISTANCE):
             return item, x
     raise RuntimeError("no input stays clear of kinks; another --seed may")
 
@@ -331,7 +338,7 @@ def measure(arch, seed):
     """Everything that is known of one network."""
     side, layers = network(arch)
     values, labels = weights(seed, layers), torch.tensor(LABELS)
-    item, x = inputs(seed, side, layers, values)
+    item, x = inputs(arch, seed, side, layers, values)
     with torch.no_grad():
         logits = forward(layers, values, x)
     losses, velocities, first = [], [torch.zeros_like(v) for v in values.values()], None
