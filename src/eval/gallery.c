@@ -8,36 +8,36 @@
 
 /* ---- Pictures. */
 
-/* Those without a path last, each by itself; of the same file the first named first. */
+/* A picture that is to be sorted. */
+typedef struct place {
+    const char *path;
+    size_t index;
+} place;
+
+/* Of the same file, the first named first. */
 static int by_path(const void *left, const void *right) {
-    const an_gallery_picture *a = *(an_gallery_picture *const *)left;
-    const an_gallery_picture *b = *(an_gallery_picture *const *)right;
-    if (a->path && b->path) {
-        const int order = strcmp(a->path, b->path);
-        if (order != 0)
-            return order;
-    } else if (a->path || b->path) {
-        return a->path ? -1 : 1;
-    }
-    return a < b ? -1 : 1;
+    const place *a = left, *b = right;
+    const int order = strcmp(a->path, b->path);
+    return order != 0 ? order : a->index < b->index ? -1 : 1;
 }
 
 /* Fills in `same`. */
 static alexnet_status find_same(an_gallery *gallery, alexnet_error *error) {
-    an_gallery_picture **order = calloc(gallery->count + 1, sizeof(an_gallery_picture *));
-    if (!order)
+    place *places = calloc(gallery->count + 1, sizeof *places);
+    size_t count = 0;
+    if (!places)
         return an_fail(error, ALEXNET_NO_MEMORY, "no memory for a list of %zu pictures",
                        gallery->count);
-    for (size_t i = 0; i < gallery->count; i++)
-        order[i] = &gallery->pictures[i];
-    qsort(order, gallery->count, sizeof *order, by_path);
     for (size_t i = 0; i < gallery->count; i++) {
-        const an_gallery_picture *before = i > 0 ? order[i - 1] : NULL;
-        const bool again =
-            before && before->path && order[i]->path && strcmp(before->path, order[i]->path) == 0;
-        order[i]->same = again ? before->same : (size_t)(order[i] - gallery->pictures);
+        gallery->pictures[i].same = i;
+        if (gallery->pictures[i].path)
+            places[count++] = (place){gallery->pictures[i].path, i};
     }
-    free(order);
+    qsort(places, count, sizeof *places, by_path);
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(places[i - 1].path, places[i].path) == 0)
+            gallery->pictures[places[i].index].same = gallery->pictures[places[i - 1].index].same;
+    free(places);
     return ALEXNET_OK;
 }
 
@@ -139,7 +139,7 @@ alexnet_status an_gallery_compute(an_gallery *gallery, alexnet_classifier *class
     rooms room = {.batch = (size_t)classifier->plan->options.batch};
     size_t missing = 0, floats;
     void *block;
-    alexnet_status status = ALEXNET_OK;
+    alexnet_status status;
     gallery->length = an_shape_count(an_result_shape(&classifier->weights.network, layer));
     *broken = 0;
     for (size_t i = 0; i < gallery->count; i++)
@@ -152,15 +152,15 @@ alexnet_status an_gallery_compute(an_gallery *gallery, alexnet_classifier *class
     room.names = calloc(room.batch, sizeof *room.names);
     room.positions = calloc(room.batch, sizeof *room.positions);
     room.failures = calloc(room.batch, sizeof *room.failures);
-    if (!room.names || !room.positions || !room.failures)
+    if (!room.names || !room.positions || !room.failures) {
         status =
             an_fail(error, ALEXNET_NO_MEMORY, "no memory for a list of %zu pictures", room.batch);
-    if (status == ALEXNET_OK)
-        status = an_reserve(&block, floats, sizeof(float), "features", error);
-    if (status == ALEXNET_OK) {
-        gallery->computed = block;
-        status = compute_missing(gallery, classifier, layer, missing, &room, watch, broken, error);
+        goto cleanup;
     }
+    AN_TRY_CLEANUP(an_reserve(&block, floats, sizeof(float), "features", error));
+    gallery->computed = block;
+    status = compute_missing(gallery, classifier, layer, missing, &room, watch, broken, error);
+cleanup:
     free(room.names);
     free(room.positions);
     free(room.failures);

@@ -13,7 +13,7 @@
  * alike to the network; there is no upper bound, but few pictures are further than 1 apart.
  *
  * Pictures are compared at their own size, so that both must have the same; memory grows with it,
- * about 160 bytes a pixel.
+ * about 200 bytes a pixel.
  */
 #ifndef AN_EVAL_LPIPS_H
 #define AN_EVAL_LPIPS_H

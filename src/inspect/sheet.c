@@ -128,9 +128,9 @@ static alexnet_status draw_search(const an_canvas *canvas, const an_sheet_search
                                   alexnet_error *error) {
     AN_TRY(draw_query(canvas, search, MARGIN, y, error));
     for (size_t i = 0; i < search->count; i++) {
-        const double x = MARGIN + CELL + ASIDE + (double)(i % FIND_COLUMNS) * CELL;
-        const double row = (double)(i / FIND_COLUMNS);
-        AN_TRY(draw_find(canvas, &search->finds[i], x, y + row * FIND_HEIGHT, error));
+        const size_t row = i / FIND_COLUMNS, column = i % FIND_COLUMNS;
+        AN_TRY(draw_find(canvas, &search->finds[i], MARGIN + CELL + ASIDE + (double)column * CELL,
+                         y + (double)row * FIND_HEIGHT, error));
     }
     return ALEXNET_OK;
 }

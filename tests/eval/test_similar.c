@@ -75,9 +75,9 @@ static void test_search(void **state) {
         rows[c] = features[c];
     }
     rows[7] = NULL; /* broken */
-    for (int q = 0; q < queries; q++) {
+    for (size_t q = 0; q < queries; q++) {
         asked[q] = features[2 * q];
-        same[q] = (size_t)(2 * q);
+        same[q] = 2 * q;
     }
     an_search search = {rows, candidates, asked, same, queries, length, 5, 2};
     an_search_run(&search, finds);
