@@ -24,6 +24,39 @@ else()
     message(STATUS "oneDNN (libdnnl-dev) not found: the cpu backend is left out")
 endif()
 
+# libzip: the archives in which PyTorch keeps weights.
+pkg_check_modules(ZIP IMPORTED_TARGET libzip)
+if(ZIP_FOUND)
+    target_link_libraries(alexnet_dependencies INTERFACE PkgConfig::ZIP)
+    target_compile_definitions(alexnet_dependencies INTERFACE AN_WITH_ZIP)
+else()
+    message(STATUS "libzip (libzip-dev) not found: PyTorch's files are left out")
+endif()
+
+# protobuf-c: ONNX and caffemodel. Its compiler makes C of the message definitions.
+pkg_check_modules(PROTOBUF_C IMPORTED_TARGET libprotobuf-c)
+find_program(PROTOC_C protoc-c)
+if(PROTOBUF_C_FOUND AND PROTOC_C)
+    target_link_libraries(alexnet_dependencies INTERFACE PkgConfig::PROTOBUF_C)
+    target_compile_definitions(alexnet_dependencies INTERFACE AN_WITH_PROTOBUF)
+else()
+    message(STATUS "protobuf-c (libprotobuf-c-dev, protobuf-c-compiler) not found: ONNX and Caffe "
+        "are left out")
+endif()
+
+# an_protobuf(NAME): NAME.proto of this folder becomes NAME.pb-c.[ch], part of the library; included
+# as "NAME.pb-c.h".
+function(an_protobuf name)
+    set(made ${CMAKE_CURRENT_BINARY_DIR}/${name}.pb-c.c ${CMAKE_CURRENT_BINARY_DIR}/${name}.pb-c.h)
+    add_custom_command(OUTPUT ${made}
+        COMMAND ${PROTOC_C} --c_out=${CMAKE_CURRENT_BINARY_DIR}
+            --proto_path=${CMAKE_CURRENT_SOURCE_DIR} ${name}.proto
+        DEPENDS ${name}.proto)
+    set_source_files_properties(${made} PROPERTIES COMPILE_OPTIONS -w)
+    target_sources(alexnet_objects PRIVATE ${made})
+    target_include_directories(alexnet_objects SYSTEM PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
+endfunction()
+
 # Cairo: pictures with text (inspect).
 pkg_check_modules(CAIRO IMPORTED_TARGET cairo)
 if(CAIRO_FOUND)

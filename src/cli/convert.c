@@ -1,17 +1,35 @@
-/* alexnet convert: weights from one form to another. */
+/* alexnet convert: weights from one format, or type of value, to another. */
 #include "cli/command.h"
 #include "cli/network.h"
 #include "eval/calibrate.h"
-#include "formats/weights.h"
+#include "formats/formats.h"
 
 typedef struct convert_settings {
     an_common common;
+    const char *from, *to;
+    bool preprocess;
     const char *calibrate;
     size_t images;
     int workers;
 } convert_settings;
 
 static const an_option options[] = {
+    {.name = "from",
+     .type = AN_OPTION_TEXT,
+     .offset = offsetof(convert_settings, from),
+     .value = "FORMAT",
+     .unset = "recognised by IN's content",
+     .help = "the format of IN: safetensors, torch, onnx, caffe, darknet"},
+    {.name = "to",
+     .type = AN_OPTION_TEXT,
+     .offset = offsetof(convert_settings, to),
+     .value = "FORMAT",
+     .unset = "OUT's extension",
+     .help = "the format of OUT: safetensors (.safetensors), torch (.pth, .pt), onnx (.onnx)"},
+    {.name = "preprocess",
+     .type = AN_OPTION_FLAG,
+     .offset = offsetof(convert_settings, preprocess),
+     .help = "ONNX: the network takes pixels (RGB, 0 to 255) and normalises them itself"},
     {.name = "precision",
      .type = AN_OPTION_CHOICE,
      .offset = offsetof(an_common, precision),
@@ -91,21 +109,23 @@ cleanup:
 }
 
 static alexnet_status print_result(const convert_settings *settings, const char *out,
-                                   const an_weights_file *weights, size_t calibrated,
-                                   alexnet_error *error) {
+                                   const an_format *format, const an_weights_file *weights,
+                                   size_t calibrated, alexnet_error *error) {
     const char *precision = an_precision_name((an_precision)settings->common.precision);
-    an_safetensors written;
-    AN_TRY(an_safetensors_open(out, &written, error));
-    const size_t tensors = written.tensor_count, bytes = written.mapping.size;
-    an_safetensors_close(&written);
+    an_tensor_file written;
+    AN_TRY(an_tensor_file_open(out, format, &written, error));
+    const size_t tensors = written.tensor_count, bytes = written.mappings[0].size;
+    an_tensor_file_close(&written);
+    const char *arch = weights->network.arch->name;
     if (settings->common.json)
-        return an_print_json(json_pack("{s:I, s:I, s:I, s:s, s:I}", "tensors", (json_int_t)tensors,
-                                       "parameters", (json_int_t)weights->network.parameter_floats,
-                                       "bytes", (json_int_t)bytes, "precision", precision,
-                                       "calibrated_on", (json_int_t)calibrated),
-                             error);
-    printf("%s: %s parameters in %s, %s", out, an_thousands(weights->network.parameter_floats).text,
-           precision, an_bytes(bytes).text);
+        return an_print_json(
+            json_pack("{s:I, s:I, s:I, s:s, s:s, s:s, s:I}", "tensors", (json_int_t)tensors,
+                      "parameters", (json_int_t)weights->network.parameter_floats, "bytes",
+                      (json_int_t)bytes, "arch", arch, "format", format->name, "precision",
+                      precision, "calibrated_on", (json_int_t)calibrated),
+            error);
+    printf("%s: %s, %s parameters in %s, %s", out, arch,
+           an_thousands(weights->network.parameter_floats).text, precision, an_bytes(bytes).text);
     if (calibrated > 0)
         printf(", calibrated on %s pictures", an_thousands(calibrated).text);
     putchar('\n');
@@ -113,9 +133,12 @@ static alexnet_status print_result(const convert_settings *settings, const char 
 }
 
 static alexnet_status convert(const convert_settings *settings, const char *out,
-                              an_weights_file *weights, alexnet_error *error) {
+                              const an_format *format, an_weights_file *weights,
+                              alexnet_error *error) {
     static const char *const dtypes[] = {"F32", "BF16", "I8"};
     const int precision = settings->common.precision;
+    const an_write_options writing = {.dtype = dtypes[precision],
+                                      .preprocess = settings->preprocess};
     size_t calibrated = 0;
     if (settings->calibrate)
         AN_TRY(calibrate(settings, weights, &calibrated, error));
@@ -123,20 +146,25 @@ static alexnet_status convert(const convert_settings *settings, const char *out,
         return an_fail(error, ALEXNET_INVALID,
                        "int8 needs --calibrate DATA, pictures on which it is found how large the "
                        "inputs of the layers become: those that the network was trained with do");
-    AN_TRY(an_weights_write(out, weights, dtypes[precision], error));
-    return print_result(settings, out, weights, calibrated, error);
+    AN_TRY(an_weights_write(out, format, weights, &writing, error));
+    return print_result(settings, out, format, weights, calibrated, error);
 }
 
 static alexnet_status run(void *chosen, char **arguments, int count, alexnet_error *error) {
     (void)count;
     const convert_settings *settings = chosen;
-    an_common from = settings->common;
+    const an_format *from = NULL, *to;
+    an_common common = settings->common;
     an_weights_file weights;
-    from.weights = arguments[0];
-    const alexnet_status opened = an_weights_open(arguments[0], from.arch, &weights, error);
+    common.weights = arguments[0];
+    if (settings->from)
+        AN_TRY(an_format_find(settings->from, NULL, &from, error));
+    AN_TRY(an_format_find(settings->to, arguments[1], &to, error));
+    const alexnet_status opened =
+        an_weights_open_format(arguments[0], from, common.arch, &weights, error);
     if (opened != ALEXNET_OK)
-        return an_weights_failed(&from, opened, error);
-    const alexnet_status status = convert(settings, arguments[1], &weights, error);
+        return an_weights_failed(&common, opened, error);
+    const alexnet_status status = convert(settings, arguments[1], to, &weights, error);
     an_weights_close(&weights);
     return status;
 }
@@ -146,17 +174,25 @@ const an_command an_command_convert = {
     .arguments = "IN OUT",
     .least = 2,
     .most = 2,
-    .title = "store weights in float32, bfloat16 or int8",
+    .title = "move weights between frameworks, or store them in bfloat16 or int8",
     .text =
-        "Reads weights and writes them as OUT, a safetensors file: in float32, in bfloat16, half\n"
-        "as large, or in int8, a quarter. What makes a file a checkpoint, momentum and progress,\n"
-        "is left out. Every command takes each of these files, and computes in the --precision\n"
-        "that it is told, float32 unless it is.\n"
+        "Reads weights in any format that is known (safetensors, PyTorch, ONNX, Caffe, Darknet),\n"
+        "which is recognised by the content, and writes them as OUT, in the format of its\n"
+        "extension: .safetensors, .pth, .onnx. Which network it is, is found out where a file "
+        "does\n"
+        "not say; of several that differ in no tensor, --arch names one.\n"
+        "\n"
+        "safetensors hold the weights in float32, in bfloat16, half as large, or in int8, a\n"
+        "quarter. What makes a file a checkpoint, momentum and progress, is left out. Every\n"
+        "command takes each of these files, and computes in the --precision that it is told,\n"
+        "float32 unless it is.\n"
         "\n"
         "For int8 each output channel has a scale of its own, and --calibrate DATA finds on\n"
         "pictures how large the inputs of each layer become, so that --precision int8 need not\n"
         "look before it computes. Of a data set with two parts that to learn from is taken.",
     .examples =
+        "  alexnet convert alexnet-owt-7be5be79.pth torchvision.safetensors\n"
+        "  alexnet convert runs/first/best.safetensors best.onnx --preprocess\n"
         "  alexnet convert runs/first/best.safetensors small.safetensors --precision int8 \\\n"
         "    --calibrate shapes\n"
         "  alexnet classify --weights small.safetensors --precision int8 cat.jpg",

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "core/memory.h"
+#include "formats/safetensors.h"
 
 static const char version_key[] = "alexnet.index", version[] = "1";
 
@@ -62,9 +63,9 @@ bool an_stamp_of(const char *path, an_stamp *out) {
 /* ---- Reading. */
 
 /* Checks one entry of the metadata; `what` is what people call it. */
-static alexnet_status check_source(const an_safetensors *file, const char *key, const char *what,
+static alexnet_status check_source(const an_tensor_file *file, const char *key, const char *what,
                                    const char *expected, alexnet_error *error) {
-    const char *found = an_safetensors_metadata(file, key);
+    const char *found = an_tensor_file_metadata(file, key);
     if (found && strcmp(found, expected) == 0)
         return ALEXNET_OK;
     return an_fail(error, ALEXNET_MISMATCH,
@@ -73,9 +74,9 @@ static alexnet_status check_source(const an_safetensors *file, const char *key, 
                    file->path, what, found ? found : "unnamed", expected);
 }
 
-static alexnet_status find_tensor(const an_safetensors *file, const char *name, const char *dtype,
+static alexnet_status find_tensor(const an_tensor_file *file, const char *name, const char *dtype,
                                   int dims, const an_file_tensor **out, alexnet_error *error) {
-    *out = an_safetensors_find(file, name);
+    *out = an_tensor_find(file, name);
     if (*out && strcmp((*out)->dtype, dtype) == 0 && (*out)->dims == dims)
         return ALEXNET_OK;
     return an_fail(error, ALEXNET_FORMAT,
@@ -135,8 +136,8 @@ static alexnet_status read_entries(an_feature_index *index, size_t length, alexn
 
 static alexnet_status read_index(an_feature_index *index, const an_feature_source *source,
                                  alexnet_error *error) {
-    const an_safetensors *file = &index->file;
-    const char *found = an_safetensors_metadata(file, version_key);
+    const an_tensor_file *file = &index->file;
+    const char *found = an_tensor_file_metadata(file, version_key);
     if (!found)
         return an_fail(error, ALEXNET_FORMAT,
                        "%s: is a safetensors file, but no index of pictures; name another index",
@@ -166,7 +167,7 @@ alexnet_status an_feature_index_open(const char *path, const an_feature_source *
 
 void an_feature_index_close(an_feature_index *index) {
     free(index->entries);
-    an_safetensors_close(&index->file);
+    an_tensor_file_close(&index->file);
     *index = (an_feature_index){0};
 }
 

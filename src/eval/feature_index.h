@@ -46,7 +46,7 @@ typedef struct an_index_entry {
 
 /* An open index: its entries, in the order of their paths, point into the mapped file. */
 typedef struct an_feature_index {
-    an_safetensors file;
+    an_tensor_file file;
     an_index_entry *entries;
     size_t count;
 } an_feature_index;

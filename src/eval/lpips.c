@@ -7,7 +7,7 @@
 
 #include "core/memory.h"
 #include "data/image.h"
-#include "formats/weights.h"
+#include "formats/formats.h"
 
 enum { STAGES = 5, MOST_MAPS = 384 };
 
@@ -31,11 +31,11 @@ struct an_lpips {
 
 /* --- opening ------------------------------------------------------------------------------- */
 
-static alexnet_status read_stage(const an_safetensors *file, int stage, int maps, float *out,
+static alexnet_status read_stage(const an_tensor_file *file, int stage, int maps, float *out,
                                  alexnet_error *error) {
     char name[32];
     snprintf(name, sizeof name, "lin%d.model.1.weight", stage);
-    const an_file_tensor *tensor = an_safetensors_find(file, name);
+    const an_file_tensor *tensor = an_tensor_find(file, name);
     if (!tensor)
         return an_fail(error, ALEXNET_MISMATCH,
                        "%s: has no tensor %s; LPIPS' linear weights for AlexNet are needed, "
@@ -50,23 +50,25 @@ static alexnet_status read_stage(const an_safetensors *file, int stage, int maps
     if (strcmp(tensor->dtype, "F32") != 0)
         return an_fail(error, ALEXNET_UNSUPPORTED, "%s: %s has the type %s; F32 is needed",
                        file->path, name, tensor->dtype);
-    memcpy(out, tensor->bytes, tensor->size);
-    for (int c = 0; c < maps; c++)
+    const size_t step = sizeof *out * (tensor->strided ? (size_t)tensor->stride[1] : 1);
+    for (int c = 0; c < maps; c++) {
+        memcpy(out + c, tensor->bytes + (size_t)c * step, sizeof *out);
         if (!isfinite(out[c]))
             return an_fail(error, ALEXNET_FORMAT, "%s: %s: weight %d is not a finite number",
                            file->path, name, c);
+    }
     return ALEXNET_OK;
 }
 
 static alexnet_status read_linear(an_lpips *lpips, const char *path, alexnet_error *error) {
-    an_safetensors file;
-    AN_TRY(an_safetensors_open(path, &file, error));
+    an_tensor_file file;
+    AN_TRY(an_tensor_file_open(path, NULL, &file, error));
     alexnet_status status = ALEXNET_OK;
     for (int i = 0; i < STAGES && status == ALEXNET_OK; i++) {
         const an_layer *layer = &lpips->weights.network.layers[lpips->layers[i]];
         status = read_stage(&file, i, layer->out.c, lpips->linear[i], error);
     }
-    an_safetensors_close(&file);
+    an_tensor_file_close(&file);
     return status;
 }
 

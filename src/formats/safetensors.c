@@ -17,52 +17,20 @@ enum {
     data_boundary = 64 /* written files: kernels then read whole cache lines from a mapping */
 };
 
-/* The format's types and the bits that a value takes. */
-static const struct {
-    const char *name;
-    size_t bits;
-} dtypes[] = {
-    {"F32", 32},        {"F16", 16},        {"BF16", 16},   {"F64", 64},    {"I64", 64},
-    {"I32", 32},        {"I16", 16},        {"I8", 8},      {"U64", 64},    {"U32", 32},
-    {"U16", 16},        {"U8", 8},          {"BOOL", 8},    {"C64", 64},    {"F8_E4M3", 8},
-    {"F8_E5M2", 8},     {"F8_E8M0", 8},     {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4},
-    {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8},
-};
-
-/* Elements of a shape; false where they cannot be counted. */
-static bool count_elements(const int64_t *shape, int dims, size_t *out) {
-    *out = 1;
-    for (int i = 0; i < dims; i++)
-        if (shape[i] < 0 || !an_multiply(*out, (size_t)shape[i], out))
-            return false;
-    return true;
-}
-
-/* The format's own name of a type and the bits of a value; false where there is none such. */
-static bool find_dtype(const char *wanted, const char **name, size_t *bits) {
-    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-        if (strcmp(dtypes[i].name, wanted) == 0) {
-            *name = dtypes[i].name;
-            *bits = dtypes[i].bits;
-            return true;
-        }
-    return false;
-}
-
-static alexnet_status read_dtype(const an_safetensors *file, json_t *entry, an_file_tensor *tensor,
+static alexnet_status read_dtype(const an_tensor_file *file, json_t *entry, an_file_tensor *tensor,
                                  size_t *bits, alexnet_error *error) {
     const char *name = json_string_value(json_object_get(entry, "dtype"));
     if (!name)
         return an_fail(error, ALEXNET_FORMAT, "%s: tensor '%.100s' has no dtype", file->path,
                        tensor->name);
-    if (find_dtype(name, &tensor->dtype, bits))
+    if (an_dtype_find(name, &tensor->dtype, bits))
         return ALEXNET_OK;
     return an_fail(error, ALEXNET_UNSUPPORTED,
                    "%s: tensor '%.100s' has the dtype '%.40s', which is not known here", file->path,
                    tensor->name, name);
 }
 
-static alexnet_status read_shape(const an_safetensors *file, json_t *entry, an_file_tensor *tensor,
+static alexnet_status read_shape(const an_tensor_file *file, json_t *entry, an_file_tensor *tensor,
                                  alexnet_error *error) {
     json_t *shape = json_object_get(entry, "shape");
     const size_t dims = json_array_size(shape);
@@ -83,12 +51,9 @@ static alexnet_status read_shape(const an_safetensors *file, json_t *entry, an_f
 }
 
 /* `data_size` bytes of tensors begin at `data`. */
-static alexnet_status read_tensor(const an_safetensors *file, const char *name, json_t *entry,
-                                  const uint8_t *data, size_t data_size, an_file_tensor *tensor,
-                                  alexnet_error *error) {
-    tensor->name = an_string_copy(name);
-    if (!tensor->name)
-        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for its header", file->path);
+static alexnet_status read_tensor(const an_tensor_file *file, json_t *entry, const uint8_t *data,
+                                  size_t data_size, an_file_tensor *tensor, alexnet_error *error) {
+    const char *name = tensor->name;
     size_t bits = 0, count, total;
     AN_TRY(read_dtype(file, entry, tensor, &bits, error));
     AN_TRY(read_shape(file, entry, tensor, error));
@@ -107,8 +72,8 @@ static alexnet_status read_tensor(const an_safetensors *file, const char *name, 
                        file->path, name, (long long)begin, (long long)end, data_size);
     tensor->bytes = data + begin;
     tensor->size = (size_t)(end - begin);
-    if (!count_elements(tensor->shape, tensor->dims, &count) || !an_multiply(count, bits, &total) ||
-        total % 8 != 0 || total / 8 != tensor->size)
+    if (!an_count_elements(tensor->shape, tensor->dims, &count) ||
+        !an_multiply(count, bits, &total) || total % 8 != 0 || total / 8 != tensor->size)
         return an_fail(error, ALEXNET_FORMAT,
                        "%s: tensor '%.100s' takes %zu bytes, which is not what its shape and dtype "
                        "%s need",
@@ -116,12 +81,9 @@ static alexnet_status read_tensor(const an_safetensors *file, const char *name, 
     return ALEXNET_OK;
 }
 
-static alexnet_status read_metadata(an_safetensors *file, json_t *object, alexnet_error *error) {
+static alexnet_status read_metadata(an_tensor_file *file, json_t *object, alexnet_error *error) {
     if (!json_is_object(object))
         return an_fail(error, ALEXNET_FORMAT, "%s: __metadata__ is not an object", file->path);
-    file->metadata = calloc(json_object_size(object) + 1, sizeof *file->metadata);
-    if (!file->metadata)
-        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for its metadata", file->path);
     const char *key;
     json_t *value;
     json_object_foreach(object, key, value) {
@@ -129,11 +91,8 @@ static alexnet_status read_metadata(an_safetensors *file, json_t *object, alexne
             return an_fail(error, ALEXNET_FORMAT,
                            "%s: the value of '%.100s' in __metadata__ is not a string", file->path,
                            key);
-        an_metadata *entry = &file->metadata[file->metadata_count++];
-        entry->key = an_string_copy(key);
-        entry->value = an_string_copy(json_string_value(value));
-        if (!entry->key || !entry->value)
-            return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for its metadata", file->path);
+        AN_TRY(an_metadata_add(&file->metadata, &file->metadata_count, key,
+                               json_string_value(value), error));
     }
     return ALEXNET_OK;
 }
@@ -148,21 +107,21 @@ static int compare_tensors(const void *left, const void *right) {
     return strcmp(a->name, b->name);
 }
 
-static alexnet_status read_tensors(an_safetensors *file, json_t *root, const uint8_t *data,
+static alexnet_status read_tensors(an_tensor_file *file, json_t *root, const uint8_t *data,
                                    size_t data_size, alexnet_error *error) {
-    file->tensors = calloc(json_object_size(root) + 1, sizeof *file->tensors);
-    if (!file->tensors)
-        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for its header", file->path);
     const char *name;
     json_t *entry;
     json_object_foreach(root, name, entry) {
-        if (strcmp(name, metadata_key) == 0)
+        if (strcmp(name, metadata_key) == 0) {
             AN_TRY(read_metadata(file, entry, error));
-        else
-            AN_TRY(read_tensor(file, name, entry, data, data_size,
-                               &file->tensors[file->tensor_count++], error));
+            continue;
+        }
+        an_file_tensor *tensor;
+        AN_TRY(an_tensor_file_add(file, name, &tensor, error));
+        AN_TRY(read_tensor(file, entry, data, data_size, tensor, error));
     }
-    qsort(file->tensors, file->tensor_count, sizeof *file->tensors, compare_tensors);
+    if (file->tensor_count > 0)
+        qsort(file->tensors, file->tensor_count, sizeof *file->tensors, compare_tensors);
     const uint8_t *end = data;
     for (size_t i = 0; i < file->tensor_count; i++) {
         const an_file_tensor *tensor = &file->tensors[i];
@@ -181,14 +140,22 @@ static alexnet_status read_tensors(an_safetensors *file, json_t *root, const uin
     return ALEXNET_OK;
 }
 
-static alexnet_status read_file(an_safetensors *file, alexnet_error *error) {
-    const uint8_t *bytes = file->mapping.bytes;
+bool an_safetensors_recognise(const uint8_t *bytes, size_t size) {
     uint64_t length;
-    if (!bytes || file->mapping.size < length_size)
-        return an_fail(error, ALEXNET_FORMAT, "%s: has %zu bytes, too few for a safetensors file",
-                       file->path, file->mapping.size);
+    if (size <= length_size || bytes[length_size] != '{')
+        return false;
     memcpy(&length, bytes, length_size);
-    const size_t rest = file->mapping.size - length_size;
+    return length >= 2 && length <= header_limit;
+}
+
+alexnet_status an_safetensors_read(an_tensor_file *file, const uint8_t *bytes, size_t size,
+                                   alexnet_error *error) {
+    uint64_t length;
+    if (size < length_size)
+        return an_fail(error, ALEXNET_FORMAT, "%s: has %zu bytes, too few for a safetensors file",
+                       file->path, size);
+    memcpy(&length, bytes, length_size);
+    const size_t rest = size - length_size;
     if (length > header_limit || length < 2 || (length <= rest && bytes[length_size] != '{'))
         return an_fail(error, ALEXNET_FORMAT, "%s: is not a safetensors file", file->path);
     if (length > rest)
@@ -211,53 +178,17 @@ static alexnet_status read_file(an_safetensors *file, alexnet_error *error) {
     return status;
 }
 
-alexnet_status an_safetensors_open(const char *path, an_safetensors *out, alexnet_error *error) {
-    *out = (an_safetensors){.path = an_string_copy(path)};
-    alexnet_status status;
-    if (!out->path)
-        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", path);
-    status = an_map(path, &out->mapping, error);
-    if (status == ALEXNET_OK)
-        status = read_file(out, error);
-    if (status != ALEXNET_OK)
-        an_safetensors_close(out);
-    return status;
-}
-
-void an_safetensors_close(an_safetensors *file) {
-    for (size_t i = 0; i < file->tensor_count; i++)
-        free(file->tensors[i].name);
-    for (size_t i = 0; i < file->metadata_count; i++) {
-        free(file->metadata[i].key);
-        free(file->metadata[i].value);
-    }
-    free(file->tensors);
-    free(file->metadata);
-    free(file->path);
-    an_unmap(&file->mapping);
-    *file = (an_safetensors){0};
-}
-
-const an_file_tensor *an_safetensors_find(const an_safetensors *file, const char *name) {
-    for (size_t i = 0; i < file->tensor_count; i++)
-        if (strcmp(file->tensors[i].name, name) == 0)
-            return &file->tensors[i];
-    return NULL;
-}
-
-const char *an_safetensors_metadata(const an_safetensors *file, const char *key) {
-    for (size_t i = 0; i < file->metadata_count; i++)
-        if (strcmp(file->metadata[i].key, key) == 0)
-            return file->metadata[i].value;
-    return NULL;
+alexnet_status an_safetensors_open(const char *path, an_tensor_file *out, alexnet_error *error) {
+    return an_tensor_file_read(path, an_safetensors_read, out, error);
 }
 
 /* The type of a tensor to write, and its size in bytes; false where either cannot be. */
 static bool measure_tensor(const an_tensor_source *tensor, const char **dtype, size_t *size) {
     size_t bits;
     return tensor->dims >= 0 && tensor->dims <= AN_TENSOR_DIMS &&
-           find_dtype(tensor->dtype ? tensor->dtype : "F32", dtype, &bits) && bits % 8 == 0 &&
-           count_elements(tensor->shape, tensor->dims, size) && an_multiply(*size, bits / 8, size);
+           an_dtype_find(tensor->dtype ? tensor->dtype : "F32", dtype, &bits) && bits % 8 == 0 &&
+           an_count_elements(tensor->shape, tensor->dims, size) &&
+           an_multiply(*size, bits / 8, size);
 }
 
 /* One tensor's place in the header; NULL where memory ran out. Moves *offset behind it. */

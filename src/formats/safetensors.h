@@ -12,46 +12,16 @@
 #ifndef AN_FORMATS_SAFETENSORS_H
 #define AN_FORMATS_SAFETENSORS_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "formats/tensors.h"
 
-#include "core/file.h"
+/* Whether bytes begin as a safetensors file does. */
+bool an_safetensors_recognise(const uint8_t *bytes, size_t size);
 
-enum { AN_TENSOR_DIMS = 8 };
+/* Checks a file's bytes; its tensors come in the order of their bytes. */
+an_reader an_safetensors_read;
 
-/* A tensor in a mapped file. */
-typedef struct an_file_tensor {
-    char *name;
-    const char *dtype; /* "F32", "BF16", ...: one of the format's names */
-    int dims;
-    int64_t shape[AN_TENSOR_DIMS];
-    const uint8_t *bytes; /* inside the mapping, any alignment */
-    size_t size;          /* in bytes */
-} an_file_tensor;
-
-typedef struct an_metadata {
-    char *key, *value;
-} an_metadata;
-
-/* An open file: its tensors in the order of their bytes. */
-typedef struct an_safetensors {
-    char *path;
-    an_mapping mapping;
-    an_file_tensor *tensors;
-    size_t tensor_count;
-    an_metadata *metadata;
-    size_t metadata_count;
-} an_safetensors;
-
-/* Maps and checks a file. FORMAT with the byte or tensor at fault. Closed by an_safetensors_close.
- */
-alexnet_status an_safetensors_open(const char *path, an_safetensors *out, alexnet_error *error);
-
-void an_safetensors_close(an_safetensors *file);
-
-/* NULL where there is none. */
-const an_file_tensor *an_safetensors_find(const an_safetensors *file, const char *name);
-const char *an_safetensors_metadata(const an_safetensors *file, const char *key);
+/* an_tensor_file_read of a safetensors file. */
+alexnet_status an_safetensors_open(const char *path, an_tensor_file *out, alexnet_error *error);
 
 /* One tensor to write, row by row. */
 typedef struct an_tensor_source {

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/safetensors.h"
+
 /* --- the state as metadata ------------------------------------------------------------------ */
 
 typedef enum field_type { U64, INT, REAL } field_type;
@@ -86,7 +88,7 @@ static bool parse_field(const field *f, const char *text, an_train_state *state)
 alexnet_status an_checkpoint_state(const an_weights_file *file, an_train_state *state,
                                    alexnet_error *error) {
     for (int i = 0; i < field_count; i++) {
-        const char *text = an_safetensors_metadata(&file->file, fields[i].key);
+        const char *text = an_tensor_file_metadata(&file->file, fields[i].key);
         if (!text || !parse_field(&fields[i], text, state))
             return an_fail(error, ALEXNET_FORMAT,
                            "%s: is no checkpoint that training can go on from: its %s is %s",
@@ -158,7 +160,7 @@ alexnet_status an_checkpoint_load(const an_weights_file *file, an_plan *plan,
         const an_parameter *parameter = &plan->network.parameters[i];
         char name[64];
         snprintf(name, sizeof name, "momentum.%s", parameter->name);
-        const an_file_tensor *tensor = an_safetensors_find(&file->file, name);
+        const an_file_tensor *tensor = an_tensor_find(&file->file, name);
         if (!tensor || strcmp(tensor->dtype, "F32") != 0 ||
             tensor->size != parameter->count * sizeof(float) ||
             (uintptr_t)tensor->bytes % _Alignof(float) != 0)

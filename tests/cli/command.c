@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "formats/safetensors.h"
 #include "formats/weights.h"
 #include "testing.h"
 

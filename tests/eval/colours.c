@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "formats/safetensors.h"
 #include "formats/weights.h"
 #include "testing.h"
 

@@ -9,6 +9,7 @@
 #include "colours.h"
 #include "core/random.h"
 #include "eval/gallery.h"
+#include "formats/safetensors.h"
 #include "formats/temporary.h"
 
 /* ---- The search. */

@@ -23,21 +23,21 @@ static const char two_tensors[] =
 
 static void test_reads(void **state) {
     (void)state;
-    an_safetensors file;
+    an_tensor_file file;
     assert_ok(an_safetensors_open(make_file(two_tensors, 14), &file, error));
     assert_int_equal(file.tensor_count, 2);
     assert_string_equal(file.tensors[0].name, "a"); /* in the order of the bytes */
-    const an_file_tensor *b = an_safetensors_find(&file, "b");
+    const an_file_tensor *b = an_tensor_find(&file, "b");
     assert_non_null(b);
     assert_string_equal(b->dtype, "F16");
     assert_int_equal(b->dims, 1);
     assert_int_equal(b->shape[0], 3);
     assert_int_equal(b->size, 6);
     assert_int_equal(b->bytes[0], 0x5a);
-    assert_string_equal(an_safetensors_metadata(&file, "format"), "pt");
-    assert_null(an_safetensors_metadata(&file, "other"));
-    assert_null(an_safetensors_find(&file, "__metadata__"));
-    an_safetensors_close(&file);
+    assert_string_equal(an_tensor_file_metadata(&file, "format"), "pt");
+    assert_null(an_tensor_file_metadata(&file, "other"));
+    assert_null(an_tensor_find(&file, "__metadata__"));
+    an_tensor_file_close(&file);
 }
 
 /* What the Python package writes for {"x": float32 (2), "e": float32 (0), "s": float32 ()}. */
@@ -46,15 +46,15 @@ static void test_reads_the_packages_file(void **state) {
     static const char header[] = "{\"e\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},"
                                  "\"s\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
                                  "\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}";
-    an_safetensors file;
+    an_tensor_file file;
     assert_ok(an_safetensors_open(make_file(header, 12), &file, error));
-    assert_int_equal(an_safetensors_find(&file, "e")->size, 0);
-    assert_int_equal(an_safetensors_find(&file, "s")->dims, 0);
-    assert_int_equal(an_safetensors_find(&file, "s")->size, 4);
-    an_safetensors_close(&file);
+    assert_int_equal(an_tensor_find(&file, "e")->size, 0);
+    assert_int_equal(an_tensor_find(&file, "s")->dims, 0);
+    assert_int_equal(an_tensor_find(&file, "s")->size, 4);
+    an_tensor_file_close(&file);
     assert_ok(an_safetensors_open(make_file("{}", 0), &file, error));
     assert_int_equal(file.tensor_count, 0);
-    an_safetensors_close(&file);
+    an_tensor_file_close(&file);
 }
 
 #define ONE(entry) "{\"t\":{" entry "}}"
@@ -120,7 +120,7 @@ static void test_refusals(void **state) {
         {"{\"__metadata__\":{\"k\":1}}", 0, ALEXNET_FORMAT, "'k'"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        an_safetensors file;
+        an_tensor_file file;
         const char *path = make_file(cases[i].header, cases[i].data);
         assert_fails(an_safetensors_open(path, &file, error), cases[i].status, cases[i].part);
         assert_fails(an_safetensors_open(path, &file, error), cases[i].status, path);
@@ -133,12 +133,12 @@ static void test_refuses_lengths(void **state) {
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         uint8_t bytes[10] = {0, 0, 0, 0, 0, 0, 0, 0, '{', '}'};
         memcpy(bytes, &lengths[i], 8);
-        an_safetensors file;
+        an_tensor_file file;
         const char *path = write_temporary("length.safetensors", bytes, sizeof bytes);
         assert_fails(an_safetensors_open(path, &file, error), ALEXNET_FORMAT, "safetensors");
     }
     /* A header that is there, but longer than the format allows; a sparse file. */
-    an_safetensors file;
+    an_tensor_file file;
     const uint64_t length = 100000001;
     uint8_t bytes[10] = {0, 0, 0, 0, 0, 0, 0, 0, '{', '}'};
     memcpy(bytes, &length, 8);
@@ -160,7 +160,7 @@ static void test_refuses_deep_nesting(void **state) {
     memcpy(bytes, &length, 8);
     memcpy(bytes + 8, begin, sizeof begin);
     memset(bytes + 8 + sizeof begin, '[', depth);
-    an_safetensors file;
+    an_tensor_file file;
     const char *path = write_temporary("deep.safetensors", bytes, 8 + length);
     assert_fails(an_safetensors_open(path, &file, error), ALEXNET_FORMAT, "depth");
     free(bytes);
@@ -174,7 +174,7 @@ static void test_damaged(void **state) {
     uint8_t bytes[512];
     assert_true(whole.size <= sizeof bytes);
     for (size_t size = 0; size < whole.size; size++) {
-        an_safetensors file;
+        an_tensor_file file;
         const char *path = write_temporary("cut.safetensors", whole.bytes, size);
         assert_fails(an_safetensors_open(path, &file, error), ALEXNET_FORMAT, path);
         for (int bit = 0; bit < 8; bit++) {
@@ -182,7 +182,7 @@ static void test_damaged(void **state) {
             bytes[size] ^= (uint8_t)(1 << bit);
             path = write_temporary("flip.safetensors", bytes, whole.size);
             if (an_safetensors_open(path, &file, NULL) == ALEXNET_OK)
-                an_safetensors_close(&file);
+                an_tensor_file_close(&file);
         }
     }
     an_unmap(&whole);
@@ -218,25 +218,25 @@ static void test_round_trip(void **state) {
     assert_ok(an_safetensors_write(path, tensors, 4, metadata, 2, fill_counting, &filled, error));
     assert_int_equal(filled, 1);
 
-    an_safetensors file;
+    an_tensor_file file;
     assert_ok(an_safetensors_open(path, &file, error));
     assert_int_equal(file.tensor_count, 4);
-    const an_file_tensor *z = an_safetensors_find(&file, "z.weight");
-    assert_int_equal((size_t)(z->bytes - file.mapping.bytes) % 64, 0);
+    const an_file_tensor *z = an_tensor_find(&file, "z.weight");
+    assert_int_equal((size_t)(z->bytes - file.mappings[0].bytes) % 64, 0);
     assert_int_equal(z->size, sizeof odd);
     assert_memory_equal(z->bytes, odd, sizeof odd);
-    assert_memory_equal(an_safetensors_find(&file, "scalar")->bytes, &scalar, 4);
-    assert_int_equal(an_safetensors_find(&file, "empty")->shape[2], 5);
+    assert_memory_equal(an_tensor_find(&file, "scalar")->bytes, &scalar, 4);
+    assert_int_equal(an_tensor_find(&file, "empty")->shape[2], 5);
     const float expected[6] = {300, 301, 302, 303, 304, 305};
-    assert_memory_equal(an_safetensors_find(&file, "filled")->bytes, expected, sizeof expected);
-    assert_string_equal(an_safetensors_metadata(&file, "name"), name);
-    assert_string_equal(an_safetensors_metadata(&file, "folder"), "caf?");
-    an_safetensors_close(&file);
+    assert_memory_equal(an_tensor_find(&file, "filled")->bytes, expected, sizeof expected);
+    assert_string_equal(an_tensor_file_metadata(&file, "name"), name);
+    assert_string_equal(an_tensor_file_metadata(&file, "folder"), "caf?");
+    an_tensor_file_close(&file);
 
     assert_ok(an_safetensors_write(path, NULL, 0, NULL, 0, NULL, NULL, error));
     assert_ok(an_safetensors_open(path, &file, error));
     assert_int_equal(file.tensor_count + file.metadata_count, 0);
-    an_safetensors_close(&file);
+    an_tensor_file_close(&file);
 }
 
 static void test_writer_refuses(void **state) {
@@ -281,10 +281,10 @@ static void test_failure_keeps_the_old_file(void **state) {
                  ALEXNET_BACKEND, "supply");
 
     assert_int_equal(count_temporary_files(), files);
-    an_safetensors file;
+    an_tensor_file file;
     assert_ok(an_safetensors_open(path, &file, error));
-    assert_non_null(an_safetensors_find(&file, "old"));
-    an_safetensors_close(&file);
+    assert_non_null(an_tensor_find(&file, "old"));
+    an_tensor_file_close(&file);
 }
 
 int main(void) {

@@ -9,8 +9,9 @@
  * these networks. A logit has passed each layer once, a gradient twice. As these are standard
  * deviations, four times as much is allowed. The inputs are chosen so that no unit is so near to a
  * kink (ReLU's zero, a tie in max pooling) that rounding could push it to the other side; that
- * cannot be had for all of the five steps, where one unit of the n of a layer may change a gradient
- * by 1 / sqrt(n).
+ * cannot be had for all of the five steps, where one unit of the n that pass a gradient on in a
+ * layer changes the gradient of the biases by 1 / sqrt(n): 1e-2 in conv5, where the last pooling
+ * lets through a maximum in each of its windows. Two of them are allowed.
  */
 #include <float.h>
 #include <jansson.h>
@@ -22,8 +23,9 @@
 #include "core/random.h"
 #include "testing.h"
 
-/* Of the velocities after the steps, and of the losses after the first; see above. */
-#define KINKS 2.5e-3
+/* Of the velocities after the steps, of the losses after the first, and of the biases of
+ * convolutions by Winograd's algorithm; see above. */
+#define KINKS 5e-3
 
 /* Under AddressSanitizer, where the reference takes minutes, it computes one network only. */
 #ifdef __SANITIZE_ADDRESS__
@@ -143,14 +145,17 @@ static an_digest digest(int parameter, const float *tensor, size_t count) {
     return found;
 }
 
-/* One tensor a parameter, read from a plan, against the list called `key`. */
+/* One tensor a parameter, read from a plan, against the list called `key`; of the biases of
+ * convolutions less may be asked. */
 static void check_tensors(an_plan *plan, an_tensor which, const json_t *expected, const char *key,
-                          double tolerance) {
+                          double most, double conv_bias) {
     const an_network *network = &plan->network;
     const json_t *tensors = list(expected, key, (size_t)network->parameter_count);
     for (int i = 0; i < network->parameter_count; i++) {
         const an_parameter *p = &network->parameters[i];
         const json_t *tensor = json_array_get(tensors, (size_t)i);
+        const bool is_conv_bias = p->is_bias && network->layers[p->layer].spec.type == AN_CONV;
+        const double tolerance = is_conv_bias ? conv_bias : most;
         assert_string_equal(json_string_value(json_object_get(tensor, "name")), p->name);
         float *read = take(p->count);
         assert_ok(an_plan_read(plan, which, i, read, error));
@@ -246,10 +251,11 @@ static void check_backend(const an_backend *backend, const an_network *network,
         assert_near(result.loss, loss, 4 * (s ? KINKS : once) * (typical + loss), "the loss",
                     backend->name);
         if (s == 0)
-            check_tensors(plan, AN_PARAMETER_GRADIENT, expected, "gradients", twice);
+            check_tensors(plan, AN_PARAMETER_GRADIENT, expected, "gradients", twice,
+                          backend == &an_backend_reference ? twice : KINKS);
     }
     if (update)
-        check_tensors(plan, AN_MOMENTUM, expected, "velocities", KINKS);
+        check_tensors(plan, AN_MOMENTUM, expected, "velocities", KINKS, KINKS);
     print_message("%s: at most %.2g of the tolerance, for %s\n", backend->name, closest.part,
                   closest.what);
     closest.part = 0;

@@ -143,26 +143,26 @@ an_train_settings no_settings(void) {
 /* --- comparing runs -------------------------------------------------------------------------- */
 
 static void assert_same_checkpoints(const char *path, const char *other) {
-    an_safetensors a, b;
+    an_tensor_file a, b;
     assert_ok(an_safetensors_open(path, &a, error));
     assert_ok(an_safetensors_open(other, &b, error));
     assert_int_equal(a.tensor_count, 12); /* three weights, three biases, and their momentum */
     assert_int_equal(b.tensor_count, a.tensor_count);
     for (size_t i = 0; i < a.tensor_count; i++) {
-        const an_file_tensor *tensor = an_safetensors_find(&b, a.tensors[i].name);
+        const an_file_tensor *tensor = an_tensor_find(&b, a.tensors[i].name);
         assert_non_null(tensor);
         assert_int_equal(tensor->size, a.tensors[i].size);
         assert_memory_equal(tensor->bytes, a.tensors[i].bytes, tensor->size);
     }
     assert_int_equal(b.metadata_count, a.metadata_count);
     for (size_t i = 0; i < a.metadata_count; i++) {
-        const char *value = an_safetensors_metadata(&b, a.metadata[i].key);
+        const char *value = an_tensor_file_metadata(&b, a.metadata[i].key);
         assert_non_null(value);
         if (strcmp(a.metadata[i].key, "train.metrics_bytes") != 0) /* times differ in length */
             assert_string_equal(value, a.metadata[i].value);
     }
-    an_safetensors_close(&a);
-    an_safetensors_close(&b);
+    an_tensor_file_close(&a);
+    an_tensor_file_close(&b);
 }
 
 /* The lines of a file as an array, without what is measured in time. */

@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "core/random.h"
 #include "fixture.h"
+#include "formats/safetensors.h"
 #include "train/checkpoint.h"
 
 static an_network network;

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "eval/evaluate.h"
 #include "fixture.h"
+#include "formats/safetensors.h"
 #include "formats/weights.h"
 
 /* What an observer heard. */
@@ -329,7 +330,7 @@ static void test_divergence(void **state) {
     settings.epochs = 20;
     assert_fails(train(&settings, in_fixture("diverges-later"), false, NULL, error),
                  ALEXNET_DIVERGED, "stays as it was after step");
-    an_safetensors last;
+    an_tensor_file last;
     assert_ok(an_safetensors_open(in_fixture("diverges-later/last.safetensors"), &last, error));
     for (size_t i = 0; i < last.tensor_count; i++)
         for (size_t j = 0; j < last.tensors[i].size / sizeof(float); j++) {
@@ -337,7 +338,7 @@ static void test_divergence(void **state) {
             memcpy(&value, last.tensors[i].bytes + j * sizeof value, sizeof value);
             assert_true(isfinite(value));
         }
-    an_safetensors_close(&last);
+    an_tensor_file_close(&last);
 }
 
 /* --- fine-tuning --------------------------------------------------------------------------------

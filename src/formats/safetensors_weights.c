@@ -1,9 +1,10 @@
-/* Weights files written: in float32, bfloat16 or int8. */
+/* Weights as safetensors: in float32, bfloat16 or int8. */
 #include <stdio.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "formats/quantise.h"
+#include "formats/safetensors.h"
 #include "formats/weights.h"
 
 /* For each parameter itself, and for a weight its scales and its input's range. */
@@ -112,8 +113,9 @@ static alexnet_status fill(void *context, size_t index, void *out, alexnet_error
     return ALEXNET_OK;
 }
 
-alexnet_status an_weights_write(const char *path, const an_weights_file *weights, const char *dtype,
-                                alexnet_error *error) {
+alexnet_status an_safetensors_write_weights(const char *path, const an_weights_file *weights,
+                                            const an_write_options *options, alexnet_error *error) {
+    const char *dtype = options->dtype ? options->dtype : "F32";
     contents all = {.from = weights};
     const bool int8 = strcmp(dtype, "I8") == 0;
     size_t rows = 0, entries = 0;
