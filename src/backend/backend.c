@@ -14,6 +14,9 @@ alexnet_status an_plan_create(const an_backend *backend, const an_network *netwo
     if (options->threads < 0)
         return an_fail(error, ALEXNET_INVALID, "threads %d: they must be at least 1, or 0 for all",
                        options->threads);
+    if (options->training && network->classes == 0)
+        return an_fail(error, ALEXNET_INVALID, "%s cannot be trained without its last layer",
+                       network->arch->name);
     an_plan_options filled = *options;
     if (filled.threads == 0)
         filled.threads = an_cpu_count();

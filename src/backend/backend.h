@@ -154,7 +154,8 @@ const an_backend *const *an_backends(void);
 /* The backend of a --device: "auto" is the first. INVALID, UNSUPPORTED with the list otherwise. */
 alexnet_status an_backend_find(const char *device, const an_backend **out, alexnet_error *error);
 
-/* Makes a plan; its parameters are undefined until an_plan_load. Freed with an_plan_free. */
+/* Makes a plan; its parameters are undefined until an_plan_load. Freed with an_plan_free. INVALID
+ * for training where the network is only the front of one: there is no loss. */
 alexnet_status an_plan_create(const an_backend *backend, const an_network *network,
                               const an_plan_options *options, an_plan **out, alexnet_error *error);
 
@@ -170,7 +171,8 @@ alexnet_status an_plan_load(an_plan *plan, const an_weights *weights, alexnet_er
 
 /*
  * Computes logits (images, classes) of `images` <= batch inputs (images, C, H, W), as in testing:
- * no unit is dropped. Works in training plans too, with the parameters as they are.
+ * no unit is dropped. Of a network's front, it is the last layer's output (images, C, H, W). Works
+ * in training plans too, with the parameters as they are.
  */
 alexnet_status an_plan_forward(an_plan *plan, const float *input, int images, float *logits,
                                alexnet_error *error);

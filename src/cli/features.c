@@ -118,7 +118,9 @@ cleanup:
     return status;
 }
 
-static alexnet_status run(void *settings, char **arguments, int count, alexnet_error *error) {
+static alexnet_status run(void *chosen, char **arguments, int count, alexnet_error *error) {
+    const features_settings *settings = chosen;
+    AN_TRY(an_weights_needed(&settings->common, error)); /* an untrained one would seem to work */
     an_pictures pictures = {0};
     alexnet_status status = an_pictures_collect(&pictures, arguments, count, error);
     if (status == ALEXNET_OK)

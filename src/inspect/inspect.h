@@ -39,4 +39,22 @@ typedef struct an_sheet_entry {
 alexnet_status an_draw_sheet(const an_sheet_entry *entries, size_t count, const char *title,
                              const char *path, alexnet_error *error);
 
+/* A picture that a search has found, and how alike it is (0 to 1). */
+typedef struct an_sheet_find {
+    const char *path;
+    double similarity;
+} an_sheet_find;
+
+/* A picture that was searched for, and the finds, best first. */
+typedef struct an_sheet_search {
+    const char *query; /* a path */
+    const an_sheet_find *finds;
+    size_t count;
+} an_sheet_search;
+
+/* Searches below each other, each with its query on the left. A picture that cannot be read any
+ * more is an empty square. */
+alexnet_status an_draw_finds(const an_sheet_search *searches, size_t count, const char *title,
+                             const char *path, alexnet_error *error);
+
 #endif

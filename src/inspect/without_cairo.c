@@ -34,3 +34,9 @@ alexnet_status an_draw_sheet(const an_sheet_entry *entries, size_t count, const 
     (void)entries, (void)count, (void)title;
     return cannot_draw(path, error);
 }
+
+alexnet_status an_draw_finds(const an_sheet_search *searches, size_t count, const char *title,
+                             const char *path, alexnet_error *error) {
+    (void)searches, (void)count, (void)title;
+    return cannot_draw(path, error);
+}

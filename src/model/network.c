@@ -14,8 +14,8 @@ static const char *const type_names[] = {
     [AN_DROPOUT] = "dropout",
 };
 
-/* The largest input side that keeps every product below well inside its type. */
-enum { max_input_size = 4096 };
+/* The largest inputs that keep every product here and in the backends well inside its type. */
+enum { max_input_size = 4096, max_picture_side = 65500, max_picture_pixels = 1 << 25 };
 
 const char *an_layer_type_name(an_layer_type type) {
     return type_names[type];
@@ -114,6 +114,22 @@ static alexnet_status build_layer(an_network *network, int index, alexnet_error 
     return ALEXNET_OK;
 }
 
+/* The layers of out->arch from the first to layer `last`, on out->input. */
+static alexnet_status build_layers(an_network *out, int last, alexnet_error *error) {
+    an_shape shape = out->input;
+    for (int i = 0; i <= last; i++) {
+        an_layer *layer = &out->layers[i];
+        layer->spec = out->arch->layers[i];
+        layer->in = shape;
+        if (layer->spec.type == AN_FC && layer->spec.units == 0)
+            layer->spec.units = out->classes;
+        out->layer_count++;
+        AN_TRY(build_layer(out, i, error));
+        shape = layer->out;
+    }
+    return ALEXNET_OK;
+}
+
 alexnet_status an_network_build(const an_arch *arch, int classes, int input_size, an_network *out,
                                 alexnet_error *error) {
     *out = (an_network){.arch = arch,
@@ -126,19 +142,27 @@ alexnet_status an_network_build(const an_arch *arch, int classes, int input_size
         return an_fail(error, ALEXNET_INVALID, "input size %d: it must be 1 to %d", input_size,
                        max_input_size);
     out->input = (an_shape){3, out->input_size, out->input_size};
-    an_shape shape = out->input;
-    for (int i = 0; i < arch->layer_count; i++) {
-        an_layer *layer = &out->layers[i];
-        layer->spec = arch->layers[i];
-        layer->in = shape;
-        if (layer->spec.type == AN_FC && layer->spec.units == 0)
-            layer->spec.units = out->classes;
-        out->layer_count++;
-        alexnet_status status = build_layer(out, i, error);
-        if (status != ALEXNET_OK)
-            return an_fail_in(error, status, "%s with input size %d", arch->name, out->input_size);
-        shape = layer->out;
-    }
+    const alexnet_status status = build_layers(out, arch->layer_count - 1, error);
+    if (status != ALEXNET_OK)
+        return an_fail_in(error, status, "%s with input size %d", arch->name, out->input_size);
+    return ALEXNET_OK;
+}
+
+alexnet_status an_network_build_front(const an_arch *arch, int last, int height, int width,
+                                      an_network *out, alexnet_error *error) {
+    *out = (an_network){.arch = arch, .input = {3, height, width}};
+    if (last < 0 || last >= arch->layer_count - 1)
+        return an_fail(error, ALEXNET_INVALID, "%s cannot end with layer %d of %d", arch->name,
+                       last, arch->layer_count);
+    if (height < 1 || width < 1 || height > max_picture_side || width > max_picture_side ||
+        (int64_t)height * width > max_picture_pixels)
+        return an_fail(error, ALEXNET_INVALID,
+                       "an input of %d x %d pixels: at most %d a side and %d in all are computed",
+                       width, height, max_picture_side, max_picture_pixels);
+    const alexnet_status status = build_layers(out, last, error);
+    if (status != ALEXNET_OK)
+        return an_fail_in(error, status, "%s with an input of %d x %d pixels", arch->name, width,
+                          height);
     return ALEXNET_OK;
 }
 

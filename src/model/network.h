@@ -109,9 +109,9 @@ typedef struct an_parameter {
 /* A network, worked out. */
 typedef struct an_network {
     const an_arch *arch;
-    int classes;
-    int input_size;
-    an_shape input; /* (3, input_size, input_size) */
+    int classes;    /* 0: it ends before the last layer, which tells classes apart */
+    int input_size; /* 0: likewise, and the input need not be square */
+    an_shape input; /* (3, H, W): (3, input_size, input_size) where that is not 0 */
     int layer_count;
     an_layer layers[AN_MAX_LAYERS];
     int parameter_count;
@@ -146,6 +146,16 @@ alexnet_status an_arch_find(const char *name, const an_arch **out, alexnet_error
  */
 alexnet_status an_network_build(const an_arch *arch, int classes, int input_size, an_network *out,
                                 alexnet_error *error);
+
+/*
+ * The front of a network, from its first layer to layer `last`, which is not the very last, on
+ * pictures of any height and width. Layers and parameters have the indices that they have in the
+ * whole network; so its weights are this one's too, up to the first fully connected layer for any
+ * picture, and behind that for one of the whole network's input size. INVALID, naming the layer,
+ * where the picture is too small or has more than 2^25 pixels.
+ */
+alexnet_status an_network_build_front(const an_arch *arch, int last, int height, int width,
+                                      an_network *out, alexnet_error *error);
 
 /* "conv", "relu", "lrn", "lrn_within", "max_pool", "adaptive_avg_pool", "fc", "dropout". */
 const char *an_layer_type_name(an_layer_type type);

@@ -292,6 +292,8 @@ static void test_features_and_forward(void **state) {
     assert_int_equal(npy.shape[0], 2);
     an_npy_close(&npy);
 
+    expect(2, "needs --weights", "features pictures");
+    expect(2, "conv9", "features --weights w.safetensors --layer conv9 pictures");
     expect(1, "their rows are NaN",
            "features --weights w.safetensors --layer fc8 --out g.npy mixed");
     assert_ok(an_npy_open("g.npy", &npy, error));

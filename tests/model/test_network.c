@@ -114,12 +114,46 @@ static void test_initialisation(void **state) {
     free(weights);
 }
 
+/* LPIPS' network, worked out by hand; and what cannot be one. */
+static void test_front(void **state) {
+    (void)state;
+    const an_arch *arch;
+    an_network front;
+    assert_ok(an_arch_find("torchvision", &arch, error));
+    const an_network whole = build("torchvision", 0, 0);
+    const int last = an_network_layer(&whole, "relu5");
+    assert_ok(an_network_build_front(arch, last, 1500, 2000, &front, error));
+    assert_int_equal(front.layer_count, last + 1);
+    assert_int_equal(front.classes, 0);
+    assert_int_equal(front.parameter_count, 10);
+    assert_int_equal(front.parameter_floats, 2469696);
+    const an_shape out = front.layers[last].out;
+    assert_int_equal(out.c, 256);
+    assert_int_equal(out.h, 92); /* (1500 + 4 - 11) / 4 + 1 = 374, 186, 92 */
+    assert_int_equal(out.w, 124);
+    for (int i = 0; i < front.parameter_count; i++)
+        assert_memory_equal(&front.parameters[i], &whole.parameters[i], sizeof front.parameters[i]);
+
+    assert_ok(an_network_build_front(arch, last, 31, 31, &front, error));
+    assert_fails(an_network_build_front(arch, last, 31, 30, &front, error), ALEXNET_INVALID,
+                 "30 x 31 pixels: pool2");
+    assert_fails(an_network_build_front(arch, last, 0, 100, &front, error), ALEXNET_INVALID,
+                 "100 x 0 pixels");
+    assert_fails(an_network_build_front(arch, last, 8192, 4097, &front, error), ALEXNET_INVALID,
+                 "33554432 in all");
+    assert_fails(an_network_build_front(arch, whole.layer_count - 1, 64, 64, &front, error),
+                 ALEXNET_INVALID, "cannot end with layer");
+    assert_fails(an_network_build_front(arch, -1, 64, 64, &front, error), ALEXNET_INVALID,
+                 "cannot end with layer");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parameter_counts),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_macs),
         cmocka_unit_test(test_arithmetic),
+        cmocka_unit_test(test_front),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_initialisation),
     };

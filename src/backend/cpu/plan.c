@@ -161,12 +161,22 @@ static const float *logits_of(const an_cpu_plan *plan) {
     return an_cpu_data(plan, plan->layers[plan->base.network.layer_count - 1].y);
 }
 
+/* Copies a tensor of `images` images out of its buffer. */
+static void read_buffer(const an_cpu_plan *plan, int buffer, bool blocked, an_shape shape,
+                        int images, float *out) {
+    const float *data = an_cpu_data(plan, buffer);
+    if (blocked)
+        plan->kernels->unblock_maps(shape, images, data, out);
+    else
+        memcpy(out, data, (size_t)images * an_shape_count(shape) * sizeof *out);
+}
+
 static alexnet_status cpu_forward(an_plan *base, const float *input, int images, float *logits,
                                   alexnet_error *error) {
     an_cpu_plan *plan = (an_cpu_plan *)base;
+    const an_cpu_layer *last = &plan->layers[base->network.layer_count - 1];
     AN_TRY(an_cpu_run_forward(plan, input, images, NULL, error));
-    memcpy(logits, logits_of(plan),
-           (size_t)images * (size_t)base->network.classes * sizeof *logits);
+    read_buffer(plan, last->y, last->out_blocked, last->layer->out, images, logits);
     return ALEXNET_OK;
 }
 
@@ -182,29 +192,19 @@ static alexnet_status cpu_step(an_plan *base, const an_step *step, an_step_resul
     return an_cpu_run_backward(plan, step, error);
 }
 
-/* Copies a tensor of the whole batch out of its buffer. */
-static void read_buffer(const an_cpu_plan *plan, int buffer, bool blocked, an_shape shape,
-                        float *out) {
-    const int images = plan->base.options.batch;
-    const float *data = an_cpu_data(plan, buffer);
-    if (blocked)
-        plan->kernels->unblock_maps(shape, images, data, out);
-    else
-        memcpy(out, data, (size_t)images * an_shape_count(shape) * sizeof *out);
-}
-
 static alexnet_status cpu_read(an_plan *base, an_tensor tensor, int index, float *out,
                                alexnet_error *error) {
     (void)error;
     an_cpu_plan *plan = (an_cpu_plan *)base;
+    const int images = base->options.batch;
     if (tensor == AN_ACTIVATION || tensor == AN_ACTIVATION_GRADIENT) {
         if (index < 0) {
-            read_buffer(plan, plan->input_gradient, false, base->network.input, out);
+            read_buffer(plan, plan->input_gradient, false, base->network.input, images, out);
             return ALEXNET_OK;
         }
         const an_cpu_layer *it = &plan->layers[index];
         read_buffer(plan, tensor == AN_ACTIVATION ? it->y : it->dy, it->out_blocked, it->layer->out,
-                    out);
+                    images, out);
         return ALEXNET_OK;
     }
     float *all = tensor == AN_PARAMETER  ? plan->parameters

@@ -217,9 +217,10 @@ static alexnet_status reference_forward(an_plan *base, const float *input, int i
                                         float *logits, alexnet_error *error) {
     (void)error;
     reference_plan *plan = (reference_plan *)base;
+    const int last = base->network.layer_count - 1;
     run_forward(plan, input, images, NULL);
-    memcpy(logits, plan->activations[base->network.layer_count - 1],
-           (size_t)images * (size_t)base->network.classes * sizeof *logits);
+    memcpy(logits, plan->activations[last],
+           (size_t)images * an_shape_count(base->network.layers[last].out) * sizeof *logits);
     return ALEXNET_OK;
 }
 
