@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "formats/safetensors.h"
+#include "formats/torch.h"
 
 static const an_format safetensors = {
     .name = "safetensors",
@@ -14,7 +15,18 @@ static const an_format safetensors = {
     .write = an_safetensors_write_weights,
 };
 
-const an_format *const an_formats[] = {&safetensors, NULL};
+static const an_format torch = {
+    .name = "torch",
+    .title = "PyTorch state dictionary",
+    .extensions = ".pth .pt",
+    .recognise = an_torch_recognise,
+    .read = an_torch_read,
+#ifdef AN_WITH_ZIP
+    .write = an_torch_write,
+#endif
+};
+
+const an_format *const an_formats[] = {&safetensors, &torch, NULL};
 
 /* "safetensors, torch, onnx": those that are read, or written. */
 static const char *list_formats(bool written, char *text, size_t size) {
