@@ -141,6 +141,13 @@ alexnet_status an_writer_write(an_writer *writer, const void *bytes, size_t size
     return ALEXNET_OK;
 }
 
+alexnet_status an_writer_seek(an_writer *writer, uint64_t offset, alexnet_error *error) {
+    if (offset <= INT64_MAX && lseek(writer->descriptor, (off_t)offset, SEEK_SET) >= 0)
+        return ALEXNET_OK;
+    return an_fail(error, ALEXNET_IO, "%s: cannot be written at byte %llu: %s", writer->path,
+                   (unsigned long long)offset, strerror(errno));
+}
+
 /* A rename survives a power cut only once the folder that records it is on the disk too. */
 static void sync_folder_of(const char *path) {
     char *folder = an_string_copy(path);

@@ -43,6 +43,9 @@ alexnet_status an_writer_open(an_writer *writer, const char *path, alexnet_error
 alexnet_status an_writer_write(an_writer *writer, const void *bytes, size_t size,
                                alexnet_error *error);
 
+/* Goes on `offset` bytes behind the file's beginning, over what is there. */
+alexnet_status an_writer_seek(an_writer *writer, uint64_t offset, alexnet_error *error);
+
 /* Syncs the file, renames it to its final name and syncs the folder. Releases the writer always. */
 alexnet_status an_writer_commit(an_writer *writer, alexnet_error *error);
 

@@ -7,6 +7,7 @@
 #include "formats/darknet.h"
 #include "formats/safetensors.h"
 #include "formats/safetensors_index.h"
+#include "formats/torch.h"
 
 static const an_format safetensors = {
     .name = "safetensors",
@@ -23,6 +24,17 @@ static const an_format safetensors_index = {
     .extensions = ".json",
     .recognise = an_safetensors_index_recognise,
     .read = an_safetensors_index_read,
+};
+
+static const an_format torch = {
+    .name = "torch",
+    .title = "PyTorch state dictionary",
+    .extensions = ".pth .pt",
+    .recognise = an_torch_recognise,
+    .read = an_torch_read,
+#ifdef AN_WITH_ZIP
+    .write = an_torch_write,
+#endif
 };
 
 static const an_format caffe = {
@@ -45,7 +57,8 @@ static const an_format darknet = {
 };
 
 /* Darknet's files have no magic number, so they come last. */
-const an_format *const an_formats[] = {&safetensors, &safetensors_index, &caffe, &darknet, NULL};
+const an_format *const an_formats[] = {&safetensors, &safetensors_index, &torch,
+                                       &caffe,       &darknet,           NULL};
 
 /* "safetensors, torch, onnx": those that are read, or written. */
 static const char *list_formats(bool written, char *text, size_t size) {
