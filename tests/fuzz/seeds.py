@@ -33,6 +33,16 @@ def safetensors():
     yield "empty", file([("module.conv1.weight", "F64", [0, 3], 0), ("module.scalar", "F16", [], 2)])
 
 
+def safetensors_index():
+    for name, value in {
+        "plain": {"metadata": {"total_size": 12}, "weight_map": {"conv1.weight": "model-00001-of-00002.safetensors",
+                                                                "conv1.bias": "model-00002-of-00002.safetensors"}},
+        "outside": {"weight_map": {"conv1.weight": "../secret", "conv1.bias": "/dev/zero"}},
+        "empty": {"weight_map": {}},
+    }.items():
+        yield name, json.dumps(value, indent=2).encode()
+
+
 def torch_files():
     def saved(value, **how):
         with tempfile.NamedTemporaryFile() as file:
@@ -135,7 +145,8 @@ def darknet():
     yield "transposed", struct.pack("<iiiQ", 1001, 2, 5, 64) + values
 
 
-MAKERS = {"safetensors": safetensors, "torch": torch_files, "onnx": onnx_files, "caffe": caffe, "darknet": darknet}
+MAKERS = {"safetensors": safetensors, "safetensors-index": safetensors_index, "torch": torch_files,
+          "onnx": onnx_files, "caffe": caffe, "darknet": darknet}
 
 
 def main():
