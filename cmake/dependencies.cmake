@@ -52,9 +52,13 @@ function(an_protobuf name)
         COMMAND ${PROTOC_C} --c_out=${CMAKE_CURRENT_BINARY_DIR}
             --proto_path=${CMAKE_CURRENT_SOURCE_DIR} ${name}.proto
         DEPENDS ${name}.proto)
-    set_source_files_properties(${made} PROPERTIES COMPILE_OPTIONS -w)
+    # The library is a target of another folder, which sees the files, but not how they are made.
+    add_custom_target(${name}_protobuf DEPENDS ${made})
+    add_dependencies(alexnet_objects ${name}_protobuf)
+    set_source_files_properties(${made} TARGET_DIRECTORY alexnet_objects
+        PROPERTIES GENERATED TRUE COMPILE_OPTIONS -w)
     target_sources(alexnet_objects PRIVATE ${made})
-    target_include_directories(alexnet_objects SYSTEM PRIVATE ${CMAKE_CURRENT_BINARY_DIR})
+    target_include_directories(alexnet_objects SYSTEM PUBLIC ${CMAKE_CURRENT_BINARY_DIR})
 endfunction()
 
 # Cairo: pictures with text (inspect).
