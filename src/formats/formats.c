@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/onnx.h"
 #include "formats/safetensors.h"
 
 static const an_format safetensors = {
@@ -14,7 +15,18 @@ static const an_format safetensors = {
     .write = an_safetensors_write_weights,
 };
 
-const an_format *const an_formats[] = {&safetensors, NULL};
+static const an_format onnx = {
+    .name = "onnx",
+    .title = "ONNX",
+    .extensions = ".onnx",
+    .recognise = an_onnx_recognise,
+    .library = "protobuf-c",
+#ifdef AN_WITH_PROTOBUF
+    .read = an_onnx_read,
+#endif
+};
+
+const an_format *const an_formats[] = {&safetensors, &onnx, NULL};
 
 /* "safetensors, torch, onnx": those that are read, or written. */
 static const char *list_formats(bool written, char *text, size_t size) {
