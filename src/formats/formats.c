@@ -23,6 +23,7 @@ static const an_format onnx = {
     .library = "protobuf-c",
 #ifdef AN_WITH_PROTOBUF
     .read = an_onnx_read,
+    .write = an_onnx_write_weights,
 #endif
 };
 
