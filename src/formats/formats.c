@@ -5,6 +5,7 @@
 
 #include "formats/caffe.h"
 #include "formats/darknet.h"
+#include "formats/onnx.h"
 #include "formats/safetensors.h"
 #include "formats/safetensors_index.h"
 #include "formats/torch.h"
@@ -37,6 +38,18 @@ static const an_format torch = {
 #endif
 };
 
+static const an_format onnx = {
+    .name = "onnx",
+    .title = "ONNX",
+    .extensions = ".onnx",
+    .recognise = an_onnx_recognise,
+    .library = "protobuf-c",
+#ifdef AN_WITH_PROTOBUF
+    .read = an_onnx_read,
+    .write = an_onnx_write_weights,
+#endif
+};
+
 static const an_format caffe = {
     .name = "caffe",
     .title = "Caffe model",
@@ -57,7 +70,7 @@ static const an_format darknet = {
 };
 
 /* Darknet's files have no magic number, so they come last. */
-const an_format *const an_formats[] = {&safetensors, &safetensors_index, &torch,
+const an_format *const an_formats[] = {&safetensors, &safetensors_index, &torch, &onnx,
                                        &caffe,       &darknet,           NULL};
 
 /* "safetensors, torch, onnx": those that are read, or written. */

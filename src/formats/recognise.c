@@ -387,7 +387,8 @@ alexnet_status an_recognise(an_tensor_file *file, const char *asked, an_network 
                             alexnet_error *error) {
     const an_arch *arch;
     int classes, input_size;
-    AN_TRY(strip_prefix(file, error));
+    if (file->layer_count == 0)
+        AN_TRY(strip_prefix(file, error));
     AN_TRY(check_arch(file, asked, error));
     AN_TRY(metadata_int(file, AN_KEY_CLASSES, &classes, error));
     AN_TRY(metadata_int(file, AN_KEY_INPUT_SIZE, &input_size, error));
