@@ -47,11 +47,6 @@ static alexnet_status open_folder(const an_tensor_file *file, const uint8_t *byt
         return an_fail(error, ALEXNET_FORMAT,
                        "%s: is a zip archive, but has no data.pkl in it as PyTorch's have",
                        file->path);
-    if (find(out, "constants.pkl"))
-        return an_fail(error, ALEXNET_UNSUPPORTED,
-                       "%s: is a TorchScript program; save the model's state_dict() with "
-                       "torch.save",
-                       file->path);
     const an_zip_member *order = find(out, "byteorder");
     if (order && (order->size != strlen("little") || memcmp(order->bytes, "little", order->size)))
         return an_fail(error, ALEXNET_UNSUPPORTED,

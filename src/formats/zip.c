@@ -150,8 +150,8 @@ static alexnet_status read_entry(const archive *zip, const uint8_t *at, size_t l
                        shown(name), (const char *)out->name);
     if (number(at + 10, 2) != 0)
         return an_fail(error, ALEXNET_UNSUPPORTED,
-                       "%s: its member '%.*s' is compressed (method %d), which PyTorch never does; "
-                       "unpack it and pack it again without compression (zip -0)",
+                       "%s: its member '%.*s' is compressed (method %d), as in TorchScript's "
+                       "programs, but not in what torch.save makes of a state_dict()",
                        zip->path, shown(name), (const char *)out->name, (int)number(at + 10, 2));
     if (!read_extra64(out->name + name, extra, out) || out->stored != out->size)
         return an_fail(error, ALEXNET_FORMAT, "%s: the sizes of its member '%.*s' contradict",

@@ -414,7 +414,6 @@ static void test_zips(void **state) {
          {0},
          ALEXNET_UNSUPPORTED,
          "byteorder is 'big'"},
-        {{.name = "m/constants.pkl"}, {0}, ALEXNET_UNSUPPORTED, "TorchScript"},
         {{.name = "m/alexnet.json", .data = json, .size = sizeof json - 1},
          {0},
          ALEXNET_FORMAT,

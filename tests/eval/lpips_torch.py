@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""compare_lpips.py ALEXNET: LPIPS as the built command computes it against PyTorch.
+"""lpips_torch.py ALEXNET: LPIPS as the built command computes it against PyTorch.
 
 The formula is written a second time here, from the paper (Zhang et al. 2018, eq. 1) and the constants published with
 it, over torchvision's own AlexNet with weights from a seed, and in float64: a difference is then our rounding or our
