@@ -1,6 +1,5 @@
 #include "formats/caffe_wire.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -71,7 +70,7 @@ typedef struct copied {
 static void free_copied(void *content) {
     for (copied *block = content; block;) {
         copied *next = block->next;
-        free(block);
+        an_free(block);
         block = next;
     }
 }
@@ -82,6 +81,16 @@ typedef struct values {
     size_t runs;
     const uint8_t *first; /* of the last run */
 } values;
+
+/* Values of 4 or 8 bytes with a tag of one byte before each, without their tags. */
+static void copy_tagged(const uint8_t *bytes, size_t count, size_t size, uint8_t *out) {
+    if (size == sizeof(float))
+        for (size_t i = 0; i < count; i++)
+            memcpy(out + i * sizeof(float), bytes + i * (1 + sizeof(float)) + 1, sizeof(float));
+    else
+        for (size_t i = 0; i < count; i++)
+            memcpy(out + i * sizeof(double), bytes + i * (1 + sizeof(double)) + 1, sizeof(double));
+}
 
 /* The values of a field, of `size` bytes each, and of those behind it that have a tag each,
  * quickly, for there may be 60 million: counts them, and copies them to `out` where that is not
@@ -100,13 +109,15 @@ static bool take_values(an_wire *wire, const an_wire_field *field, size_t size, 
     found->runs++;
     found->first = field->bytes;
     found->count += bytes / size;
-    while ((size_t)(wire->end - wire->next) > size && *wire->next == tag) {
-        if (out)
-            memcpy(out + found->count * size, wire->next + 1, size);
-        wire->next += 1 + size;
-        found->runs++;
-        found->count++;
-    }
+    const uint8_t *next = wire->next;
+    while ((size_t)(wire->end - next) > size && *next == tag)
+        next += 1 + size;
+    const size_t more = (size_t)(next - wire->next) / (1 + size);
+    if (out)
+        copy_tagged(wire->next, more, size, out + found->count * size);
+    found->runs += more;
+    found->count += more;
+    wire->next = next;
     return true;
 }
 
@@ -171,13 +182,12 @@ static void drop_ones(an_file_tensor *tensor, int dims) {
 /* Puts the values one behind the other; what they were copied from need not stay. */
 static alexnet_status copy_values(an_tensor_file *file, an_wire wire, uint32_t number,
                                   size_t value_size, an_file_tensor *tensor, alexnet_error *error) {
-    copied *block = malloc(sizeof *block + tensor->size);
+    void *memory;
+    AN_TRY(an_reserve(&memory, sizeof(copied) + tensor->size, 1, tensor->name, error));
+    copied *block = memory;
     const an_wire whole = wire;
     values done = {0};
     an_wire_field field;
-    if (!block)
-        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for '%.100s'", file->path,
-                       tensor->name);
     block->next = file->content;
     file->content = block;
     file->free_content = free_copied;

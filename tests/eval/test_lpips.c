@@ -1,5 +1,5 @@
 /* LPIPS: what follows from its definition, and what is refused. Its values are compared with
- * PyTorch by compare_lpips.py. */
+ * PyTorch by lpips_torch.py. */
 #include "eval/lpips.h"
 
 #include <math.h>
