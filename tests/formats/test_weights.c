@@ -128,7 +128,7 @@ static void test_every_architecture(void **state) {
             assert_int_equal(file.network.classes, 7);
             assert_int_equal(file.network.input_size, (*arch)->input_size);
             assert_int_equal(file.preprocess.crop, (*arch)->input_size);
-            assert_int_equal(file.preprocess.resize, 256);
+            assert_int_equal(file.preprocess.resize, (*arch)->preprocess.resize);
             assert_null(file.class_names);
             assert_null(file.owned);
             an_weights_close(&file);
