@@ -17,28 +17,10 @@ import tempfile
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+
+from photos import find_photos, load_pixels, preprocess
 
 TOLERANCE = 1e-5
-
-
-def load_pixels(path, resize, crop):
-    """(3, crop, crop) bytes in RGB: the short side resized, the centre taken."""
-    picture = Image.open(path).convert("RGB")
-    width, height = picture.size
-    short = min(width, height)
-    size = (width * resize // short, height * resize // short)
-    picture = picture.resize(size, Image.BILINEAR)
-    left, top = (size[0] - crop) // 2, (size[1] - crop) // 2
-    return np.asarray(picture.crop((left, top, left + crop, top + crop))).transpose(2, 0, 1)
-
-
-def preprocess(pixels, about):
-    """What the network takes: (pixel * scale - mean) / std, in its order of channels."""
-    if about["channels"] == "bgr":
-        pixels = pixels[:, ::-1]
-    mean, std = (np.array(about[key]).reshape(1, 3, 1, 1) for key in ("mean", "std"))
-    return ((pixels * about["scale"] - mean) / std).astype(np.float32)
 
 
 def run(model, images, batch):
@@ -86,8 +68,7 @@ def check(arch, alexnet, tool, photos, folder):
 def main():
     alexnet, tool, folder = sys.argv[1:4]
     count = int(sys.argv[4]) if len(sys.argv) > 4 else 50
-    photos = sorted(p for p in pathlib.Path(folder).rglob("*")
-                    if p.suffix.lower() in (".jpg", ".jpeg", ".png"))[:count]
+    photos = find_photos(folder, count)
     archs = subprocess.run([tool], check=True, capture_output=True, text=True).stdout.split()
     print(f"ONNX Runtime {onnxruntime.__version__}, {len(photos)} photographs")
     worst = 0
