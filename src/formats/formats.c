@@ -120,9 +120,10 @@ static alexnet_status recognise(const char *path, const uint8_t *bytes, size_t s
             *out = *format;
             return ALEXNET_OK;
         }
-    return an_fail(error, ALEXNET_FORMAT,
-                   "%s: is none of the formats of weights known here (%s), or is damaged", path,
-                   list_formats(false, names, sizeof names));
+    (void)an_fail(error, ALEXNET_FORMAT,
+                  "%s: is none of the formats of weights known here (%s), or is damaged", path,
+                  list_formats(false, names, sizeof names));
+    return ALEXNET_FORMAT; /* a constant, so that *out is seen to be set otherwise */
 }
 
 static alexnet_status check_library(const char *path, const an_format *format,

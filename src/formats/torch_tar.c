@@ -52,18 +52,21 @@ static bool is_sound(const uint8_t *header) {
 static alexnet_status open_part(const an_tensor_file *file, const uint8_t *bytes, size_t size,
                                 part *out, alexnet_error *error) {
     enum { name_size = 100, size_place = 124, size_size = 12 };
-    for (size_t at = 0; size - at >= block && bytes[at];) {
+    const char *what = "is not there, as it is in PyTorch's tar archives";
+    size_t at = 0;
+    while (size - at >= block && bytes[at]) {
         const uint8_t *header = bytes + at;
         size_t length;
-        if (!is_sound(header) || !read_octal(header + size_place, size_size, &length))
-            return an_fail(error, ALEXNET_FORMAT, "%s: the tar header at byte %zu is damaged",
-                           file->path, at);
+        if (!is_sound(header) || !read_octal(header + size_place, size_size, &length)) {
+            what = "cannot be found: a tar header is damaged";
+            break;
+        }
         at += block;
-        if (length > size - at)
-            return an_fail(error, ALEXNET_FORMAT,
-                           "%s: its member '%.100s' takes %zu bytes, of which %zu are there; it "
-                           "was not copied whole",
-                           file->path, (const char *)header, length, size - at);
+        if (length > size - at) {
+            what = "cannot be found: a member is larger than what is left; the file was not copied "
+                   "whole";
+            break;
+        }
         if (strncmp((const char *)header, out->name, name_size) == 0) {
             out->bytes = bytes + at;
             out->size = length;
@@ -72,8 +75,9 @@ static alexnet_status open_part(const an_tensor_file *file, const uint8_t *bytes
         const size_t whole = length + (block - length % block) % block;
         at += whole < size - at ? whole : size - at;
     }
-    return an_fail(error, ALEXNET_FORMAT, "%s: has no member '%s' as PyTorch's tar archives have",
-                   file->path, out->name);
+    (void)an_fail(error, ALEXNET_FORMAT, "%s: its member '%s' %s (byte %zu)", file->path, out->name,
+                  what, at);
+    return ALEXNET_FORMAT;
 }
 
 /* --- what members are made of -------------------------------------------------------------- */
@@ -146,11 +150,12 @@ static const numbered *find(const table *all, int64_t key) {
 static alexnet_status add(const an_tensor_file *file, table *all, numbered row,
                           alexnet_error *error) {
     if (all->count == all->room) {
-        all->room = all->room ? 2 * all->room : 16;
-        numbered *larger = realloc(all->rows, all->room * sizeof *larger);
+        const size_t room = all->room ? 2 * all->room : 16;
+        numbered *larger = realloc(all->rows, room * sizeof *larger);
         if (!larger)
             return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for its storages", file->path);
         all->rows = larger;
+        all->room = room;
     }
     all->rows[all->count++] = row;
     return ALEXNET_OK;

@@ -48,7 +48,8 @@ static alexnet_status open_folder(const an_tensor_file *file, const uint8_t *byt
                        "%s: is a zip archive, but has no data.pkl in it as PyTorch's have",
                        file->path);
     const an_zip_member *order = find(out, "byteorder");
-    if (order && (order->size != strlen("little") || memcmp(order->bytes, "little", order->size)))
+    if (order &&
+        (order->size != strlen("little") || memcmp(order->bytes, "little", order->size) != 0))
         return an_fail(error, ALEXNET_UNSUPPORTED,
                        "%s: its byteorder is '%.*s'; only little-endian values are read",
                        file->path, order->size < 20 ? (int)order->size : 20,

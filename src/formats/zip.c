@@ -34,8 +34,8 @@ static uint64_t number(const uint8_t *bytes, int count) {
     return value;
 }
 
-static bool has_mark(const uint8_t *bytes, char third, char fourth) {
-    return bytes[0] == 'P' && bytes[1] == 'K' && bytes[2] == third && bytes[3] == fourth;
+static bool has_mark(const uint8_t *bytes, const char *mark) {
+    return memcmp(bytes, mark, 4) == 0;
 }
 
 static alexnet_status fail(const archive *zip, const char *what, alexnet_error *error) {
@@ -59,7 +59,7 @@ static const uint8_t *find_end(const archive *zip) {
     for (size_t comment = 0; comment <= longest_comment && comment + end_size <= zip->size;
          comment++) {
         const uint8_t *end = zip->bytes + zip->size - comment - end_size;
-        if (has_mark(end, 5, 6) && number(end + 20, 2) == comment)
+        if (has_mark(end, "PK\5\6") && number(end + 20, 2) == comment)
             return end;
     }
     return NULL;
@@ -70,11 +70,11 @@ static alexnet_status read_end64(const archive *zip, const uint8_t *end, directo
                                  alexnet_error *error) {
     const size_t before = (size_t)(end - zip->bytes);
     const uint8_t *locator = before >= locator_size ? end - locator_size : NULL;
-    if (!locator || !has_mark(locator, 6, 7))
+    if (!locator || !has_mark(locator, "PK\6\7"))
         return fail(zip, "its end record refers to another that is missing", error);
     const uint64_t offset = number(locator + 8, 8);
     if (before < locator_size + end64_size || offset > before - locator_size - end64_size ||
-        !has_mark(zip->bytes + offset, 6, 6))
+        !has_mark(zip->bytes + offset, "PK\6\6"))
         return fail(zip, "its ZIP64 end record is not where it is said to be", error);
     const uint8_t *end64 = zip->bytes + offset;
     *out = (directory){number(end64 + 32, 8), number(end64 + 40, 8), number(end64 + 48, 8)};
@@ -133,7 +133,7 @@ static bool read_extra64(const uint8_t *extra, size_t left, entry *out) {
 static alexnet_status read_entry(const archive *zip, const uint8_t *at, size_t left, size_t *used,
                                  entry *out, alexnet_error *error) {
     enum { encrypted = 1 };
-    if (left < entry_size || !has_mark(at, 1, 2))
+    if (left < entry_size || !has_mark(at, "PK\1\2"))
         return fail(zip, "its directory has fewer entries than its end record says", error);
     const size_t name = (size_t)number(at + 28, 2), extra = (size_t)number(at + 30, 2);
     const size_t comment = (size_t)number(at + 32, 2);
@@ -167,8 +167,8 @@ static alexnet_status locate(const archive *zip, const entry *of, an_zip_member 
         const uint8_t *local = zip->bytes + of->offset;
         const uint64_t left = zip->size - of->offset;
         const uint64_t header = local_size + of->name_length + number(local + 28, 2);
-        if (has_mark(local, 3, 4) && number(local + 26, 2) == of->name_length && header <= left &&
-            of->size <= left - header &&
+        if (has_mark(local, "PK\3\4") && number(local + 26, 2) == of->name_length &&
+            header <= left && of->size <= left - header &&
             memcmp(local + local_size, of->name, of->name_length) == 0) {
             *out = (an_zip_member){(const char *)of->name, of->name_length, local + header,
                                    (size_t)of->size};
@@ -182,8 +182,7 @@ static alexnet_status locate(const archive *zip, const entry *of, an_zip_member 
 }
 
 static int compare_names(const void *left, const void *right) {
-    const an_zip_member *a = *(const an_zip_member *const *)left;
-    const an_zip_member *b = *(const an_zip_member *const *)right;
+    const an_zip_member *a = left, *b = right;
     const size_t shorter = a->name_length < b->name_length ? a->name_length : b->name_length;
     const int order = memcmp(a->name, b->name, shorter);
     if (order != 0 || a->name_length == b->name_length)
@@ -193,17 +192,16 @@ static int compare_names(const void *left, const void *right) {
 
 static alexnet_status check_names(const archive *zip, const an_zip_member *members, size_t count,
                                   alexnet_error *error) {
-    const an_zip_member **sorted = malloc(count * sizeof *sorted);
+    an_zip_member *sorted = malloc(count * sizeof *sorted);
     if (!sorted)
         return fail_memory(zip, error);
-    for (size_t i = 0; i < count; i++)
-        sorted[i] = &members[i];
+    memcpy(sorted, members, count * sizeof *sorted);
     qsort(sorted, count, sizeof *sorted, compare_names);
     alexnet_status status = ALEXNET_OK;
     for (size_t i = 1; i < count && status == ALEXNET_OK; i++)
         if (compare_names(&sorted[i - 1], &sorted[i]) == 0)
             status = an_fail(error, ALEXNET_FORMAT, "%s: has two members called '%.*s'", zip->path,
-                             shown(sorted[i]->name_length), sorted[i]->name);
+                             shown(sorted[i].name_length), sorted[i].name);
     free(sorted);
     return status;
 }

@@ -151,7 +151,7 @@ static inline bytes make_zip(const zipped *members, int count, const zip_end *en
     }
     const uint64_t begin = zip.size + (size_t)end->more_offset;
     const uint64_t length = directory.size + (size_t)end->more_size;
-    const uint64_t listed = (uint64_t)(count + end->more_members);
+    const uint64_t listed = (uint64_t)count + (uint64_t)end->more_members;
     put(&zip, directory.data, directory.size);
     free(directory.data);
     if (end->zip64) {
@@ -195,9 +195,10 @@ static inline void put_tar_member(bytes *to, const char *name, const bytes *cont
     unsigned sum = 0;
     snprintf(header, 100, "%s", name);
     snprintf(header + 124, 12, "%011zo", content->size);
-    memcpy(header + 148, "        ", 8);
+    memset(header + 148, ' ', 8);
     header[156] = '0';
-    memcpy(header + 257, "ustar\00000", 8);
+    snprintf(header + 257, 6, "ustar");
+    memset(header + 263, '0', 2);
     for (int i = 0; i < 512; i++)
         sum += (unsigned char)header[i];
     snprintf(header + 148, 8, "%06o", sum);
