@@ -5,17 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "caffe.pb-c.h"
 #include "core/memory.h"
+#include "formats/caffe_layers.h"
 #include "formats/caffe_wire.h"
 #include "formats/wire.h"
 
 enum {
     settings_limit = 1 << 16, /* bytes of a layer without its blobs */
     layer_limit = 1000,
-    name_limit = 200,  /* of a layer's name */
-    trunk_limit = 16,  /* names of the same data */
-    size_limit = 10000 /* of a kernel and the like */
+    name_limit = 200, /* of a layer's name */
+    trunk_limit = 16, /* names of the same data */
+    side_limit = 10000
 };
 
 /* What protobuf-c may still allocate. */
@@ -40,26 +40,6 @@ typedef struct caffe_reader {
     uint32_t crop;
     int64_t side;
 } caffe_reader;
-
-/* A layer of either version. */
-typedef struct caffe_layer {
-    const char *name, *type;
-    char **bottom, **top;
-    size_t bottom_count, top_count;
-    Caffe__NetStateRule **include, **exclude;
-    size_t include_count, exclude_count;
-    const Caffe__ConvolutionParameter *convolution;
-    const Caffe__InnerProductParameter *inner_product;
-    const Caffe__LRNParameter *lrn;
-    const Caffe__PoolingParameter *pooling;
-    const Caffe__ReLUParameter *relu;
-    const Caffe__DropoutParameter *dropout;
-    const Caffe__TransformationParameter *transformation;
-    const Caffe__DataParameter *data;
-    const Caffe__InputParameter *input;
-    an_wire_field blobs[2];
-    size_t blob_count;
-} caffe_layer;
 
 /* --- protobuf-c ---------------------------------------------------------------------------- */
 
@@ -112,234 +92,6 @@ static alexnet_status keep_field(caffe_reader *reader, const an_wire_field *fiel
     return ALEXNET_OK;
 }
 
-/* --- what layers compute ------------------------------------------------------------------- */
-
-static alexnet_status fail_layer(const caffe_reader *reader, const caffe_layer *layer,
-                                 const char *what, alexnet_error *error) {
-    return an_fail(error, ALEXNET_UNSUPPORTED,
-                   "%s: layer '%.100s' (%.40s) %s, which no network here has", reader->file->path,
-                   layer->name, layer->type, what);
-}
-
-/* A size that is given once, for height and width one after the other, or by name. */
-typedef struct window_sides {
-    const char *what;
-    size_t count;
-    const uint32_t *both;
-    protobuf_c_boolean has_height, has_width;
-    uint32_t height, width;
-    uint32_t otherwise;
-} window_sides;
-
-static alexnet_status read_side(const caffe_reader *reader, const caffe_layer *layer,
-                                const window_sides *sides, int *out, alexnet_error *error) {
-    uint32_t height = sides->otherwise, width = sides->otherwise;
-    char text[80];
-    if (sides->count > 0) {
-        height = sides->both[0];
-        width = sides->both[sides->count - 1];
-    }
-    if (sides->has_height)
-        height = sides->height;
-    if (sides->has_width)
-        width = sides->width;
-    *out = (int)height;
-    if (height == width && height <= size_limit && sides->count <= 2)
-        return ALEXNET_OK;
-    snprintf(text, sizeof text, "has a %s of %u x %u", sides->what, height, width);
-    return fail_layer(reader, layer, text, error);
-}
-
-static alexnet_status read_units(const caffe_reader *reader, const caffe_layer *layer,
-                                 uint32_t units, int *out, alexnet_error *error) {
-    char text[40];
-    *out = (int)units;
-    if (units <= AN_MAX_CLASSES)
-        return ALEXNET_OK;
-    snprintf(text, sizeof text, "has %u outputs", units);
-    return fail_layer(reader, layer, text, error);
-}
-
-typedef alexnet_status describer(const caffe_reader *reader, const caffe_layer *layer,
-                                 an_layer_spec *spec, alexnet_error *error);
-
-static alexnet_status describe_convolution(const caffe_reader *reader, const caffe_layer *layer,
-                                           an_layer_spec *spec, alexnet_error *error) {
-    const Caffe__ConvolutionParameter *p = layer->convolution;
-    if (!p)
-        return fail_layer(reader, layer, "has no sizes", error);
-    const window_sides kernel = {"kernel",        p->n_kernel_size, p->kernel_size, p->has_kernel_h,
-                                 p->has_kernel_w, p->kernel_h,      p->kernel_w,    0};
-    const window_sides stride = {"stride",        p->n_stride, p->stride,   p->has_stride_h,
-                                 p->has_stride_w, p->stride_h, p->stride_w, 1};
-    const window_sides pad = {"pad",        p->n_pad, p->pad,   p->has_pad_h,
-                              p->has_pad_w, p->pad_h, p->pad_w, 0};
-    for (size_t i = 0; i < p->n_dilation; i++)
-        if (p->dilation[i] != 1)
-            return fail_layer(reader, layer, "is dilated", error);
-    if (p->axis != 1)
-        return fail_layer(reader, layer, "goes along other axes", error);
-    spec->type = AN_CONV;
-    AN_TRY(read_units(reader, layer, p->num_output, &spec->units, error));
-    AN_TRY(read_units(reader, layer, p->group, &spec->groups, error));
-    AN_TRY(read_side(reader, layer, &kernel, &spec->kernel, error));
-    AN_TRY(read_side(reader, layer, &stride, &spec->stride, error));
-    return read_side(reader, layer, &pad, &spec->pad, error);
-}
-
-static alexnet_status describe_inner_product(const caffe_reader *reader, const caffe_layer *layer,
-                                             an_layer_spec *spec, alexnet_error *error) {
-    const Caffe__InnerProductParameter *p = layer->inner_product;
-    if (!p)
-        return fail_layer(reader, layer, "has no sizes", error);
-    if (p->axis != 1)
-        return fail_layer(reader, layer, "goes along another axis", error);
-    spec->type = AN_FC;
-    return read_units(reader, layer, p->num_output, &spec->units, error);
-}
-
-/* Within a channel, Caffe's k is always 1. */
-static alexnet_status describe_lrn(const caffe_reader *reader, const caffe_layer *layer,
-                                   an_layer_spec *spec, alexnet_error *error) {
-    const Caffe__LRNParameter defaults = CAFFE__LRNPARAMETER__INIT;
-    const Caffe__LRNParameter *p = layer->lrn ? layer->lrn : &defaults;
-    const bool within = p->norm_region == CAFFE__LRNPARAMETER__NORM_REGION__WITHIN_CHANNEL;
-    if (p->local_size > size_limit)
-        return fail_layer(reader, layer, "has a window of more than 10000", error);
-    spec->type = within ? AN_LRN_WITHIN : AN_LRN;
-    spec->size = (int)p->local_size;
-    spec->alpha = p->alpha;
-    spec->beta = p->beta;
-    spec->k = within ? 1 : p->k;
-    spec->towers = within ? 0 : 1;
-    return ALEXNET_OK;
-}
-
-static alexnet_status describe_pooling(const caffe_reader *reader, const caffe_layer *layer,
-                                       an_layer_spec *spec, alexnet_error *error) {
-    const Caffe__PoolingParameter *p = layer->pooling;
-    if (!p)
-        return fail_layer(reader, layer, "has no sizes", error);
-    const window_sides kernel = {
-        "kernel",        p->has_kernel_size, &p->kernel_size, p->has_kernel_h,
-        p->has_kernel_w, p->kernel_h,        p->kernel_w,     0};
-    const window_sides stride = {"stride",        p->has_stride, &p->stride,  p->has_stride_h,
-                                 p->has_stride_w, p->stride_h,   p->stride_w, 1};
-    const window_sides pad = {"pad",        p->has_pad, &p->pad,  p->has_pad_h,
-                              p->has_pad_w, p->pad_h,   p->pad_w, 0};
-    if (p->pool != CAFFE__POOLING_PARAMETER__POOL_METHOD__MAX)
-        return fail_layer(reader, layer, "does not take the maximum", error);
-    if (p->global_pooling)
-        return fail_layer(reader, layer, "pools whole maps", error);
-    spec->type = AN_MAX_POOL;
-    spec->round_up = p->round_mode == CAFFE__POOLING_PARAMETER__ROUND_MODE__CEIL;
-    AN_TRY(read_side(reader, layer, &kernel, &spec->kernel, error));
-    AN_TRY(read_side(reader, layer, &stride, &spec->stride, error));
-    AN_TRY(read_side(reader, layer, &pad, &spec->pad, error));
-    return spec->pad ? fail_layer(reader, layer, "pads", error) : ALEXNET_OK;
-}
-
-static alexnet_status describe_relu(const caffe_reader *reader, const caffe_layer *layer,
-                                    an_layer_spec *spec, alexnet_error *error) {
-    spec->type = AN_RELU;
-    if (layer->relu && layer->relu->negative_slope != 0)
-        return fail_layer(reader, layer, "leaks", error);
-    return ALEXNET_OK;
-}
-
-static alexnet_status describe_dropout(const caffe_reader *reader, const caffe_layer *layer,
-                                       an_layer_spec *spec, alexnet_error *error) {
-    (void)reader;
-    (void)error;
-    spec->type = AN_DROPOUT;
-    spec->rate = layer->dropout ? layer->dropout->dropout_ratio : 0.5f;
-    return ALEXNET_OK;
-}
-
-/* What a type of layer is here. */
-typedef struct layer_kind {
-    const char *type;
-    enum { computes, copies, judges } role; /* judges: makes something of the scores */
-    describer *describe;                    /* computes */
-} layer_kind;
-
-static const layer_kind *find_kind(const char *type) {
-    static const layer_kind kinds[] = {
-        {"Convolution", computes, describe_convolution},
-        {"InnerProduct", computes, describe_inner_product},
-        {"LRN", computes, describe_lrn},
-        {"Pooling", computes, describe_pooling},
-        {"ReLU", computes, describe_relu},
-        {"Dropout", computes, describe_dropout},
-        {"Split", copies, NULL},
-        {"Flatten", copies, NULL}, /* which a fully connected layer does anyway */
-        {"Softmax", judges, NULL},
-        {"SoftmaxWithLoss", judges, NULL},
-        {"Accuracy", judges, NULL},
-        {"ArgMax", judges, NULL},
-        {"Silence", judges, NULL},
-        {"HDF5Output", judges, NULL},
-        {"MultinomialLogisticLoss", judges, NULL},
-        {"InfogainLoss", judges, NULL},
-        {"HingeLoss", judges, NULL},
-        {"EuclideanLoss", judges, NULL},
-        {"ContrastiveLoss", judges, NULL},
-        {"SigmoidCrossEntropyLoss", judges, NULL},
-    };
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(kinds[i].type, type) == 0)
-            return &kinds[i];
-    return NULL;
-}
-
-/* The name of V1's types by their numbers. */
-static const char *v1_type(int32_t number) {
-    static const char *const names[] = {
-        [1] = "Accuracy",
-        [2] = "BNLL",
-        [3] = "Concat",
-        [4] = "Convolution",
-        [5] = "Data",
-        [6] = "Dropout",
-        [7] = "EuclideanLoss",
-        [8] = "Flatten",
-        [9] = "HDF5Data",
-        [10] = "HDF5Output",
-        [11] = "Im2col",
-        [12] = "ImageData",
-        [13] = "InfogainLoss",
-        [14] = "InnerProduct",
-        [15] = "LRN",
-        [16] = "MultinomialLogisticLoss",
-        [17] = "Pooling",
-        [18] = "ReLU",
-        [19] = "Sigmoid",
-        [20] = "Softmax",
-        [21] = "SoftmaxWithLoss",
-        [22] = "Split",
-        [23] = "TanH",
-        [24] = "WindowData",
-        [25] = "Eltwise",
-        [26] = "Power",
-        [27] = "SigmoidCrossEntropyLoss",
-        [28] = "HingeLoss",
-        [29] = "MemoryData",
-        [30] = "ArgMax",
-        [31] = "Threshold",
-        [32] = "DummyData",
-        [33] = "Slice",
-        [34] = "MVN",
-        [35] = "AbsVal",
-        [36] = "Silence",
-        [37] = "ContrastiveLoss",
-        [38] = "Exp",
-        [39] = "Deconvolution",
-    };
-    const size_t count = sizeof names / sizeof *names;
-    const bool known = number > 0 && (size_t)number < count;
-    return known ? names[number] : "of an unknown number";
-}
-
 /* --- the chain of layers ------------------------------------------------------------------- */
 
 static bool is_on_trunk(const caffe_reader *reader, const char *blob) {
@@ -354,10 +106,11 @@ static void leave_trunk(caffe_reader *reader) {
         free(reader->trunk[--reader->trunk_count]);
 }
 
-static alexnet_status name_trunk(caffe_reader *reader, const caffe_layer *layer, const char *blob,
-                                 alexnet_error *error) {
+static alexnet_status name_trunk(caffe_reader *reader, const an_caffe_layer *layer,
+                                 const char *blob, alexnet_error *error) {
     if (reader->trunk_count == trunk_limit)
-        return fail_layer(reader, layer, "has more copies made of its input than 16", error);
+        return an_caffe_fail_layer(reader->file->path, layer,
+                                   "has more copies made of its input than 16", error);
     char *copy = an_string_copy(blob);
     if (!copy)
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for its layers",
@@ -367,7 +120,7 @@ static alexnet_status name_trunk(caffe_reader *reader, const caffe_layer *layer,
 }
 
 /* A layer that hands its input on under other names. */
-static alexnet_status follow_copies(caffe_reader *reader, const caffe_layer *layer,
+static alexnet_status follow_copies(caffe_reader *reader, const an_caffe_layer *layer,
                                     alexnet_error *error) {
     if (!is_on_trunk(reader, layer->bottom[0]))
         return ALEXNET_OK;
@@ -377,9 +130,11 @@ static alexnet_status follow_copies(caffe_reader *reader, const caffe_layer *lay
 }
 
 /* A layer that computes takes what the one before it has made. */
-static alexnet_status follow(caffe_reader *reader, const caffe_layer *layer, alexnet_error *error) {
+static alexnet_status follow(caffe_reader *reader, const an_caffe_layer *layer,
+                             alexnet_error *error) {
     if (layer->bottom_count != 1 || layer->top_count != 1)
-        return fail_layer(reader, layer, "has not one input and one output", error);
+        return an_caffe_fail_layer(reader->file->path, layer, "has not one input and one output",
+                                   error);
     if (reader->trunk_count > 0 && !is_on_trunk(reader, layer->bottom[0]))
         return an_fail(error, ALEXNET_UNSUPPORTED,
                        "%s: layer '%.100s' takes '%.100s', where the one before makes '%.100s'; "
@@ -389,13 +144,12 @@ static alexnet_status follow(caffe_reader *reader, const caffe_layer *layer, ale
     return name_trunk(reader, layer, layer->top[0], error);
 }
 
-static alexnet_status add_blobs(const caffe_reader *reader, const caffe_layer *layer,
-                                alexnet_error *error) {
+static alexnet_status add_blobs(const caffe_reader *reader, const an_caffe_layer *layer,
+                                bool is_conv, alexnet_error *error) {
     static const struct {
         const char *name;
         int conv_dims, fc_dims;
     } blobs[] = {{"weight", 4, 2}, {"bias", 1, 1}};
-    const bool is_conv = layer->inner_product == NULL;
     char name[name_limit + 8];
     an_file_tensor *tensor;
     if (layer->blob_count < 1 || layer->blob_count > 2)
@@ -420,13 +174,11 @@ static alexnet_status add_blobs(const caffe_reader *reader, const caffe_layer *l
     return ALEXNET_OK;
 }
 
-static alexnet_status add_layer(caffe_reader *reader, const caffe_layer *layer,
-                                const layer_kind *kind, alexnet_error *error) {
+static alexnet_status add_layer(caffe_reader *reader, const an_caffe_layer *layer,
+                                const an_layer_spec *spec, alexnet_error *error) {
     an_tensor_file *file = reader->file;
-    an_layer_spec spec = {0};
     an_file_layer *added;
     AN_TRY(follow(reader, layer, error));
-    AN_TRY(kind->describe(reader, layer, &spec, error));
     for (size_t i = 0; i < file->layer_count; i++)
         if (strcmp(file->layers[i].name, layer->name) == 0)
             return an_fail(error, ALEXNET_FORMAT, "%s: two layers are called '%.100s'", file->path,
@@ -435,9 +187,10 @@ static alexnet_status add_layer(caffe_reader *reader, const caffe_layer *layer,
         return an_fail(error, ALEXNET_FORMAT, "%s: has more than %d layers", file->path,
                        layer_limit);
     AN_TRY(an_tensor_file_add_layer(file, layer->name, &added, error));
-    added->spec = spec;
-    return spec.type == AN_CONV || spec.type == AN_FC ? add_blobs(reader, layer, error)
-                                                      : ALEXNET_OK;
+    added->spec = *spec;
+    if (spec->type != AN_CONV && spec->type != AN_FC)
+        return ALEXNET_OK;
+    return add_blobs(reader, layer, spec->type == AN_CONV, error);
 }
 
 /* --- the input ----------------------------------------------------------------------------- */
@@ -457,7 +210,7 @@ static alexnet_status read_input(caffe_reader *reader, size_t dims, int64_t heig
 
 /* What a layer without an input does to pictures; the first one that says something counts, for
  * those of the other phase do the same. */
-static alexnet_status read_data_layer(caffe_reader *reader, const caffe_layer *layer,
+static alexnet_status read_data_layer(caffe_reader *reader, const an_caffe_layer *layer,
                                       alexnet_error *error) {
     const Caffe__TransformationParameter *t = layer->transformation;
     if (layer->input && layer->input->n_shape > 0) {
@@ -504,7 +257,7 @@ static alexnet_status write_metadata(const caffe_reader *reader, alexnet_error *
     else
         snprintf(side, sizeof side, "%d", arch->input_size);
     const long long size = strtoll(side, NULL, 10);
-    if (size < 1 || size > size_limit ||
+    if (size < 1 || size > side_limit ||
         an_network_build(arch, 0, (int)size, &network, error) != ALEXNET_OK)
         return an_fail(error, ALEXNET_FORMAT,
                        "%s: takes pictures of %s pixels, which no network "
@@ -540,7 +293,7 @@ static bool is_met(const Caffe__NetStateRule *rule) {
            (!rule->has_max_level || rule->max_level >= 0) && rule->n_stage == 0;
 }
 
-static bool is_included(const caffe_layer *layer) {
+static bool is_included(const an_caffe_layer *layer) {
     bool included = layer->include_count == 0;
     for (size_t i = 0; i < layer->include_count; i++)
         included = included || is_met(layer->include[i]);
@@ -549,7 +302,7 @@ static bool is_included(const caffe_layer *layer) {
     return included;
 }
 
-static alexnet_status take_layer(caffe_reader *reader, const caffe_layer *layer,
+static alexnet_status take_layer(caffe_reader *reader, const an_caffe_layer *layer,
                                  alexnet_error *error) {
     if (!layer->name || !layer->type || strlen(layer->name) > name_limit)
         return an_fail(error, ALEXNET_FORMAT,
@@ -559,17 +312,18 @@ static alexnet_status take_layer(caffe_reader *reader, const caffe_layer *layer,
         return read_data_layer(reader, layer, error);
     if (!is_included(layer))
         return ALEXNET_OK;
-    const layer_kind *kind = find_kind(layer->type);
-    if (!kind)
-        return fail_layer(reader, layer, "is of a type", error);
-    switch (kind->role) {
-    case computes:
-        return add_layer(reader, layer, kind, error);
-    case copies:
+    an_caffe_role role;
+    an_layer_spec spec = {0};
+    AN_TRY(an_caffe_describe(reader->file->path, layer, &role, &spec, error));
+    switch (role) {
+    case AN_CAFFE_COMPUTES:
+        return add_layer(reader, layer, &spec, error);
+    case AN_CAFFE_COPIES:
         return follow_copies(reader, layer, error);
-    default:
-        return ALEXNET_OK;
+    case AN_CAFFE_JUDGES:
+        break;
     }
+    return ALEXNET_OK;
 }
 
 /* What both versions call alike. */
@@ -585,16 +339,16 @@ static alexnet_status take_layer(caffe_reader *reader, const caffe_layer *layer,
         .data = (message)->data_param ? (message)->data_param : (message)->image_data_param,       \
     }
 
-static caffe_layer layer_of(const Caffe__LayerParameter *message) {
-    caffe_layer layer = LAYER_OF(message);
+static an_caffe_layer layer_of(const Caffe__LayerParameter *message) {
+    an_caffe_layer layer = LAYER_OF(message);
     layer.type = message->type;
     layer.input = message->input_param;
     return layer;
 }
 
-static caffe_layer layer_of_v1(const Caffe__V1LayerParameter *message) {
-    caffe_layer layer = LAYER_OF(message);
-    layer.type = v1_type(message->type);
+static an_caffe_layer layer_of_v1(const Caffe__V1LayerParameter *message) {
+    an_caffe_layer layer = LAYER_OF(message);
+    layer.type = an_caffe_v1_type(message->type);
     return layer;
 }
 
@@ -622,8 +376,8 @@ static alexnet_status read_layer(caffe_reader *reader, an_wire wire, bool is_v1,
         unpack(reader,
                is_v1 ? &caffe__v1_layer_parameter__descriptor : &caffe__layer_parameter__descriptor,
                size, &message, error));
-    caffe_layer layer = is_v1 ? layer_of_v1((const Caffe__V1LayerParameter *)message)
-                              : layer_of((const Caffe__LayerParameter *)message);
+    an_caffe_layer layer = is_v1 ? layer_of_v1((const Caffe__V1LayerParameter *)message)
+                                 : layer_of((const Caffe__LayerParameter *)message);
     memcpy(layer.blobs, blobs, sizeof blobs);
     layer.blob_count = blob_count;
     const alexnet_status status = take_layer(reader, &layer, error);

@@ -54,7 +54,7 @@ alexnet_status an_protobuf_take(an_protobuf *memory, size_t count, size_t size, 
         return an_fail(error, ALEXNET_FORMAT,
                        "%s: its many small parts take more memory than a file of its size should",
                        memory->path);
-    bytes = (bytes + alignment - 1) / alignment * alignment;
+    bytes = bytes > 0 ? (bytes + alignment - 1) / alignment * alignment : alignment;
     memory->budget -= bytes < memory->budget ? bytes : memory->budget;
     if (bytes > block_size / 4) {
         *out = take_block(memory, bytes);
@@ -262,12 +262,11 @@ static void store_number(ProtobufCType type, uint64_t number, void *out) {
     memcpy(out, type == PROTOBUF_C_TYPE_BOOL ? (const void *)&truth : &number, size);
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion): as deep as the definition nests messages */
+/* Calls itself by way of `store`, as deep as the definition nests messages. */
 static alexnet_status unpack(an_protobuf *memory, const ProtobufCMessageDescriptor *type,
                              cursor from, ProtobufCMessage **out, alexnet_error *error);
 
 /* The values of a field, of which there is one unless it is packed, to `out`. */
-/* NOLINTNEXTLINE(misc-no-recursion) */
 static alexnet_status store(an_protobuf *memory, const field *it, uint8_t *out,
                             alexnet_error *error) {
     size_t size;
@@ -348,7 +347,6 @@ static alexnet_status make_room(an_protobuf *memory, const ProtobufCMessageDescr
 }
 
 /* The value of a field that may be there once. */
-/* NOLINTNEXTLINE(misc-no-recursion) */
 static alexnet_status store_only(an_protobuf *memory, const field *it, ProtobufCMessage *message,
                                  uint64_t *seen, alexnet_error *error) {
     const uint64_t bit = UINT64_C(1) << (it->about - message->descriptor->fields);
@@ -361,7 +359,6 @@ static alexnet_status store_only(an_protobuf *memory, const field *it, ProtobufC
     return store(memory, it, (uint8_t *)message + it->about->offset, error);
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion) */
 static alexnet_status store_next(an_protobuf *memory, const field *it, ProtobufCMessage *message,
                                  alexnet_error *error) {
     size_t values, size, *count = count_of(message, it->about);
@@ -376,7 +373,6 @@ static alexnet_status store_next(an_protobuf *memory, const field *it, ProtobufC
     return ALEXNET_OK;
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion) */
 static alexnet_status unpack(an_protobuf *memory, const ProtobufCMessageDescriptor *type,
                              cursor from, ProtobufCMessage **out, alexnet_error *error) {
     void *taken;

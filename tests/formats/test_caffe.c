@@ -1,224 +1,9 @@
 /* The reader of caffemodels, on messages made by hand; caffe_interop.py has what Python makes. */
-#include "formats/caffe.h"
-
 #include <stdlib.h>
-#include <time.h>
 
-#include "core/memory.h"
-#include "formats/formats.h"
+#include "formats/caffe_messages.h"
 #include "formats/temporary.h"
-
-/* --- making messages ----------------------------------------------------------------------- */
-
-typedef struct message {
-    uint8_t bytes[1 << 18];
-    size_t size;
-} message;
-
-static void put_varint(message *m, uint64_t value) {
-    for (; value >= 0x80; value >>= 7)
-        m->bytes[m->size++] = (uint8_t)(value | 0x80);
-    m->bytes[m->size++] = (uint8_t)value;
-}
-
-static void put_raw(message *m, const void *bytes, size_t size) {
-    assert_true(m->size + size + 16 <= sizeof m->bytes);
-    memcpy(m->bytes + m->size, bytes, size);
-    m->size += size;
-}
-
-static void put_number(message *m, unsigned field, uint64_t value) {
-    put_varint(m, field << 3);
-    put_varint(m, value);
-}
-
-static void put_bytes(message *m, unsigned field, const void *bytes, size_t size) {
-    put_varint(m, field << 3 | 2);
-    put_varint(m, size);
-    put_raw(m, bytes, size);
-}
-
-static void put_text(message *m, unsigned field, const char *text) {
-    put_bytes(m, field, text, strlen(text));
-}
-
-static void put_message(message *m, unsigned field, const message *inner) {
-    put_bytes(m, field, inner->bytes, inner->size);
-}
-
-static void put_float(message *m, unsigned field, float value) {
-    put_varint(m, field << 3 | 5);
-    put_raw(m, &value, sizeof value);
-}
-
-/* A message of numbers: pairs of field and value, up to a field 0. */
-typedef struct pair {
-    unsigned field;
-    uint64_t value;
-} pair;
-
-static void put_pairs(message *m, unsigned field, const pair *pairs) {
-    static message inner;
-    inner.size = 0;
-    for (; pairs->field; pairs++)
-        put_number(&inner, pairs->field, pairs->value);
-    put_message(m, field, &inner);
-}
-
-#define PAIRS(...)                                                                                 \
-    (const pair[]) {                                                                               \
-        __VA_ARGS__, {                                                                             \
-            0, 0                                                                                   \
-        }                                                                                          \
-    }
-
-/* The fields that the two versions of layers number differently; V1's types are numbers. */
-typedef struct version {
-    unsigned layer, name, type, bottom, top, blobs, include, exclude, transform, convolution,
-        inner_product, lrn, pooling, relu, dropout, data;
-} version;
-
-static const version v2 = {100, 1, 2, 3, 4, 7, 8, 9, 100, 106, 117, 118, 121, 123, 108, 107};
-static const version v1 = {2, 4, 5, 2, 3, 6, 32, 33, 36, 10, 17, 18, 19, 30, 12, 11};
-
-static void begin_layer(message *m, const version *v, const char *name, const char *type,
-                        const char *bottom, const char *top) {
-    static const struct {
-        const char *name;
-        int number;
-    } types[] = {{"Convolution", 4}, {"InnerProduct", 14}, {"LRN", 15},   {"Pooling", 17},
-                 {"ReLU", 18},       {"Dropout", 6},       {"Split", 22}, {"Softmax", 20},
-                 {"Data", 5},        {"Sigmoid", 19},      {"?", 99}};
-    m->size = 0;
-    put_text(m, v->name, name);
-    if (v == &v2)
-        put_text(m, v->type, type);
-    for (size_t i = 0; v == &v1 && i < sizeof types / sizeof *types; i++)
-        if (strcmp(types[i].name, type) == 0)
-            put_number(m, v->type, (uint64_t)types[i].number);
-    if (bottom)
-        put_text(m, v->bottom, bottom);
-    if (top)
-        put_text(m, v->top, top);
-}
-
-/* A blob of the shape (dims, up to a 0) with values 1, 2, 3, ... */
-enum { packed_form = 1, tagged_form = 2, runs_form = 4, old_shape = 8, wide_form = 16 };
-
-static void put_blob(message *m, unsigned field, const int *shape, unsigned form) {
-    static message blob, dims;
-    float values[64];
-    size_t count = 1;
-    int rank = 0;
-    blob.size = dims.size = 0;
-    for (; shape[rank]; rank++) {
-        put_varint(&dims, (uint64_t)shape[rank]);
-        count *= (size_t)shape[rank];
-    }
-    for (int i = 0; (form & old_shape) && i < 4; i++)
-        put_number(&blob, (unsigned)i + 1, i < 4 - rank ? 1 : (uint64_t)shape[i - (4 - rank)]);
-    assert_true(count <= 64);
-    for (size_t i = 0; i < count; i++)
-        values[i] = (float)i + 1;
-    if (form & packed_form)
-        put_bytes(&blob, 5, values, count * sizeof *values);
-    if (form & runs_form) {
-        put_bytes(&blob, 5, values, sizeof *values);
-        put_float(&blob, 5, values[1]);
-        put_bytes(&blob, 5, values + 2, (count - 2) * sizeof *values);
-    }
-    for (size_t i = 0; (form & tagged_form) && i < count; i++)
-        put_float(&blob, 5, values[i]);
-    if (form & wide_form) {
-        double wide[64];
-        for (size_t i = 0; i < count; i++)
-            wide[i] = (double)values[i];
-        put_bytes(&blob, 8, wide, count * sizeof *wide);
-    }
-    if (!(form & old_shape)) {
-        static message inner;
-        inner.size = 0;
-        put_message(&inner, 1, &dims);
-        put_message(&blob, 7, &inner);
-    }
-    put_message(m, field, &blob);
-}
-
-#define SHAPE(...)                                                                                 \
-    (const int[]) {                                                                                \
-        __VA_ARGS__, 0                                                                             \
-    }
-
-static message net, layer;
-
-static void end_layer(const version *v) {
-    put_message(&net, v->layer, &layer);
-}
-
-static void put_layer(const version *v, const char *name, const char *type, const char *bottom,
-                      const char *top) {
-    begin_layer(&layer, v, name, type, bottom, top);
-    end_layer(v);
-}
-
-static void put_convolution(const version *v, const char *name, const char *bottom, unsigned form) {
-    begin_layer(&layer, v, name, "Convolution", bottom, name);
-    put_pairs(&layer, v->convolution, PAIRS({1, 2}, {3, 1}, {4, 2}, {6, 3}));
-    put_blob(&layer, v->blobs, SHAPE(2, 3, 2, 2), form);
-    put_blob(&layer, v->blobs, SHAPE(2), form == runs_form ? packed_form : form);
-    end_layer(v);
-}
-
-/* A small chain with one layer of each kind. */
-static void make_net(const version *v, unsigned form) {
-    net.size = 0;
-    put_text(&net, 1, "small");
-    put_layer(v, "data", "Data", NULL, "data");
-    put_convolution(v, "conv1", "data", form);
-    put_layer(v, "relu1", "ReLU", "conv1", "conv1");
-    begin_layer(&layer, v, "norm1", "LRN", "conv1", "norm1");
-    static message inner;
-    inner.size = 0;
-    put_number(&inner, 1, 3);
-    put_float(&inner, 2, 0.5f);
-    put_float(&inner, 5, 2);
-    put_message(&layer, v->lrn, &inner);
-    end_layer(v);
-    begin_layer(&layer, v, "pool1", "Pooling", "norm1", "pool1");
-    put_pairs(&layer, v->pooling, PAIRS({1, 0}, {2, 3}, {3, 2}));
-    end_layer(v);
-    put_layer(v, "copies", "Split", "pool1", "pool1_0");
-    put_layer(v, "drop1", "Dropout", "pool1_0", "drop1");
-    begin_layer(&layer, v, "fc", "InnerProduct", "drop1", "fc");
-    put_pairs(&layer, v->inner_product, PAIRS({1, 5}));
-    put_blob(&layer, v->blobs, SHAPE(5, 4), form);
-    put_blob(&layer, v->blobs, SHAPE(5), form);
-    end_layer(v);
-    put_layer(v, "prob", "Softmax", "fc", "prob");
-}
-
-/* --- reading them -------------------------------------------------------------------------- */
-
-static uint8_t *held;
-
-/* Reads bytes that are exactly as long as they say, so that AddressSanitizer sees every step
- * beyond. They are there until the next are read. */
-static alexnet_status read_bytes(const void *bytes, size_t size, an_tensor_file *file,
-                                 alexnet_error *error) {
-    free(held);
-    held = malloc(size ? size : 1);
-    assert_non_null(held);
-    memcpy(held, bytes, size);
-    *file = (an_tensor_file){.path = an_string_copy("made.caffemodel")};
-    const alexnet_status status = an_caffe_read(file, held, size, error);
-    if (status != ALEXNET_OK)
-        an_tensor_file_close(file);
-    return status;
-}
-
-static alexnet_status read_net(an_tensor_file *file, alexnet_error *error) {
-    return read_bytes(net.bytes, net.size, file, error);
-}
+#include "formats/weights.h"
 
 static double value_of(const an_file_tensor *tensor, size_t index) {
     float narrow;
@@ -276,37 +61,6 @@ static void test_reads_every_form(void **state) {
         assert_int_equal(file.layers[5].spec.units, 5);
         assert_string_equal(an_tensor_file_metadata(&file, AN_KEY_INPUT_SIZE), "227");
         an_tensor_file_close(&file);
-    }
-}
-
-/* Cut off anywhere, and with any byte changed, a file is refused or read, and nothing else. */
-static void test_damaged(void **state) {
-    (void)state;
-    static const uint8_t changes[] = {0x01, 0x80, 0xff, 0x7f, 0x05};
-    const version *versions[] = {&v1, &v2};
-    an_tensor_file file;
-    alexnet_error error;
-    for (int v = 0; v < 2; v++) {
-        make_net(versions[v], v ? tagged_form : packed_form | old_shape);
-        size_t read = 0;
-        for (size_t size = 0; size < net.size; size++) {
-            const alexnet_status status = read_bytes(net.bytes, size, &file, &error);
-            if (status == ALEXNET_OK) {
-                read++; /* cut off between two layers */
-                an_tensor_file_close(&file);
-            } else {
-                assert_int_equal(status, ALEXNET_FORMAT);
-                assert_non_null(strstr(error.message, "made.caffemodel"));
-            }
-        }
-        assert_int_equal(read, 7); /* behind the layers from conv1 to fc */
-        for (size_t at = 0; at < net.size; at++)
-            for (size_t c = 0; c < sizeof changes; c++) {
-                net.bytes[at] ^= changes[c];
-                if (read_net(&file, &error) == ALEXNET_OK)
-                    an_tensor_file_close(&file);
-                net.bytes[at] ^= changes[c];
-            }
     }
 }
 
@@ -437,67 +191,6 @@ static void test_phases(void **state) {
     }
 }
 
-/* --- blobs --------------------------------------------------------------------------------- */
-
-/* A convolution whose first blob is this; NULL: without blobs. */
-static alexnet_status read_blob(const message *blob, an_tensor_file *file, alexnet_error *error) {
-    net.size = 0;
-    begin_layer(&layer, &v2, "c", "Convolution", "data", "c");
-    put_pairs(&layer, v2.convolution, PAIRS({1, 2}, {4, 1}));
-    if (blob)
-        put_message(&layer, v2.blobs, blob);
-    end_layer(&v2);
-    return read_net(file, error);
-}
-
-static void test_hostile_blobs(void **state) {
-    (void)state;
-    static const struct {
-        uint64_t dims[9]; /* up to a 0 */
-        bool old;
-        size_t values;
-        const char *part;
-    } cases[] = {
-        {{2, 1, 1, 1}, false, 1, "holds 1 values, which is not what its shape (2, 1, 1, 1) needs"},
-        {{2, 1, 1, 1}, false, 3, "holds 3 values"},
-        {{2, 1, 1, 1}, false, 0, "holds 0 values"},
-        {{0}, false, 2, "shape ()"},
-        {{(uint64_t)-2, 1, 1, 1}, false, 2, "shape (-2, 1, 1, 1)"},
-        {{(uint64_t)-1, (uint64_t)-2}, false, 2, "shape (-1, -2)"},
-        {{(uint64_t)-2, 1, 1, 1}, true, 2, "shape (-2, 1, 1, 1)"},
-        {{1ull << 62, 4, 1, 1}, false, 0, "4611686018427387904"},
-        {{1ull << 32, 1ull << 32, 1, 1}, false, 0, "4294967296"},
-        {{1, 1, 1, 1, 1, 1, 1, 1, 2}, false, 2, "is damaged"},
-    };
-    static const float values[4] = {1, 2, 3, 4};
-    an_tensor_file file;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        static message blob, shape;
-        blob.size = shape.size = 0;
-        for (unsigned d = 0; d < 9 && cases[i].dims[d]; d++)
-            put_number(cases[i].old ? &blob : &shape, cases[i].old ? d + 1 : 1, cases[i].dims[d]);
-        if (!cases[i].old)
-            put_message(&blob, 7, &shape);
-        put_bytes(&blob, 5, values, cases[i].values * sizeof *values);
-        assert_fails(read_blob(&blob, &file, error), ALEXNET_FORMAT, cases[i].part);
-    }
-    static message odd;
-    odd.size = 0;
-    put_bytes(&odd, 5, "abcdef", 6); /* not whole floats */
-    assert_fails(read_blob(&odd, &file, error), ALEXNET_FORMAT, "'c.weight' is damaged");
-    odd.size = 0;
-    put_number(&odd, 5, 1); /* a varint */
-    assert_fails(read_blob(&odd, &file, error), ALEXNET_FORMAT, "'c.weight' is damaged");
-    assert_fails(read_blob(NULL, &file, error), ALEXNET_FORMAT, "has 0 blobs");
-    net.size = 0;
-    begin_layer(&layer, &v2, "c", "Convolution", "data", "c");
-    put_pairs(&layer, v2.convolution, PAIRS({1, 2}, {4, 1}));
-    for (int i = 0; i < 3; i++)
-        put_blob(&layer, v2.blobs, SHAPE(2), packed_form);
-    end_layer(&v2);
-    assert_fails(read_net(&file, error), ALEXNET_FORMAT, "has 3 blobs");
-}
-
 static void test_transposed(void **state) {
     (void)state;
     an_tensor_file file;
@@ -511,97 +204,6 @@ static void test_transposed(void **state) {
     assert_true(weight->dims == 2 && weight->shape[0] == 2 && weight->shape[1] == 3);
     assert_true(weight->strided && weight->stride[0] == 1 && weight->stride[1] == 2);
     an_tensor_file_close(&file);
-}
-
-/* Many tiny fields must not take many times the memory of the file, nor more than linear time. */
-static void test_bombs(void **state) {
-    (void)state;
-    enum { fields = 30000 };
-    an_tensor_file file;
-    const struct {
-        unsigned field;   /* of a layer */
-        const char *part; /* what takes too much */
-    } cases[] = {{v2.include, "takes more memory"},
-                 {v2.bottom, "takes more memory"},
-                 {v2.convolution, ""},
-                 {500, "takes more memory"}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        net.size = 0;
-        begin_layer(&layer, &v2, "a", "ReLU", "data", "a");
-        for (int f = 0; f < (cases[i].field < 16 ? fields : fields / 2); f++)
-            put_bytes(&layer, cases[i].field, "", 0);
-        end_layer(&v2);
-        const clock_t begin = clock();
-        alexnet_error error;
-        const alexnet_status status = read_net(&file, &error);
-        assert_true(clock() - begin < 2 * CLOCKS_PER_SEC);
-        if (status == ALEXNET_OK)
-            an_tensor_file_close(&file);
-        else
-            assert_non_null(strstr(error.message, cases[i].part));
-        if (cases[i].part[0])
-            assert_int_equal(status, ALEXNET_FORMAT);
-    }
-    net.size = 0;
-    begin_layer(&layer, &v2, "a", "ReLU", "data", "a");
-    for (int f = 0; f < fields; f++)
-        put_text(&layer, v2.top, "x");
-    end_layer(&v2);
-    assert_fails(read_net(&file, error), ALEXNET_FORMAT, "more than 65536 bytes");
-    net.size = 0; /* layers without end */
-    char names[3][24] = {"data"};
-    for (int i = 0; i <= 1000; i++) {
-        snprintf(names[(i + 1) % 2], sizeof names[0], "layer%d", i);
-        put_layer(&v2, names[(i + 1) % 2], "ReLU", i ? names[i % 2] : "data", names[(i + 1) % 2]);
-    }
-    alexnet_error problem;
-    assert_int_equal(read_net(&file, &problem), ALEXNET_FORMAT);
-    assert_true(strstr(problem.message, "more than 1000 layers") ||
-                strstr(problem.message, "takes more memory"));
-}
-
-static void test_names(void **state) {
-    (void)state;
-    an_tensor_file file;
-    char name[300];
-    memset(name, 'n', sizeof name - 1);
-    name[sizeof name - 1] = '\0';
-    net.size = 0;
-    put_layer(&v2, name, "ReLU", "data", "a");
-    assert_fails(read_net(&file, error), ALEXNET_FORMAT, "at most 200 bytes");
-    net.size = 0; /* no text at all: bytes that are no UTF-8, and a zero among them */
-    put_convolution(&v2, "\xff\xfe\x80", "data", packed_form);
-    assert_ok(read_net(&file, error));
-    assert_non_null(an_tensor_find(&file, "\xff\xfe\x80.weight"));
-    an_tensor_file_close(&file);
-    net.size = 0;
-    begin_layer(&layer, &v2, "x", "ReLU", "data", "x");
-    put_bytes(&layer, v2.name, "a\0b", 3);
-    end_layer(&v2);
-    put_layer(&v2, "a", "ReLU", "x", "y");
-    assert_fails(read_net(&file, error), ALEXNET_FORMAT, "two layers are called 'a'");
-    net.size = layer.size = 0;
-    put_text(&layer, v2.type, "ReLU");
-    put_text(&layer, v2.bottom, "data");
-    end_layer(&v2);
-    assert_fails(read_net(&file, error), ALEXNET_FORMAT, "without a name");
-}
-
-/* --- preprocessing ------------------------------------------------------------------------- */
-
-static void put_data_layer(const version *v, const float *means, int count, float scale,
-                           unsigned crop) {
-    static message transform;
-    transform.size = 0;
-    if (scale != 1)
-        put_float(&transform, 1, scale);
-    if (crop)
-        put_number(&transform, 3, crop);
-    for (int i = 0; i < count; i++)
-        put_float(&transform, 5, means[i]);
-    begin_layer(&layer, v, "data", "Data", NULL, "data");
-    put_message(&layer, v->transform, &transform);
-    end_layer(v);
 }
 
 /* What a net of the data layer put before and a convolution says. */
@@ -655,52 +257,18 @@ static void test_preprocessing(void **state) {
     net.size = 0; /* sizes of the input: of a net, of an Input layer, as four numbers */
     for (int i = 0; i < 4; i++)
         put_number(&net, 4, i < 2 ? 3 : 240);
-    p = preprocess_of("240");
+    (void)preprocess_of("240");
     static message shape, input;
     shape.size = input.size = net.size = 0;
     put_bytes(&shape, 1, "\x01\x03\x64\x64", 4);
     put_message(&input, 1, &shape);
     put_message(&net, 8, &shape);
-    p = preprocess_of("100");
+    (void)preprocess_of("100");
     net.size = 0;
     begin_layer(&layer, &v2, "data", "Input", NULL, "data");
     put_message(&layer, 143, &input);
     end_layer(&v2);
-    p = preprocess_of("100");
-}
-
-static void test_hostile_preprocessing(void **state) {
-    (void)state;
-    static const float means[] = {1, 2, 3, 4}, odd[] = {1, 0x1p127f * 2, 3};
-    an_tensor_file file;
-    const struct {
-        const float *means;
-        int count;
-        float scale;
-        unsigned crop;
-        const char *part;
-    } cases[] = {{means, 2, 1, 0, "has 2 means"},
-                 {means, 4, 1, 0, "has 4 means"},
-                 {odd, 3, 1, 0, "no finite number"},
-                 {means, 3, -0x1p127f * 2, 0, "no finite number"},
-                 {means, 3, 1, 12, "pictures of 12 pixels"},
-                 {means, 3, 1, 4294967295u, "pictures of 4294967295 pixels"}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        net.size = 0;
-        put_data_layer(&v2, cases[i].means, cases[i].count, cases[i].scale, cases[i].crop);
-        put_layer(&v2, "a", "ReLU", "data", "a");
-        assert_fails(read_net(&file, error), ALEXNET_FORMAT, cases[i].part);
-    }
-    net.size = 0;
-    put_layer(&v2, "a", "ReLU", "data", "a");
-    for (int i = 0; i < 4; i++)
-        put_number(&net, 4, i == 3 ? 226 : 227);
-    assert_fails(read_net(&file, error), ALEXNET_UNSUPPORTED, "227 x 226");
-    net.size = 0;
-    put_layer(&v2, "a", "ReLU", "data", "a");
-    for (int i = 0; i < 4; i++)
-        put_number(&net, 4, UINT64_MAX);
-    assert_fails(read_net(&file, error), ALEXNET_FORMAT, "pictures of -1 pixels");
+    (void)preprocess_of("100");
 }
 
 /* --- recognition --------------------------------------------------------------------------- */
@@ -841,25 +409,16 @@ static void test_recognises_networks(void **state) {
 }
 
 static int release_held(void **state) {
-    free(held);
+    release_bytes();
     return remove_temporary_folder(state);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads_every_form),
-        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_layers_unknown_here),
-        cmocka_unit_test(test_chains),
-        cmocka_unit_test(test_phases),
-        cmocka_unit_test(test_hostile_blobs),
-        cmocka_unit_test(test_transposed),
-        cmocka_unit_test(test_bombs),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_preprocessing),
-        cmocka_unit_test(test_hostile_preprocessing),
-        cmocka_unit_test(test_not_recognised),
-        cmocka_unit_test(test_recognises_networks),
+        cmocka_unit_test(test_reads_every_form), cmocka_unit_test(test_layers_unknown_here),
+        cmocka_unit_test(test_chains),           cmocka_unit_test(test_phases),
+        cmocka_unit_test(test_transposed),       cmocka_unit_test(test_preprocessing),
+        cmocka_unit_test(test_not_recognised),   cmocka_unit_test(test_recognises_networks),
     };
     return cmocka_run_group_tests(tests, make_temporary_folder, release_held);
 }
