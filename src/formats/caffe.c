@@ -5,33 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/memory.h"
 #include "formats/caffe_layers.h"
 #include "formats/caffe_wire.h"
-#include "formats/wire.h"
+#include "formats/protobuf.h"
 
 enum {
-    settings_limit = 1 << 16, /* bytes of a layer without its blobs */
     layer_limit = 1000,
     name_limit = 200, /* of a layer's name */
     trunk_limit = 16, /* names of the same data */
     side_limit = 10000
 };
 
-/* What protobuf-c may still allocate. */
-typedef struct memory_budget {
-    size_t left;
-    bool exceeded;
-} memory_budget;
-
 typedef struct caffe_reader {
     an_tensor_file *file;
-    memory_budget budget;
-    ProtobufCAllocator allocator;
-    uint8_t *settings; /* (settings_limit) */
-    uint32_t layers;   /* AN_CAFFE_LAYER or AN_CAFFE_LAYERS; 0: none yet */
     /* What the data is called that the last layer has made. */
-    char *trunk[trunk_limit];
+    const char *trunk[trunk_limit];
     size_t trunk_count;
     /* What the model says of its input; 0: nothing. */
     bool transformed;
@@ -40,57 +28,6 @@ typedef struct caffe_reader {
     uint32_t crop;
     int64_t side;
 } caffe_reader;
-
-/* --- protobuf-c ---------------------------------------------------------------------------- */
-
-static void *allocate(void *data, size_t size) {
-    memory_budget *budget = data;
-    const size_t overhead = 16; /* of a block */
-    if (size > SIZE_MAX - overhead || size + overhead > budget->left) {
-        budget->exceeded = true;
-        return NULL;
-    }
-    budget->left -= size + overhead;
-    return malloc(size);
-}
-
-static void release(void *data, void *block) {
-    (void)data;
-    free(block);
-}
-
-/* Unpacks a message, freed with free_message, from `size` bytes of the settings. */
-static alexnet_status unpack(caffe_reader *reader, const ProtobufCMessageDescriptor *type,
-                             size_t size, ProtobufCMessage **out, alexnet_error *error) {
-    *out = protobuf_c_message_unpack(type, &reader->allocator, size, reader->settings);
-    if (*out)
-        return ALEXNET_OK;
-    if (reader->budget.exceeded)
-        return an_fail(error, ALEXNET_FORMAT,
-                       "%s: its %s takes more memory than a file of this size has a use for",
-                       reader->file->path, type->short_name);
-    return an_fail(error, ALEXNET_FORMAT, "%s: its %s is damaged", reader->file->path,
-                   type->short_name);
-}
-
-static void free_message(caffe_reader *reader, ProtobufCMessage *message) {
-    if (message)
-        protobuf_c_message_free_unpacked(message, &reader->allocator);
-}
-
-/* Adds a field to the settings, of which there are *size bytes. */
-static alexnet_status keep_field(caffe_reader *reader, const an_wire_field *field, size_t *size,
-                                 alexnet_error *error) {
-    const size_t more = (size_t)(field->end - field->begin);
-    if (more > settings_limit - *size)
-        return an_fail(error, ALEXNET_FORMAT,
-                       "%s: at byte %zu of a message that describes layers there are more than "
-                       "%d bytes besides weights",
-                       reader->file->path, *size, settings_limit);
-    memcpy(reader->settings + *size, field->begin, more);
-    *size += more;
-    return ALEXNET_OK;
-}
 
 /* --- the chain of layers ------------------------------------------------------------------- */
 
@@ -101,21 +38,12 @@ static bool is_on_trunk(const caffe_reader *reader, const char *blob) {
     return false;
 }
 
-static void leave_trunk(caffe_reader *reader) {
-    while (reader->trunk_count > 0)
-        free(reader->trunk[--reader->trunk_count]);
-}
-
 static alexnet_status name_trunk(caffe_reader *reader, const an_caffe_layer *layer,
                                  const char *blob, alexnet_error *error) {
     if (reader->trunk_count == trunk_limit)
         return an_caffe_fail_layer(reader->file->path, layer,
                                    "has more copies made of its input than 16", error);
-    char *copy = an_string_copy(blob);
-    if (!copy)
-        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for its layers",
-                       reader->file->path);
-    reader->trunk[reader->trunk_count++] = copy;
+    reader->trunk[reader->trunk_count++] = blob;
     return ALEXNET_OK;
 }
 
@@ -140,7 +68,7 @@ static alexnet_status follow(caffe_reader *reader, const an_caffe_layer *layer,
                        "%s: layer '%.100s' takes '%.100s', where the one before makes '%.100s'; "
                        "only networks that are one chain are known here",
                        reader->file->path, layer->name, layer->bottom[0], reader->trunk[0]);
-    leave_trunk(reader);
+    reader->trunk_count = 0;
     return name_trunk(reader, layer, layer->top[0], error);
 }
 
@@ -157,11 +85,10 @@ static alexnet_status add_blobs(const caffe_reader *reader, const an_caffe_layer
                        "%s: layer '%.100s' has %zu blobs and not weights and biases",
                        reader->file->path, layer->name, layer->blob_count);
     for (size_t i = 0; i < layer->blob_count; i++) {
-        const an_wire_field *blob = &layer->blobs[i];
         snprintf(name, sizeof name, "%s.%s", layer->name, blobs[i].name);
         AN_TRY(an_caffe_add_blob(reader->file, name,
-                                 is_conv ? blobs[i].conv_dims : blobs[i].fc_dims, blob->bytes,
-                                 (size_t)(blob->end - blob->bytes), &tensor, error));
+                                 is_conv ? blobs[i].conv_dims : blobs[i].fc_dims,
+                                 layer->blobs[i].data, layer->blobs[i].len, &tensor, error));
         if (!is_conv && layer->inner_product->transpose && tensor->dims == 2) { /* (I, O) */
             const int64_t outputs = tensor->shape[1];
             tensor->shape[1] = tensor->shape[0];
@@ -195,10 +122,10 @@ static alexnet_status add_layer(caffe_reader *reader, const an_caffe_layer *laye
 
 /* --- the input ----------------------------------------------------------------------------- */
 
-/* (N, 3, side, side) */
-static alexnet_status read_input(caffe_reader *reader, size_t dims, int64_t height, int64_t width,
-                                 alexnet_error *error) {
-    if (dims != 4 || reader->side)
+/* The first size counts that is given. */
+static alexnet_status read_side(caffe_reader *reader, int64_t height, int64_t width,
+                                alexnet_error *error) {
+    if (reader->side)
         return ALEXNET_OK;
     if (height != width)
         return an_fail(error, ALEXNET_UNSUPPORTED,
@@ -208,16 +135,19 @@ static alexnet_status read_input(caffe_reader *reader, size_t dims, int64_t heig
     return ALEXNET_OK;
 }
 
+/* (N, 3, side, side) */
+static alexnet_status read_input(caffe_reader *reader, const Caffe__BlobShape *shape,
+                                 alexnet_error *error) {
+    return shape->n_dim == 4 ? read_side(reader, shape->dim[2], shape->dim[3], error) : ALEXNET_OK;
+}
+
 /* What a layer without an input does to pictures; the first one that says something counts, for
  * those of the other phase do the same. */
 static alexnet_status read_data_layer(caffe_reader *reader, const an_caffe_layer *layer,
                                       alexnet_error *error) {
     const Caffe__TransformationParameter *t = layer->transformation;
-    if (layer->input && layer->input->n_shape > 0) {
-        const Caffe__BlobShape *shape = layer->input->shape[0];
-        if (shape->n_dim == 4)
-            AN_TRY(read_input(reader, 4, shape->dim[2], shape->dim[3], error));
-    }
+    if (layer->input && layer->input->n_shape > 0)
+        AN_TRY(read_input(reader, layer->input->shape[0], error));
     if ((!t && !layer->data) || reader->transformed)
         return ALEXNET_OK;
     reader->transformed = true;
@@ -337,108 +267,57 @@ static alexnet_status take_layer(caffe_reader *reader, const an_caffe_layer *lay
         .pooling = (message)->pooling_param, .relu = (message)->relu_param,                        \
         .dropout = (message)->dropout_param, .transformation = (message)->transform_param,         \
         .data = (message)->data_param ? (message)->data_param : (message)->image_data_param,       \
+        .blobs = (message)->blobs, .blob_count = (message)->n_blobs                                \
     }
 
-static an_caffe_layer layer_of(const Caffe__LayerParameter *message) {
+static alexnet_status take_v1(caffe_reader *reader, const Caffe__V1LayerParameter *message,
+                              alexnet_error *error) {
+    an_caffe_layer layer = LAYER_OF(message);
+    layer.type = an_caffe_v1_type(message->type);
+    if (message->has_layer)
+        return an_fail(error, ALEXNET_UNSUPPORTED,
+                       "%s: has layers as they were until 2013; Caffe's tool "
+                       "upgrade_net_proto_binary makes later ones of them",
+                       reader->file->path);
+    return take_layer(reader, &layer, error);
+}
+
+static alexnet_status take_v2(caffe_reader *reader, const Caffe__LayerParameter *message,
+                              alexnet_error *error) {
     an_caffe_layer layer = LAYER_OF(message);
     layer.type = message->type;
     layer.input = message->input_param;
-    return layer;
+    return take_layer(reader, &layer, error);
 }
 
-static an_caffe_layer layer_of_v1(const Caffe__V1LayerParameter *message) {
-    an_caffe_layer layer = LAYER_OF(message);
-    layer.type = an_caffe_v1_type(message->type);
-    return layer;
-}
-
-/* Sets a layer's blobs aside and unpacks the rest. */
-static alexnet_status read_layer(caffe_reader *reader, an_wire wire, bool is_v1,
-                                 alexnet_error *error) {
-    const uint32_t number = is_v1 ? AN_CAFFE_V1_BLOBS : AN_CAFFE_BLOBS;
-    an_wire_field field, blobs[2] = {0};
-    size_t blob_count = 0, size = 0;
-    while (an_wire_next(&wire, &field)) {
-        if (is_v1 && field.number == 1)
-            return an_fail(error, ALEXNET_UNSUPPORTED,
-                           "%s: has layers as they were until 2013; Caffe's tool "
-                           "upgrade_net_proto_binary makes later ones of them",
-                           reader->file->path);
-        if (field.number != number || field.type != AN_WIRE_BYTES)
-            AN_TRY(keep_field(reader, &field, &size, error));
-        else if (blob_count++ < 2)
-            blobs[blob_count - 1] = field;
-    }
-    if (wire.next != wire.end)
-        return an_fail(error, ALEXNET_FORMAT, "%s: a layer of it is damaged", reader->file->path);
-    ProtobufCMessage *message;
-    AN_TRY(
-        unpack(reader,
-               is_v1 ? &caffe__v1_layer_parameter__descriptor : &caffe__layer_parameter__descriptor,
-               size, &message, error));
-    an_caffe_layer layer = is_v1 ? layer_of_v1((const Caffe__V1LayerParameter *)message)
-                                 : layer_of((const Caffe__LayerParameter *)message);
-    memcpy(layer.blobs, blobs, sizeof blobs);
-    layer.blob_count = blob_count;
-    const alexnet_status status = take_layer(reader, &layer, error);
-    free_message(reader, message);
-    return status;
-}
-
-/* What a NetParameter says besides its layers. */
-static alexnet_status read_net(caffe_reader *reader, size_t size, alexnet_error *error) {
-    ProtobufCMessage *message;
-    AN_TRY(unpack(reader, &caffe__net_parameter__descriptor, size, &message, error));
-    const Caffe__NetParameter *net = (const Caffe__NetParameter *)message;
-    alexnet_status status = ALEXNET_OK;
-    if (net->n_input_shape > 0 && net->input_shape[0]->n_dim == 4)
-        status =
-            read_input(reader, 4, net->input_shape[0]->dim[2], net->input_shape[0]->dim[3], error);
-    else if (net->n_input_dim >= 4)
-        status = read_input(reader, 4, net->input_dim[2], net->input_dim[3], error);
-    free_message(reader, message);
-    return status;
-}
-
-static alexnet_status read_all(caffe_reader *reader, an_wire wire, alexnet_error *error) {
-    const uint8_t *begin = wire.next;
+static alexnet_status take_net(caffe_reader *reader, const Caffe__NetParameter *net,
+                               alexnet_error *error) {
     const char *path = reader->file->path;
-    an_wire_field field;
-    for (an_wire layers = wire; an_wire_next(&layers, &field);) {
-        if (field.number != AN_CAFFE_LAYER && field.number != AN_CAFFE_LAYERS)
-            continue;
-        if (field.type != AN_WIRE_BYTES || (reader->layers && reader->layers != field.number))
-            return an_fail(error, ALEXNET_FORMAT, "%s: mixes layers of two versions", path);
-        reader->layers = field.number;
-        AN_TRY(read_layer(reader, an_wire_inside(&field), field.number == AN_CAFFE_LAYERS, error));
-    }
-    size_t size = 0;
-    while (an_wire_next(&wire, &field))
-        if (field.number != AN_CAFFE_LAYER && field.number != AN_CAFFE_LAYERS)
-            AN_TRY(keep_field(reader, &field, &size, error));
-    if (wire.next != wire.end)
-        return an_fail(error, ALEXNET_FORMAT, "%s: is damaged at byte %zu, or was not copied whole",
-                       path, (size_t)(wire.next - begin));
+    if (net->n_layer > 0 && net->n_layers > 0)
+        return an_fail(error, ALEXNET_FORMAT, "%s: mixes layers of two versions", path);
+    for (size_t i = 0; i < net->n_layers; i++)
+        AN_TRY(take_v1(reader, net->layers[i], error));
+    for (size_t i = 0; i < net->n_layer; i++)
+        AN_TRY(take_v2(reader, net->layer[i], error));
     if (reader->file->layer_count == 0)
         return an_fail(error, ALEXNET_FORMAT, "%s: is not a caffemodel with layers", path);
-    AN_TRY(read_net(reader, size, error));
+    if (net->n_input_shape > 0)
+        AN_TRY(read_input(reader, net->input_shape[0], error));
+    const int32_t *dim = net->input_dim;
+    if (net->n_input_dim >= 4)
+        AN_TRY(read_side(reader, dim[2], dim[3], error));
     return write_metadata(reader, error);
 }
 
 alexnet_status an_caffe_read(an_tensor_file *file, const uint8_t *bytes, size_t size,
                              alexnet_error *error) {
-    caffe_reader reader = {
-        .file = file,
-        .budget = {.left = (size_t)1 << 20},
-        .settings = malloc(settings_limit),
-        .scale = 1,
-    };
-    reader.budget.left += size <= SIZE_MAX / 4 ? 2 * size : 0;
-    reader.allocator = (ProtobufCAllocator){allocate, release, &reader.budget};
-    const alexnet_status status =
-        reader.settings ? read_all(&reader, an_wire_of(bytes, size), error)
-                        : an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to read it", file->path);
-    leave_trunk(&reader);
-    free(reader.settings);
+    const size_t budget = ((size_t)4 << 20) + (size <= SIZE_MAX / 4 ? 2 * size : 0);
+    caffe_reader reader = {.file = file, .scale = 1};
+    an_protobuf *memory;
+    ProtobufCMessage *message;
+    AN_TRY(an_protobuf_unpack(file->path, &caffe__net_parameter__descriptor, bytes, size, budget,
+                              &memory, &message, error));
+    const alexnet_status status = take_net(&reader, (const Caffe__NetParameter *)message, error);
+    an_protobuf_free(memory);
     return status;
 }

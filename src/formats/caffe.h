@@ -13,10 +13,8 @@
  * scale and the size that the model's data layer has; where it has none, or names a file of means,
  * which does not come with the weights, with BVLC's channel means and 227 pixels.
  *
- * protobuf-c unpacks layer by layer, without the blobs, at most 64 KB at once and with a budget of
- * memory that follows from the file's size, for it takes some 40 bytes for a field of two. Reading
- * weights through it as well would copy each, and take 40 bytes and an allocation for every value
- * that is not packed. So blobs are found by walking over the wire format, and used where they lie.
+ * Blobs stay where they are when the messages are unpacked (protobuf.h), and their values are used
+ * where they lie, unless each has a tag of its own: then they are copied, one behind the other.
  */
 #ifndef AN_FORMATS_CAFFE_H
 #define AN_FORMATS_CAFFE_H

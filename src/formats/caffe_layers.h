@@ -3,7 +3,6 @@
 #define AN_FORMATS_CAFFE_LAYERS_H
 
 #include "caffe.pb-c.h"
-#include "formats/wire.h"
 #include "model/network.h"
 
 /* A layer of either version; what is not there is NULL. */
@@ -22,7 +21,7 @@ typedef struct an_caffe_layer {
     const Caffe__TransformationParameter *transformation;
     const Caffe__DataParameter *data;
     const Caffe__InputParameter *input;
-    an_wire_field blobs[2];
+    const ProtobufCBinaryData *blobs; /* (blob_count) BlobProtos */
     size_t blob_count;
 } an_caffe_layer;
 

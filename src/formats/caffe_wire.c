@@ -8,6 +8,13 @@
 
 /* --- recognition --------------------------------------------------------------------------- */
 
+enum {
+    v1_layer = 2, /* NetParameter's fields, */
+    v2_layer = 100,
+    v1_name = 4, /* and those of its layers */
+    v2_name = 1
+};
+
 /* The fields of a NetParameter, and how they are written. */
 static bool is_net_field(const an_wire_field *field) {
     static const struct {
@@ -21,8 +28,7 @@ static bool is_net_field(const an_wire_field *field) {
         {6, AN_WIRE_BYTES},  /* state */
         {7, AN_WIRE_VARINT}, /* debug_info */
         {8, AN_WIRE_BYTES},  /* input_shape */
-        {AN_CAFFE_LAYERS, AN_WIRE_BYTES},
-        {AN_CAFFE_LAYER, AN_WIRE_BYTES},
+        {v1_layer, AN_WIRE_BYTES}, {v2_layer, AN_WIRE_BYTES},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (fields[i].number == field->number && fields[i].type == field->type)
@@ -49,10 +55,10 @@ bool an_caffe_recognise(const uint8_t *bytes, size_t size) {
         if (!is_net_field(&field))
             return false;
         const an_wire content = {field.bytes, whole ? field.end : wire.end};
-        if (field.number == AN_CAFFE_LAYERS && field.bytes)
-            return has_name(content, AN_CAFFE_V1_NAME);
-        if (field.number == AN_CAFFE_LAYER && field.bytes)
-            return has_name(content, AN_CAFFE_NAME);
+        if (field.number == v1_layer && field.bytes)
+            return has_name(content, v1_name);
+        if (field.number == v2_layer && field.bytes)
+            return has_name(content, v2_name);
     } while (whole);
     return false;
 }

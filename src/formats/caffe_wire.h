@@ -15,16 +15,6 @@
 
 #include "formats/tensors.h"
 
-/* Fields of NetParameter and of its layers. */
-enum {
-    AN_CAFFE_LAYERS = 2,  /* NetParameter: V1LayerParameter, until 2014 */
-    AN_CAFFE_LAYER = 100, /* NetParameter: LayerParameter */
-    AN_CAFFE_V1_NAME = 4,
-    AN_CAFFE_V1_BLOBS = 6,
-    AN_CAFFE_NAME = 1,
-    AN_CAFFE_BLOBS = 7
-};
-
 /*
  * Adds the blob in `bytes` as the tensor `name`. Ones before the shape are dropped until `dims`
  * numbers are left, for the old shape always has four. Values in one run are used where they lie;

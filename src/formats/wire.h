@@ -1,5 +1,6 @@
 /*
- * Protobuf's wire format, for what protobuf-c would copy: the bulk of a file is read where it lies.
+ * Protobuf's wire format, field by field, for what is no message of a known definition: whether
+ * bytes are one at all, and numbers that are written in any of several ways.
  *
  * A message is a row of fields: a tag, number << 3 | type, as a varint (7 bits a byte, the lowest
  * first, the highest bit set on all but the last byte), and a value: a varint, 8 bytes, 4 bytes, or

@@ -90,7 +90,7 @@ static void test_layers_unknown_here(void **state) {
         {"Pooling", 121, {{2, 3}, {4, 1}}, "pads"},
         {"Pooling", 121, {{12, 1}}, "pools whole maps"},
         {"LRN", 118, {{1, 4294967295}}, "window"},
-        {"ReLU", 123, {{1, 0}}, "is damaged"}, /* a number where a float should be */
+        {"ReLU", 123, {{1, 0}}, "is a varint"}, /* where a float should be */
     };
     an_tensor_file file;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -99,7 +99,7 @@ static void test_layers_unknown_here(void **state) {
         if (cases[i].parameter)
             put_pairs(&layer, cases[i].parameter, cases[i].pairs);
         end_layer(&v2);
-        const bool damaged = strcmp(cases[i].part, "is damaged") == 0;
+        const bool damaged = strcmp(cases[i].part, "is a varint") == 0;
         assert_fails(read_net(&file, error), damaged ? ALEXNET_FORMAT : ALEXNET_UNSUPPORTED,
                      cases[i].part);
     }
