@@ -21,7 +21,8 @@ static const an_option options[] = {
      .offset = offsetof(convert_settings, from),
      .value = "FORMAT",
      .unset = "recognised by IN's content",
-     .help = "the format of IN: safetensors, torch, onnx, caffe, darknet"},
+     .help = "the format of IN: safetensors, safetensors-index, torch, onnx, caffe, "
+             "darknet"},
     {.name = "to",
      .type = AN_OPTION_TEXT,
      .offset = offsetof(convert_settings, to),

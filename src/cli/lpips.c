@@ -6,7 +6,10 @@
 #include "cli/network.h"
 #include "cli/pictures.h"
 #include "core/file.h"
+#include "core/memory.h"
 #include "eval/lpips.h"
+#include "pull/cache.h"
+#include "pull/known.h"
 
 typedef struct lpips_settings {
     an_common common;
@@ -19,6 +22,7 @@ static const an_option options[] = {
      .type = AN_OPTION_TEXT,
      .offset = offsetof(lpips_settings, linear),
      .value = "FILE",
+     .unset = "what was pulled as lpips-alex",
      .help = "the linear weights of LPIPS 0.1 for AlexNet, alex.pth"},
     {.name = "size",
      .type = AN_OPTION_INT,
@@ -187,6 +191,18 @@ static alexnet_status compare_all(comparison *so_far, char *const arguments[2],
     return ALEXNET_OK;
 }
 
+/* *out: the file of linear weights, freed with free(). */
+static alexnet_status find_linear(const lpips_settings *settings, char **out,
+                                  alexnet_error *error) {
+    *out = settings->linear ? an_string_copy(settings->linear)
+                            : an_cache_find(an_known_find("lpips-alex"));
+    if (*out)
+        return ALEXNET_OK;
+    return an_fail(error, ALEXNET_INVALID,
+                   "it needs --linear FILE, the linear weights that LPIPS' authors publish as "
+                   "weights/v0.1/alex.pth; `alexnet pull lpips-alex` downloads them");
+}
+
 static alexnet_status run(void *chosen, char **arguments, int count, alexnet_error *error) {
     const lpips_settings *settings = chosen;
     const an_common *common = &settings->common;
@@ -195,21 +211,20 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
         return an_fail(error, ALEXNET_INVALID,
                        "--arch %s: LPIPS is measured with torchvision's AlexNet", common->arch);
     AN_TRY(an_weights_needed(common, error));
-    if (!settings->linear)
-        return an_fail(error, ALEXNET_INVALID,
-                       "it needs --linear FILE, the linear weights that LPIPS' authors publish: "
-                       "weights/v0.1/alex.pth, also inside the Python package lpips");
     if (an_is_folder(arguments[0]) != an_is_folder(arguments[1]))
         return an_fail(error, ALEXNET_INVALID,
                        "%s and %s: two pictures can be compared, or two folders", arguments[0],
                        arguments[1]);
+    char *linear;
+    AN_TRY(find_linear(settings, &linear, error));
     const an_lpips_options how = {.weights = common->weights,
-                                  .linear = settings->linear,
+                                  .linear = linear,
                                   .size = settings->size,
                                   .device = common->device,
                                   .plan = an_plan_chosen(common, false)};
     comparison so_far = {.settings = settings};
     alexnet_status status = an_lpips_open(&how, &so_far.lpips, error);
+    free(linear);
     if (status != ALEXNET_OK)
         return an_weights_failed(common, status, error);
     so_far.pairs = common->json ? json_array() : NULL;
@@ -231,9 +246,8 @@ const an_command an_command_lpips = {
         "torchvision's weights and the linear weights that LPIPS' authors publish. Of folders,\n"
         "each pair and the mean are printed; pictures without a partner are named, and the\n"
         "exit code is then 1. Two pictures must have the same size, from 31 x 31 pixels up.",
-    .examples =
-        "  alexnet lpips --weights torchvision.safetensors --linear alex.pth a.png b.png\n"
-        "  alexnet lpips --weights torchvision.safetensors --linear alex.pth photos/ compressed/",
+    .examples = "  alexnet lpips --weights torchvision a.png b.png\n"
+                "  alexnet lpips --weights torchvision --linear alex.pth photos/ compressed/",
     .options = options,
     .size = sizeof(lpips_settings),
     .run = run,

@@ -3,16 +3,17 @@
  *
  * Three generations, told apart by how they begin:
  *
- *   zip (since 1.6)      an archive of stored members in one folder: data.pkl, the object;
- * data/KEY, the bytes of each storage; byteorder (since 1.14: "little" or "big"); version, and
- * others that are not needed stream (0.1.10-1.5)  five pickles: a magic number, the protocol 1001,
- * facts about the machine, the object, the list of the storages' keys; then for each key an i64,
- * its values, and their bytes tar (until 0.1.9)    members sys_info; storages: a pickle of their
- * number, for each a pickle (key, device, class), an i64, its values, and their bytes, and a pickle
- * of the views [(key, key of the whole, first value, values)]; tensors: a pickle of their number,
- * for each a pickle (key, key of the storage, class), i32 dimensions, 4 bytes of nothing, i64
- * shape, strides and first value; pickle, the object, in which a persistent id is the key of a
- * tensor
+ * - zip (since 1.6): an archive of stored members in one folder: data.pkl, the object; data/KEY,
+ *   the bytes of each storage; byteorder (since 1.14: "little" or "big"); version, and others that
+ *   are not needed
+ * - stream (0.1.10 to 1.5): five pickles: a magic number, the protocol 1001, facts about the
+ *   machine, the object, the list of the storages' keys; then for each key an i64, its values, and
+ *   their bytes
+ * - tar (until 0.1.9): members sys_info; storages: a pickle of their number, for each a pickle
+ *   (key, device, class), an i64, its values, and their bytes, and a pickle of the views [(key, key
+ *   of the whole, first value, values)]; tensors: a pickle of their number, for each a pickle (key,
+ *   key of the storage, class), i32 dimensions, 4 bytes of nothing, i64 shape, strides and first
+ *   value; pickle, the object, in which a persistent id is the key of a tensor
  *
  * In the first two a persistent id is ('storage', class, key, device, values), in a stream with a
  * sixth item, None or of a view (key, first value, values), and a tensor is a call of
