@@ -358,23 +358,19 @@ static alexnet_status find_next(walk *at, const Onnx__NodeProto **out, alexnet_e
 
 /* --- the whole ----------------------------------------------------------------------------- */
 
-/* The one input that is no initialiser: older models list those, too. */
-static alexnet_status find_input(const an_onnx *onnx, const Onnx__ValueInfoProto **out,
-                                 alexnet_error *error) {
-    size_t inputs = 0, found;
+/* The one input that is no initialiser (older models list those, too); NULL where there are none or
+ * several. */
+static const Onnx__ValueInfoProto *find_input(const an_onnx *onnx, size_t *count) {
+    const Onnx__ValueInfoProto *only = NULL;
+    size_t found;
+    *count = 0;
     for (size_t i = 0; i < onnx->graph->n_input; i++) {
         const Onnx__ValueInfoProto *input = onnx->graph->input[i];
         (void)an_onnx_find(&onnx->initialisers, input->name ? input->name : "", &found);
-        if (found > 0)
-            continue;
-        *out = input;
-        inputs++;
+        if (found == 0 && ++*count == 1)
+            only = input;
     }
-    if (inputs != 1 || !(*out)->name)
-        return an_fail(error, ALEXNET_UNSUPPORTED,
-                       "%s: its graph has %zu inputs, where a network here has one",
-                       onnx->file->path, inputs);
-    return ALEXNET_OK;
+    return *count == 1 && only->name ? only : NULL;
 }
 
 /* The side of the pictures; 0 where the model does not fix it. */
@@ -398,10 +394,14 @@ static alexnet_status read_side(const an_onnx *onnx, const Onnx__ValueInfoProto 
 }
 
 static alexnet_status walk_graph(an_onnx *onnx, alexnet_error *error) {
-    const Onnx__ValueInfoProto *input = NULL;
     const Onnx__NodeProto *node;
     walk at = {.onnx = onnx, .file = onnx->file};
-    AN_TRY(find_input(onnx, &input, error));
+    size_t inputs;
+    const Onnx__ValueInfoProto *input = find_input(onnx, &inputs);
+    if (!input)
+        return an_fail(error, ALEXNET_UNSUPPORTED,
+                       "%s: its graph has %zu inputs, where a network here has one with a name",
+                       onnx->file->path, inputs);
     AN_TRY(read_side(onnx, input, &at.side, error));
     if (at.side > 0) {
         char side[16];

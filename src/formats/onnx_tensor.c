@@ -96,7 +96,7 @@ static alexnet_status read_external(an_onnx *onnx, const Onnx__TensorProto *tens
     const char *offset_text = external_value(tensor, "offset");
     const char *length_text = external_value(tensor, "length");
     size_t offset = 0, length = out->size;
-    an_mapping mapping;
+    an_mapping mapping = {0};
     if (!location || !is_plain_name(location))
         return an_fail(error, ALEXNET_UNSUPPORTED,
                        "%s: tensor '%.100s' lies in the file '%.100s'; it must lie beside the "

@@ -50,10 +50,12 @@ alexnet_status an_protobuf_take(an_protobuf *memory, size_t count, size_t size, 
     const size_t alignment = _Alignof(max_align_t);
     size_t bytes;
     *out = NULL;
-    if (!an_multiply(count, size, &bytes) || bytes > memory->budget)
-        return an_fail(error, ALEXNET_FORMAT,
-                       "%s: its many small parts take more memory than a file of its size should",
-                       memory->path);
+    if (!an_multiply(count, size, &bytes) || bytes > memory->budget) {
+        (void)an_fail(error, ALEXNET_FORMAT,
+                      "%s: its many small parts take more memory than a file of its size should",
+                      memory->path);
+        return ALEXNET_FORMAT; /* a constant, so that *out is seen to be set otherwise */
+    }
     bytes = bytes > 0 ? (bytes + alignment - 1) / alignment * alignment : alignment;
     memory->budget -= bytes < memory->budget ? bytes : memory->budget;
     if (bytes > block_size / 4) {
@@ -69,9 +71,10 @@ alexnet_status an_protobuf_take(an_protobuf *memory, size_t count, size_t size, 
             memory->left -= bytes;
         }
     }
-    if (!*out)
-        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to read it", memory->path);
-    return ALEXNET_OK;
+    if (*out)
+        return ALEXNET_OK;
+    (void)an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to read it", memory->path);
+    return ALEXNET_NO_MEMORY;
 }
 
 /* --- fields -------------------------------------------------------------------------------- */
@@ -184,7 +187,7 @@ static int wire_type_of(ProtobufCType type, size_t *size) {
         *size = sizeof(ProtobufCBinaryData);
         return LENGTH;
     default: /* the zigzag and fixed types, which no definition here uses */
-        *size = 0;
+        *size = 1;
         return -1;
     }
 }
@@ -286,7 +289,7 @@ static alexnet_status store(an_protobuf *memory, const field *it, uint8_t *out,
     case PROTOBUF_C_TYPE_MESSAGE: {
         ProtobufCMessage *message;
         AN_TRY(unpack(memory, it->about->descriptor, content, &message, error));
-        memcpy(out, &message, sizeof message);
+        memcpy(out, &message, size);
         return ALEXNET_OK;
     }
     case PROTOBUF_C_TYPE_STRING:

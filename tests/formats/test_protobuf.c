@@ -13,7 +13,7 @@ static alexnet_status unpack(const ProtobufCMessageDescriptor *type, const void 
     ProtobufCMessage *message = NULL;
     const alexnet_status status =
         an_protobuf_unpack("file", type, bytes, size, most, memory, &message, error);
-    memcpy(out, &message, sizeof message);
+    memcpy(out, &message, sizeof(void *));
     return status;
 }
 
@@ -140,8 +140,10 @@ static void test_keeps_to_the_budget(void **state) {
     (void)state;
     enum { count = 1 << 20 };
     uint8_t *bytes = malloc(2 * count);
-    for (size_t i = 0; i < count; i++)
-        memcpy(bytes + 2 * i, "\x0a\x00", 2); /* GraphProto.node */
+    for (size_t i = 0; i < count; i++) { /* GraphProto.node, of no bytes */
+        bytes[2 * i] = 0x0a;
+        bytes[2 * i + 1] = 0;
+    }
     an_protobuf *memory;
     Onnx__GraphProto *graph;
     assert_fails(unpack(&onnx__graph_proto__descriptor, bytes, 2 * count, 4 * 2 * count, &memory,
