@@ -48,6 +48,8 @@ static void test_reads_every_form(void **state) {
         check_tensor(&file, "conv1.bias", SHAPE(2));
         check_tensor(&file, "fc.weight", SHAPE(5, 4));
         check_tensor(&file, "fc.bias", SHAPE(5));
+        const bool wide = forms[i / 2] & wide_form; /* before `data`, where both are there */
+        assert_string_equal(an_tensor_find(&file, "fc.weight")->dtype, wide ? "F64" : "F32");
         const bool in_place = !(forms[i / 2] & (tagged_form | runs_form));
         assert_int_equal(file.content == NULL, in_place);
         assert_int_equal(file.layer_count, 6);

@@ -84,6 +84,13 @@ static void test_hostile_blobs(void **state) {
     put_bytes(&odd, 5, "abcdef", 6); /* not whole floats */
     assert_fails(read_blob(&odd, &file, error), ALEXNET_FORMAT, "'c.weight' is damaged");
     odd.size = 0;
+    put_float(&odd, 5, 1);
+    put_raw(&odd, "\x2d\x01\x02\x03", 4); /* a tag and not all of its value */
+    assert_fails(read_blob(&odd, &file, error), ALEXNET_FORMAT, "'c.weight' is damaged");
+    odd.size = 0;
+    put_raw(&odd, "\x08\x02\x2a\xfc\xff\xff\xff\x0f\x01\x02\x03\x04", 12); /* 4 GB of values */
+    assert_fails(read_blob(&odd, &file, error), ALEXNET_FORMAT, "'c.weight' is damaged");
+    odd.size = 0;
     put_number(&odd, 5, 1); /* a varint */
     assert_fails(read_blob(&odd, &file, error), ALEXNET_FORMAT, "'c.weight' is damaged");
     assert_fails(read_blob(NULL, &file, error), ALEXNET_FORMAT, "has 0 blobs");

@@ -97,8 +97,11 @@ static void test_refusals(void **state) {
          "'z' is not in one.safetensors, where the index places it"},
         {MAP("\"a\":\"one.safetensors\",\"b\":\"two.safetensors\""), ALEXNET_FORMAT,
          "where the index does not place it"},
+        {MAP("\"a\":\"one.safetensors\",\"b\":\"three.safetensors\""), ALEXNET_FORMAT,
+         "'b' is in one.safetensors, where the index does not place it"},
     };
     write_shard("one.safetensors", "a b", 1, NULL);
+    write_shard("three.safetensors", "c", 1, NULL);
     write_shard("two.safetensors", "b", 1, NULL);
     write_temporary("broken.safetensors", "abcdefghij", 10);
     an_tensor_file file;
