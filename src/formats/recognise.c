@@ -136,18 +136,17 @@ static alexnet_status network_of(const an_tensor_file *file, const an_arch *arch
 /* The architecture whose tensors are the file's. */
 static alexnet_status find_by_tensors(const an_tensor_file *file, int input_size,
                                       const an_arch **out, alexnet_error *error) {
-    const an_arch *nearest = NULL;
+    const an_arch *nearest = NULL, *found = NULL;
     misfits fewest = {0};
     char fitting[256] = "";
     size_t used = 0, fits = 0;
-    *out = NULL;
     for (const an_arch *const *arch = an_archs(); *arch; arch++) {
         an_network network;
         if (network_of(file, *arch, input_size, &network, NULL) != ALEXNET_OK)
             continue;
         const misfits list = compare(file, &network);
         if (list.count == 0 && used < sizeof fitting) {
-            *out = *out ? *out : *arch;
+            found = found ? found : *arch;
             used += (size_t)snprintf(fitting + used, sizeof fitting - used, "%s%s",
                                      fits++ ? ", " : "", (*arch)->name);
         }
@@ -160,13 +159,14 @@ static alexnet_status find_by_tensors(const an_tensor_file *file, int input_size
         return an_fail(error, ALEXNET_FORMAT,
                        "%s: its metadata asks for an input of %d x %d, which no network takes",
                        file->path, input_size, input_size);
-    if (!*out)
+    if (!found)
         return fail_misfits(file, nearest, &fewest, error);
-    if (fits > 1 && *out != *an_archs())
+    if (fits > 1 && found != *an_archs())
         return an_fail(error, ALEXNET_MISMATCH,
                        "%s: its tensors are those of several networks (%s), which compute "
                        "differently; say which with --arch",
                        file->path, fitting);
+    *out = found;
     return ALEXNET_OK;
 }
 
@@ -298,7 +298,7 @@ static alexnet_status rename_tensor(const an_tensor_file *file, an_file_tensor *
 static alexnet_status name_by_layers(an_tensor_file *file, const an_arch *arch,
                                      alexnet_error *error) {
     static const char *const kinds[] = {"weight", "bias"};
-    an_file_tensor *tensors[AN_MAX_PARAMETERS];
+    an_file_tensor *tensors[AN_MAX_PARAMETERS] = {0};
     char names[AN_MAX_PARAMETERS][64], name[256];
     int count = 0;
     size_t there = 0;
@@ -372,6 +372,7 @@ static alexnet_status strip_prefix(an_tensor_file *file, alexnet_error *error) {
 static alexnet_status find_arch(an_tensor_file *file, const char *asked, int input_size,
                                 const an_arch **out, alexnet_error *error) {
     const char *named = an_tensor_file_metadata(file, AN_KEY_ARCH);
+    *out = *an_archs();
     if (asked)
         AN_TRY(an_arch_find(asked, out, error));
     if (named && an_arch_find(named, out, error) != ALEXNET_OK)

@@ -11,11 +11,11 @@
 #include "formats/tensors.h"
 
 /*
- * Finds the network and gives the tensors the names that its parameters have. arch: the one asked
+ * Finds the network and gives the tensors the names that its parameters have. asked: the one asked
  * for, or NULL. MISMATCH lists the first things that do not fit; FORMAT where the metadata cannot
  * be right.
  */
-alexnet_status an_recognise(an_tensor_file *file, const char *arch, an_network *out,
+alexnet_status an_recognise(an_tensor_file *file, const char *asked, an_network *out,
                             alexnet_error *error);
 
 /* The same for a file that must hold this very network. */

@@ -1,5 +1,6 @@
 #include "formats/safetensors_index.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,11 +79,10 @@ static alexnet_status take_tensors(an_tensor_file *file, const an_tensor_file *s
 /* "folder/name" beside the index; freed with free(). */
 static char *path_beside(const char *index, const char *name) {
     const size_t folder = (size_t)(an_path_base(index) - index);
-    char *path = malloc(folder + strlen(name) + 1);
-    if (path) {
-        memcpy(path, index, folder);
-        strcpy(path + folder, name);
-    }
+    const size_t size = folder + strlen(name) + 1;
+    char *path = malloc(size);
+    if (path)
+        snprintf(path, size, "%.*s%s", (int)folder, index, name);
     return path;
 }
 

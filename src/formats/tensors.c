@@ -63,7 +63,7 @@ alexnet_status an_tensor_file_read(const char *path, an_reader *read, an_tensor_
     *out = (an_tensor_file){.path = an_string_copy(path)};
     if (!out->path)
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", path);
-    an_mapping mapping;
+    an_mapping mapping = {0};
     alexnet_status status = an_tensor_file_map(out, path, &mapping, error);
     if (status == ALEXNET_OK)
         status = read(out, mapping.bytes, mapping.size, error);

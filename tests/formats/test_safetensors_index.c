@@ -22,11 +22,11 @@ static void write_shard(const char *file, const char *names, float first, const 
                  used > 1 ? "," : "", name, count * 4, count * 4 + 4);
         values[count] = first + (float)count;
     }
-    strcat(header, "}");
+    snprintf(header + strlen(header), sizeof header - strlen(header), "}");
     uint8_t bytes[2048];
     const uint64_t length = strlen(header);
     memcpy(bytes, &length, 8);
-    memcpy(bytes + 8, header, length);
+    memcpy(bytes + 8, header, length); /* NOLINT(bugprone-not-null-terminated-result) */
     memcpy(bytes + 8 + length, values, count * 4);
     write_temporary(file, bytes, 8 + length + count * 4);
 }
@@ -136,7 +136,7 @@ static void test_limits(void **state) {
     next += sprintf(next, "{\"weight_map\":{\"a\":\"one\"");
     for (int i = 0; i < 1001; i++)
         next += sprintf(next, ",\"t%d\":\"s%d\"", i, i);
-    strcpy(next, "}}");
+    sprintf(next, "}}");
     an_tensor_file file;
     assert_fails(an_tensor_file_open(write_index(text), NULL, &file, error), ALEXNET_FORMAT,
                  "more than 1000 files");
@@ -184,7 +184,7 @@ static void test_network_in_shards(void **state) {
         snprintf(text + used, sizeof text - used, "%s\"%s\":\"part-%d\"", i ? "," : "", p->name,
                  i < parts_at ? 1 : 2);
     }
-    strcat(text, "}}");
+    snprintf(text + strlen(text), sizeof text - strlen(text), "}}");
     assert_ok(an_safetensors_write(temporary("part-1"), sources, (size_t)parts_at, NULL, 0, NULL,
                                    NULL, error));
     assert_ok(an_safetensors_write(temporary("part-2"), sources + parts_at,
