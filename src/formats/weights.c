@@ -52,23 +52,38 @@ static void convert_run(const char *dtype, const uint8_t *bytes, size_t count, f
     }
 }
 
-/* A tensor of `count` values, of any type but I8, to float32 in C order. */
-static void convert(const an_file_tensor *source, size_t count, float *out) {
-    if (!source->strided) {
-        convert_run(source->dtype, source->bytes, count, out);
-        return;
-    }
+/* The same for a tensor whose values lie `stride` apart, row by row of its last dimension. */
+static void convert_strided(const an_file_tensor *source, size_t count, float *out) {
     const char *name;
     size_t bits = 0;
     (void)an_dtype_find(source->dtype, &name, &bits);
-    for (size_t i = 0; i < count; i++) {
-        size_t rest = i, place = 0;
-        for (int d = source->dims - 1; d >= 0; d--) {
+    const int last = source->dims - 1;
+    const size_t columns = (size_t)source->shape[last], rows = count / columns;
+    const size_t step = (size_t)source->stride[last] * bits / 8;
+    const bool is_float = strcmp(source->dtype, "F32") == 0;
+#pragma omp parallel for schedule(static)
+    for (size_t r = 0; r < rows; r++) {
+        size_t rest = r, place = 0;
+        for (int d = last - 1; d >= 0; d--) {
             place += rest % (size_t)source->shape[d] * (size_t)source->stride[d];
             rest /= (size_t)source->shape[d];
         }
-        convert_run(source->dtype, source->bytes + place * bits / 8, 1, out + i);
+        const uint8_t *next = source->bytes + place * bits / 8;
+        float *row = out + r * columns;
+        for (size_t c = 0; c < columns; c++, next += step)
+            if (is_float)
+                memcpy(row + c, next, sizeof *row);
+            else
+                convert_run(source->dtype, next, 1, row + c);
     }
+}
+
+/* A tensor of `count` values, of any type but I8, to float32 in C order. */
+static void convert(const an_file_tensor *source, size_t count, float *out) {
+    if (source->strided && source->dims > 0)
+        convert_strided(source, count, out);
+    else
+        convert_run(source->dtype, source->bytes, count, out);
 }
 
 static bool is_int8(const an_file_tensor *tensor) {
