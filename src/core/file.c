@@ -247,6 +247,16 @@ char *an_path_join(const char *folder, const char *name) {
     return path;
 }
 
+char *an_path_beside(const char *path, const char *name) {
+    const size_t folder = (size_t)(an_path_base(path) - path), size = strlen(name) + 1;
+    char *out = malloc(folder + size);
+    if (out) {
+        memcpy(out, path, folder);
+        memcpy(out + folder, name, size);
+    }
+    return out;
+}
+
 const char *an_path_base(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;

@@ -71,6 +71,10 @@ bool an_is_file(const char *path);
 /* "folder/name", freed with free(); NULL where memory ran out. */
 char *an_path_join(const char *folder, const char *name);
 
+/* The path of a file called `name` in the folder of the file `path`, freed with free(); NULL where
+ * memory ran out. */
+char *an_path_beside(const char *path, const char *name);
+
 /* The part of a path behind its last slash, and the extension with its dot ("" where none). */
 const char *an_path_base(const char *path);
 const char *an_path_extension(const char *path);

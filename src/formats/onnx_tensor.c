@@ -48,17 +48,6 @@ static bool is_plain_name(const char *location) {
            strcmp(location, "..") != 0;
 }
 
-/* "models/alexnet.onnx", "alexnet.data" -> "models/alexnet.data"; NULL: no memory. */
-static char *path_beside(const char *path, const char *location) {
-    const size_t folder = (size_t)(an_path_base(path) - path), size = strlen(location) + 1;
-    char *out = malloc(folder + size);
-    if (!out)
-        return NULL;
-    memcpy(out, path, folder);
-    memcpy(out + folder, location, size);
-    return out;
-}
-
 static alexnet_status map_beside(an_onnx *onnx, const Onnx__TensorProto *tensor,
                                  const char *location, an_mapping *out, alexnet_error *error) {
     for (size_t i = 0; i < onnx->external_count; i++)
@@ -68,7 +57,7 @@ static alexnet_status map_beside(an_onnx *onnx, const Onnx__TensorProto *tensor,
         }
     if (onnx->external_count == AN_ONNX_EXTERNALS)
         return fail_tensor(onnx, tensor, "lies in one file too many beside the model", error);
-    char *path = path_beside(onnx->file->path, location);
+    char *path = an_path_beside(onnx->file->path, location);
     if (!path)
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to read it", onnx->file->path);
     const alexnet_status status = an_tensor_file_map(onnx->file, path, out, error);

@@ -1,6 +1,5 @@
 #include "formats/safetensors_index.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,19 +75,9 @@ static alexnet_status take_tensors(an_tensor_file *file, const an_tensor_file *s
     return ALEXNET_OK;
 }
 
-/* "folder/name" beside the index; freed with free(). */
-static char *path_beside(const char *index, const char *name) {
-    const size_t folder = (size_t)(an_path_base(index) - index);
-    const size_t size = folder + strlen(name) + 1;
-    char *path = malloc(size);
-    if (path)
-        snprintf(path, size, "%.*s%s", (int)folder, index, name);
-    return path;
-}
-
 static alexnet_status read_shard(an_tensor_file *file, const char *name, json_t *map,
                                  alexnet_error *error) {
-    an_tensor_file shard = {.path = path_beside(file->path, name)};
+    an_tensor_file shard = {.path = an_path_beside(file->path, name)};
     an_mapping mapping;
     alexnet_status status;
     if (!shard.path)
