@@ -44,6 +44,9 @@ else()
         "are left out")
 endif()
 
+# The sources that are made while building: what linters need besides a configured tree.
+add_custom_target(alexnet_generated)
+
 # an_protobuf(NAME): NAME.proto of this folder becomes NAME.pb-c.[ch], part of the library; included
 # as "NAME.pb-c.h".
 function(an_protobuf name)
@@ -55,6 +58,7 @@ function(an_protobuf name)
     # The library is a target of another folder, which sees the files, but not how they are made.
     add_custom_target(${name}_protobuf DEPENDS ${made})
     add_dependencies(alexnet_objects ${name}_protobuf)
+    add_dependencies(alexnet_generated ${name}_protobuf)
     set_source_files_properties(${made} TARGET_DIRECTORY alexnet_objects
         PROPERTIES GENERATED TRUE COMPILE_OPTIONS -w)
     target_sources(alexnet_objects PRIVATE ${made})
