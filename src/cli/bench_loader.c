@@ -40,7 +40,7 @@ alexnet_status an_bench_loader(const bench_settings *settings, alexnet_error *er
                                        .workers = workers,
                                        .seed = common->seed,
                                        .shuffle = true,
-                                       .augment = true,
+                                       .augmentation = an_plain_augmentation,
                                        .max_broken = 1};
     an_dataset *dataset = NULL;
     an_loader *loader = NULL;

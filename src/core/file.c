@@ -49,57 +49,65 @@ void an_mapping_forget(const an_mapping *mapping, size_t offset, size_t size) {
 
 alexnet_status an_read_file(const char *path, size_t limit, uint8_t **bytes, size_t *size,
                             alexnet_error *error) {
+    size_t capacity = 0;
     *bytes = NULL;
+    const alexnet_status status = an_read_file_into(path, limit, bytes, &capacity, size, error);
+    if (status != ALEXNET_OK) {
+        free(*bytes);
+        *bytes = NULL;
+    }
+    return status;
+}
+
+/* Makes a buffer hold `needed` bytes, keeping what it holds. */
+static alexnet_status grow(const char *path, uint8_t **buffer, size_t *capacity, size_t needed,
+                           alexnet_error *error) {
+    if (needed <= *capacity)
+        return ALEXNET_OK;
+    uint8_t *larger = realloc(*buffer, needed);
+    if (!larger)
+        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to read it", path);
+    *buffer = larger;
+    *capacity = needed;
+    return ALEXNET_OK;
+}
+
+static alexnet_status read_all(int descriptor, const char *path, size_t limit, uint8_t **buffer,
+                               size_t *capacity, size_t *size, alexnet_error *error) {
+    struct stat info;
+    size_t expected = 64 << 10;
+    if (fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 &&
+        (size_t)info.st_size <= limit)
+        expected = (size_t)info.st_size + 1; /* one more, so that the end is seen without growing */
+    AN_TRY(grow(path, buffer, capacity, expected, error));
+    for (;;) {
+        const ssize_t got = read(descriptor, *buffer + *size, *capacity - *size);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return an_fail(error, ALEXNET_IO, "%s: cannot be read: %s", path, strerror(errno));
+        if (got == 0)
+            return ALEXNET_OK;
+        *size += (size_t)got;
+        if (*size > limit)
+            return an_fail(error, ALEXNET_FORMAT, "%s: is larger than the %zu bytes allowed", path,
+                           limit);
+        if (*size == *capacity)
+            AN_TRY(grow(path, buffer, capacity, *capacity * 2, error));
+    }
+}
+
+alexnet_status an_read_file_into(const char *path, size_t limit, uint8_t **buffer, size_t *capacity,
+                                 size_t *size, alexnet_error *error) {
     *size = 0;
     const bool standard_input = strcmp(path, "-") == 0;
     const int descriptor = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
         return an_fail(error, ALEXNET_IO, "%s: cannot be opened: %s", path, strerror(errno));
-    alexnet_status status = ALEXNET_OK;
-    struct stat info;
-    size_t capacity = 64 << 10;
-    if (fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 &&
-        (size_t)info.st_size <= limit)
-        capacity = (size_t)info.st_size + 1; /* one more, so that the end is seen without growing */
-    uint8_t *buffer = malloc(capacity);
-    size_t used = 0;
-    for (;;) {
-        if (!buffer) {
-            status = an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to read it", path);
-            break;
-        }
-        const ssize_t got = read(descriptor, buffer + used, capacity - used);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            status = an_fail(error, ALEXNET_IO, "%s: cannot be read: %s", path, strerror(errno));
-            break;
-        }
-        if (got == 0)
-            break;
-        used += (size_t)got;
-        if (used > limit) {
-            status = an_fail(error, ALEXNET_FORMAT, "%s: is larger than the %zu bytes allowed",
-                             path, limit);
-            break;
-        }
-        if (used == capacity) {
-            uint8_t *larger = realloc(buffer, capacity * 2);
-            if (!larger)
-                free(buffer);
-            buffer = larger;
-            capacity *= 2;
-        }
-    }
+    const alexnet_status status = read_all(descriptor, path, limit, buffer, capacity, size, error);
     if (!standard_input)
         close(descriptor);
-    if (status != ALEXNET_OK) {
-        free(buffer);
-        return status;
-    }
-    *bytes = buffer;
-    *size = used;
-    return ALEXNET_OK;
+    return status;
 }
 
 alexnet_status an_writer_open(an_writer *writer, const char *path, alexnet_error *error) {

@@ -29,6 +29,10 @@ void an_mapping_forget(const an_mapping *mapping, size_t offset, size_t size);
 alexnet_status an_read_file(const char *path, size_t limit, uint8_t **bytes, size_t *size,
                             alexnet_error *error);
 
+/* The same into a buffer of malloc() that may be there already, and grows where it is too small. */
+alexnet_status an_read_file_into(const char *path, size_t limit, uint8_t **buffer, size_t *capacity,
+                                 size_t *size, alexnet_error *error);
+
 /* A file being written under a temporary name beside its final one. */
 typedef struct an_writer {
     int descriptor;

@@ -43,14 +43,14 @@ static const batch_file *find_record(const an_dataset *dataset, size_t *index) {
     return file;
 }
 
-static alexnet_status cifar10_read(const an_dataset *dataset, size_t index, an_image *out,
-                                   alexnet_error *error) {
+static alexnet_status cifar10_fetch(const an_dataset *dataset, size_t index, an_sample *out,
+                                    alexnet_error *error) {
+    (void)error;
     const batch_file *file = find_record(dataset, &index);
-    AN_TRY(an_image_reserve(out, SIDE, SIDE, error));
-    const uint8_t *planes = file->mapping.bytes + index * RECORD + 1;
-    for (size_t i = 0; i < PLANE; i++)
-        for (size_t c = 0; c < 3; c++)
-            out->pixels[3 * i + c] = planes[c * PLANE + i];
+    out->form = AN_SAMPLE_PLANES;
+    out->width = out->height = SIDE;
+    out->bytes = file->mapping.bytes + index * RECORD + 1;
+    out->size = (size_t)3 * PLANE;
     return ALEXNET_OK;
 }
 
@@ -59,7 +59,7 @@ static void cifar10_describe(const an_dataset *dataset, size_t index, char *text
     snprintf(text, size, "%s/%s, record %zu", dataset->name, file->name, index);
 }
 
-static const an_dataset_kind cifar10_kind = {"cifar10", cifar10_destroy, cifar10_read,
+static const an_dataset_kind cifar10_kind = {"cifar10", cifar10_destroy, cifar10_fetch,
                                              cifar10_describe};
 
 /* Maps the next batch and checks that it is whole. */
@@ -135,8 +135,9 @@ static alexnet_status label_records(cifar10 *self, alexnet_error *error) {
     return ALEXNET_OK;
 }
 
-alexnet_status an_cifar10_open(const char *path, an_split split, an_dataset **out,
-                               alexnet_error *error) {
+static alexnet_status cifar10_open(const char *path, an_split split, uint64_t seed,
+                                   an_dataset **out, alexnet_error *error) {
+    (void)seed;
     *out = NULL;
     cifar10 *self = calloc(1, sizeof *self);
     if (!self)
@@ -163,3 +164,20 @@ cleanup:
     an_dataset_close(&self->base);
     return status;
 }
+
+static bool holds_file(const char *folder, const char *name) {
+    char *path = an_path_join(folder, name);
+    const bool found = path && an_is_file(path);
+    free(path);
+    return found;
+}
+
+static bool cifar10_recognise(const char *name) {
+    return holds_file(name, "data_batch_1.bin") || holds_file(name, "test_batch.bin");
+}
+
+static bool cifar10_has_held_out(const char *name) {
+    return holds_file(name, "data_batch_1.bin") && holds_file(name, "test_batch.bin");
+}
+
+const an_dataset_source an_cifar10_source = {cifar10_recognise, cifar10_has_held_out, cifar10_open};

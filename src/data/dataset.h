@@ -21,18 +21,66 @@ typedef enum an_split { AN_SPLIT_TRAIN, AN_SPLIT_HELD_OUT } an_split;
 
 typedef struct an_dataset an_dataset;
 
+/* How a picture is stored. */
+typedef enum an_sample_form {
+    AN_SAMPLE_FILE,      /* a picture file's bytes: JPEG, PNG, PPM */
+    AN_SAMPLE_RGB,       /* (H, W, 3) */
+    AN_SAMPLE_PLANES,    /* (3, H, W), red first */
+    AN_SAMPLE_BGR_PLANES /* (3, H, W), blue first: Caffe's Datum */
+} an_sample_form;
+
 /*
- * What a kind of data set implements. `read` is called by many threads at once. `destroy` frees
+ * A stored picture, as it comes from a data set. Its bytes lie in what the data set has mapped, or
+ * in the sample's own buffer, whose memory is reused from picture to picture. An all-zero sample is
+ * valid and empty.
+ */
+typedef struct an_sample {
+    an_sample_form form;
+    const uint8_t *bytes; /* valid until the next fetch into this sample */
+    size_t size;
+    int width, height; /* of the forms that are no file */
+    uint8_t *buffer;
+    size_t capacity;
+} an_sample;
+
+/* Makes room for `size` bytes in the sample's buffer, which `bytes` then is; the content is
+ * undefined. */
+alexnet_status an_sample_reserve(an_sample *sample, size_t size, alexnet_error *error);
+
+/* Makes room for a picture of AN_SAMPLE_RGB. */
+alexnet_status an_sample_reserve_rgb(an_sample *sample, int width, int height,
+                                     alexnet_error *error);
+
+/* Reads a picture file into the sample. */
+alexnet_status an_sample_read_file(an_sample *sample, const char *path, alexnet_error *error);
+
+/* Frees the buffer; the sample is empty afterwards and may be used again. */
+void an_sample_free(an_sample *sample);
+
+/* Decodes a sample whole. `name` stands in messages. Errors as an_image_decode's. */
+alexnet_status an_sample_decode(const an_sample *sample, const char *name, an_image *out,
+                                alexnet_error *error);
+
+/*
+ * What a kind of data set implements. `fetch` is called by many threads at once. `destroy` frees
  * what the kind has added and the structure itself: an_dataset_close has freed the common part.
  */
 typedef struct an_dataset_kind {
     const char *name; /* "folder", "cifar10", "shapes" */
     void (*destroy)(an_dataset *dataset);
-    alexnet_status (*read)(const an_dataset *dataset, size_t index, an_image *out,
-                           alexnet_error *error);
+    alexnet_status (*fetch)(const an_dataset *dataset, size_t index, an_sample *out,
+                            alexnet_error *error);
     /* The picture's name: a path, or a description such as "shapes/circle/17". */
     void (*describe)(const an_dataset *dataset, size_t index, char *text, size_t size);
 } an_dataset_kind;
+
+/* How the colours of a data set's pictures are distributed; RGB, 0 to 255. */
+typedef struct an_statistics {
+    double mean[3];
+    double covariance[3][3]; /* of the pixels */
+    int side;                /* of the mean image, 0: none */
+    float *mean_image;       /* (3, side, side) */
+} an_statistics;
 
 /* What every data set begins with. */
 struct an_dataset {
@@ -40,9 +88,21 @@ struct an_dataset {
     char *name;   /* the folder that was opened, or as the user named it */
     size_t count; /* pictures */
     int classes;
-    char **class_names; /* (classes) */
-    int32_t *labels;    /* (count) */
+    char **class_names;        /* (classes) for people: "tench" */
+    char **class_ids;          /* (classes) "n01440764"; NULL where the names are all there is */
+    int32_t *labels;           /* (count) */
+    an_statistics *statistics; /* NULL where they are not known */
 };
+
+/* A kind as data sets of it are recognised and opened. */
+typedef struct an_dataset_source {
+    /* Whether this kind is what a user's name stands for. */
+    bool (*recognise)(const char *name);
+    /* Whether the held-out part has other pictures than the one to learn from. */
+    bool (*has_held_out)(const char *name);
+    alexnet_status (*open)(const char *name, an_split split, uint64_t seed, an_dataset **out,
+                           alexnet_error *error);
+} an_dataset_source;
 
 /*
  * Opens a data set. `seed` matters to those that are drawn. *out is freed with an_dataset_close.
@@ -58,7 +118,11 @@ bool an_dataset_has_held_out(const char *name);
 /* Closes a data set; NULL is allowed. */
 void an_dataset_close(an_dataset *dataset);
 
-/* Decodes picture `index` into `out`, whose memory is reused. */
+/* Picture `index` as it is stored. */
+alexnet_status an_dataset_fetch(const an_dataset *dataset, size_t index, an_sample *out,
+                                alexnet_error *error);
+
+/* Fetches picture `index` and decodes it into `out`, whose memory is reused. */
 alexnet_status an_dataset_read(const an_dataset *dataset, size_t index, an_image *out,
                                alexnet_error *error);
 
@@ -73,13 +137,10 @@ void an_dataset_describe(const an_dataset *dataset, size_t index, char *text, si
 alexnet_status an_dataset_begin(an_dataset *dataset, const an_dataset_kind *kind, const char *name,
                                 size_t count, int classes, alexnet_error *error);
 
-/*
- * The kinds' own openers, called by an_dataset_open. Of `shapes`, `count` pictures are drawn;
- * 0 stands for 2,000 to learn from and 500 held out.
- */
-alexnet_status an_folder_open(const char *path, an_dataset **out, alexnet_error *error);
-alexnet_status an_cifar10_open(const char *path, an_split split, an_dataset **out,
-                               alexnet_error *error);
+/* The kinds, in the order in which a name is tried: a row in dataset.c each. */
+extern const an_dataset_source an_shapes_source, an_cifar10_source, an_folder_source;
+
+/* `count` pictures of `shapes`; 0 stands for 2,000 to learn from and 500 held out. */
 alexnet_status an_shapes_open(size_t count, an_split split, uint64_t seed, an_dataset **out,
                               alexnet_error *error);
 

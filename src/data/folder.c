@@ -47,14 +47,15 @@ static void folder_describe(const an_dataset *dataset, size_t index, char *text,
     snprintf(text, size, "%s/%s", dataset->name, self->text + self->entries[index].path);
 }
 
-static alexnet_status folder_read(const an_dataset *dataset, size_t index, an_image *out,
-                                  alexnet_error *error) {
+static alexnet_status folder_fetch(const an_dataset *dataset, size_t index, an_sample *out,
+                                   alexnet_error *error) {
     char path[PATH_MAX];
     folder_describe(dataset, index, path, sizeof path);
-    return an_image_read(path, out, error);
+    return an_sample_read_file(out, path, error);
 }
 
-static const an_dataset_kind folder_kind = {"folder", folder_destroy, folder_read, folder_describe};
+static const an_dataset_kind folder_kind = {"folder", folder_destroy, folder_fetch,
+                                            folder_describe};
 
 static bool is_picture(const char *name) {
     static const char *const known[] = {".jpg", ".jpeg", ".png", ".ppm", ".pgm"};
@@ -219,7 +220,8 @@ static alexnet_status list_classes(folder *self, const class_list *classes, size
     return ALEXNET_OK;
 }
 
-alexnet_status an_folder_open(const char *path, an_dataset **out, alexnet_error *error) {
+/* Opens one folder of class folders. */
+static alexnet_status open_folder(const char *path, an_dataset **out, alexnet_error *error) {
     *out = NULL;
     folder *self = calloc(1, sizeof *self);
     char *root = an_string_copy(path);
@@ -259,3 +261,50 @@ cleanup:
         an_dataset_close(&self->base);
     return status;
 }
+
+/* The first of `names` that is a folder inside `path`, freed with free(); NULL where none is. */
+static char *find_folder(const char *path, const char *const *names) {
+    for (; *names; names++) {
+        char *inner = an_path_join(path, *names);
+        if (inner && an_is_folder(inner))
+            return inner;
+        free(inner);
+    }
+    return NULL;
+}
+
+/* The folders of the two parts, freed with free(); both NULL where the data set is not divided. */
+static void find_parts(const char *path, char **train, char **held_out) {
+    static const char *const train_names[] = {"train", NULL};
+    static const char *const held_out_names[] = {"val", "test", NULL};
+    *train = find_folder(path, train_names);
+    *held_out = find_folder(path, held_out_names);
+    if (!*train || !*held_out) {
+        free(*train);
+        free(*held_out);
+        *train = *held_out = NULL;
+    }
+}
+
+static bool folder_has_held_out(const char *name) {
+    char *train, *held_out;
+    find_parts(name, &train, &held_out);
+    const bool found = held_out != NULL;
+    free(train);
+    free(held_out);
+    return found;
+}
+
+static alexnet_status folder_open(const char *name, an_split split, uint64_t seed, an_dataset **out,
+                                  alexnet_error *error) {
+    (void)seed;
+    char *train, *held_out;
+    find_parts(name, &train, &held_out);
+    const char *part = split == AN_SPLIT_TRAIN ? train : held_out;
+    const alexnet_status status = open_folder(part ? part : name, out, error);
+    free(train);
+    free(held_out);
+    return status;
+}
+
+const an_dataset_source an_folder_source = {an_is_folder, folder_has_held_out, folder_open};

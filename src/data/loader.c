@@ -88,33 +88,39 @@ static an_crop crop_of_view(int width, int height, const an_preprocess *preproce
     return crop;
 }
 
+/* What a worker reuses from picture to picture. */
+typedef struct scratch {
+    an_sample stored;
+    an_image decoded, resized;
+} scratch;
+
 /* Makes one picture's input: read, resize, crop, mirror, normalise. */
-static alexnet_status make_input(const an_loader *loader, size_t sample, an_image scratch[2],
-                                 float *out, alexnet_error *error) {
+static alexnet_status make_input(const an_loader *loader, size_t sample, scratch *own, float *out,
+                                 alexnet_error *error) {
     const an_preprocess *preprocess = &loader->preprocess;
-    AN_TRY(an_dataset_read(loader->dataset, sample, &scratch[0], error));
+    const an_augmentation *augmentation = &loader->options.augmentation;
+    char name[512];
+    an_dataset_describe(loader->dataset, sample, name, sizeof name);
+    AN_TRY(an_dataset_fetch(loader->dataset, sample, &own->stored, error));
+    AN_TRY(an_sample_decode(&own->stored, name, &own->decoded, error));
     int width, height;
-    an_short_side_size(scratch[0].width, scratch[0].height, preprocess->resize, &width, &height);
+    an_short_side_size(own->decoded.width, own->decoded.height, preprocess->resize, &width,
+                       &height);
     an_crop crop = crop_of_view(width, height, preprocess, loader->options.view);
-    if (loader->options.augment) {
+    if (augmentation->crop == AN_CROP_RANDOM) {
         an_random random =
             an_random_stream(loader->options.seed, AN_RANDOM_AUGMENT, loader->epoch, sample);
         crop.x = (int)an_random_below(&random, (uint32_t)(width - preprocess->crop + 1));
         crop.y = (int)an_random_below(&random, (uint32_t)(height - preprocess->crop + 1));
-        crop.mirror = an_random_below(&random, 2) == 1;
+        crop.mirror = augmentation->mirror && an_random_below(&random, 2) == 1;
     }
     const alexnet_status status =
-        an_image_preprocess_crop(&scratch[0], crop, preprocess, &scratch[1], out, error);
-    if (status != ALEXNET_OK) {
-        char name[512];
-        an_dataset_describe(loader->dataset, sample, name, sizeof name);
-        return an_fail_in(error, status, "%s", name);
-    }
-    return ALEXNET_OK;
+        an_image_preprocess_crop(&own->decoded, crop, preprocess, &own->resized, out, error);
+    return status == ALEXNET_OK ? status : an_fail_in(error, status, "%s", name);
 }
 
 /* Fills what belongs to one position of the order in its batch. */
-static void make_picture(an_loader *loader, size_t position, an_image scratch[2]) {
+static void make_picture(an_loader *loader, size_t position, scratch *own) {
     const size_t n = (size_t)loader->options.batch, i = position % n;
     slot *s = slot_of(loader, position / n);
     const size_t sample = loader->order[position];
@@ -122,7 +128,7 @@ static void make_picture(an_loader *loader, size_t position, an_image scratch[2]
     s->batch.indices[i] = sample;
     s->batch.labels[i] = loader->dataset->labels[sample];
     s->failures[i].status = ALEXNET_OK;
-    const alexnet_status status = make_input(loader, sample, scratch, input, &s->failures[i]);
+    const alexnet_status status = make_input(loader, sample, own, input, &s->failures[i]);
     if (status != ALEXNET_OK) {
         s->failures[i].status = status;
         s->batch.labels[i] = -1;
@@ -132,7 +138,7 @@ static void make_picture(an_loader *loader, size_t position, an_image scratch[2]
 
 static void *work(void *argument) {
     an_loader *loader = argument;
-    an_image scratch[2] = {{0}, {0}};
+    scratch own = {0};
     pthread_mutex_lock(&loader->mutex);
     for (;;) {
         while (!loader->stop && loader->next_position >= loader->end_position)
@@ -142,7 +148,7 @@ static void *work(void *argument) {
         const size_t position = loader->next_position++;
         loader->busy++;
         pthread_mutex_unlock(&loader->mutex);
-        make_picture(loader, position, scratch);
+        make_picture(loader, position, &own);
         pthread_mutex_lock(&loader->mutex);
         loader->busy--;
         slot *s = slot_of(loader, position / (size_t)loader->options.batch);
@@ -150,8 +156,9 @@ static void *work(void *argument) {
             pthread_cond_signal(&loader->done);
     }
     pthread_mutex_unlock(&loader->mutex);
-    an_image_free(&scratch[0]);
-    an_image_free(&scratch[1]);
+    an_sample_free(&own.stored);
+    an_image_free(&own.decoded);
+    an_image_free(&own.resized);
     return NULL;
 }
 

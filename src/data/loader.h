@@ -12,16 +12,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/augment.h"
 #include "data/dataset.h"
 
 typedef struct an_loader_options {
     int batch;
     int workers; /* 0: the cores this process may use */
     uint64_t seed;
-    bool shuffle;      /* a new order each epoch; otherwise the data set's */
-    bool augment;      /* random crop and mirror; otherwise the `view` */
-    int view;          /* of the paper's ten views (§4.1): 0 the centre, 1 to 4 the corners of the
-                          centre square whose side is the resized short one, 5 to 9 these mirrored */
+    bool shuffle; /* a new order each epoch; otherwise the data set's */
+    an_augmentation augmentation;
+    int view; /* without random crops: of the paper's ten views (§4.1): 0 the centre, 1 to 4 the
+                 corners of the centre square whose side is the resized short one, 5 to 9 these
+                 mirrored */
     size_t limit;      /* use only this many pictures, a random choice by the seed; 0: all */
     double max_broken; /* give up once more than this share of an epoch's pictures (and more than
                           ten) could not be read */

@@ -5,10 +5,12 @@
  * place, angle, stretch, background, light and noise are drawn the same way for every class, so
  * that only the form tells the classes apart.
  */
+#include <errno.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/memory.h"
 #include "core/random.h"
@@ -216,12 +218,12 @@ static void draw(an_random random, const an_form *form, uint8_t *pixels) {
     }
 }
 
-static alexnet_status shapes_read(const an_dataset *dataset, size_t index, an_image *out,
-                                  alexnet_error *error) {
+static alexnet_status shapes_fetch(const an_dataset *dataset, size_t index, an_sample *out,
+                                   alexnet_error *error) {
     const shapes *self = (const shapes *)dataset;
-    AN_TRY(an_image_reserve(out, SIDE, SIDE, error));
+    AN_TRY(an_sample_reserve_rgb(out, SIDE, SIDE, error));
     draw(an_random_stream(self->seed, self->purpose, 0, index), &an_forms[index % AN_FORMS],
-         out->pixels);
+         out->buffer);
     return ALEXNET_OK;
 }
 
@@ -234,7 +236,8 @@ static void shapes_destroy(an_dataset *dataset) {
     free(dataset);
 }
 
-static const an_dataset_kind shapes_kind = {"shapes", shapes_destroy, shapes_read, shapes_describe};
+static const an_dataset_kind shapes_kind = {"shapes", shapes_destroy, shapes_fetch,
+                                            shapes_describe};
 
 alexnet_status an_shapes_open(size_t count, an_split split, uint64_t seed, an_dataset **out,
                               alexnet_error *error) {
@@ -270,3 +273,35 @@ cleanup:
     an_dataset_close(&self->base);
     return status;
 }
+
+static bool shapes_recognise(const char *name) {
+    return strcmp(name, "shapes") == 0 || strncmp(name, "shapes:", 7) == 0;
+}
+
+static bool shapes_has_held_out(const char *name) {
+    (void)name;
+    return true;
+}
+
+/* `shapes`, or `shapes:N`: N pictures to learn from, and a quarter as many held out. */
+static alexnet_status shapes_open(const char *name, an_split split, uint64_t seed, an_dataset **out,
+                                  alexnet_error *error) {
+    *out = NULL;
+    size_t count = 0; /* the default */
+    if (name[6] == ':') {
+        const char *digits = name + 7;
+        char *end;
+        errno = 0;
+        count = strtoul(digits, &end, 10);
+        if (*digits < '0' || *digits > '9' || *end || errno || count == 0)
+            return an_fail(error, ALEXNET_INVALID,
+                           "%s: behind the colon stands how many pictures to draw, as in "
+                           "shapes:2000",
+                           name);
+        if (split == AN_SPLIT_HELD_OUT)
+            count = (count + 3) / 4;
+    }
+    return an_shapes_open(count, split, seed, out, error);
+}
+
+const an_dataset_source an_shapes_source = {shapes_recognise, shapes_has_held_out, shapes_open};

@@ -217,7 +217,9 @@ static alexnet_status make_loaders(const an_train_settings *settings, an_setup *
                                  .workers = settings->workers,
                                  .seed = settings->seed,
                                  .shuffle = true,
-                                 .augment = settings->augment && !settings->overfit_batch,
+                                 .augmentation = settings->augment && !settings->overfit_batch
+                                                     ? an_plain_augmentation
+                                                     : an_no_augmentation,
                                  .limit = settings->limit,
                                  .max_broken = settings->max_broken};
     AN_TRY(an_loader_create(out->data, &out->preprocess, &options, &out->loader, error));
@@ -225,7 +227,8 @@ static alexnet_status make_loaders(const an_train_settings *settings, an_setup *
         settings->overfit_batch ? AN_OVERFIT_STEPS : an_loader_batches(out->loader);
     if (!out->held_out)
         return ALEXNET_OK;
-    options.shuffle = options.augment = false;
+    options.shuffle = false;
+    options.augmentation = an_no_augmentation;
     options.limit = settings->validation_limit;
     return an_loader_create(out->held_out, &out->preprocess, &options, &out->validation, error);
 }

@@ -43,8 +43,8 @@ static void fake_describe(const an_dataset *dataset, size_t index, char *text, s
     snprintf(text, size, "fake/%zu", index);
 }
 
-static alexnet_status fake_read(const an_dataset *dataset, size_t index, an_image *out,
-                                alexnet_error *error) {
+static alexnet_status fake_fetch(const an_dataset *dataset, size_t index, an_sample *out,
+                                 alexnet_error *error) {
     const fake *self = (const fake *)dataset;
     if (self->delays)
         pause_for((long)(index * 7919 % 7) * 200);
@@ -53,10 +53,10 @@ static alexnet_status fake_read(const an_dataset *dataset, size_t index, an_imag
     if (self->broken_every && index % (size_t)self->broken_every == 0)
         return an_fail(error, ALEXNET_FORMAT, "fake/%zu: is broken", index);
     const int larger = self->sizes ? (int)(index % 3) * 5 : 0;
-    AN_TRY(an_image_reserve(out, SIDE + larger, SIDE + 2 * larger + self->taller, error));
+    AN_TRY(an_sample_reserve_rgb(out, SIDE + larger, SIDE + 2 * larger + self->taller, error));
     for (int y = 0; y < out->height; y++)
         for (int x = 0; x < out->width; x++) {
-            uint8_t *pixel = out->pixels + (y * out->width + x) * 3;
+            uint8_t *pixel = out->buffer + (y * out->width + x) * 3;
             pixel[0] = (uint8_t)x;
             pixel[1] = (uint8_t)y;
             pixel[2] = (uint8_t)index;
@@ -64,7 +64,7 @@ static alexnet_status fake_read(const an_dataset *dataset, size_t index, an_imag
     return ALEXNET_OK;
 }
 
-static const an_dataset_kind fake_kind = {"fake", fake_destroy, fake_read, fake_describe};
+static const an_dataset_kind fake_kind = {"fake", fake_destroy, fake_fetch, fake_describe};
 
 static fake *open_fake(size_t count) {
     fake *self = calloc(1, sizeof *self);
@@ -80,7 +80,12 @@ static const an_preprocess preprocess = {
     .resize = SIDE, .crop = CROP, .scale = 1, .std = {1, 1, 1}};
 
 static const an_loader_options defaults = {
-    .batch = 8, .workers = 2, .seed = 11, .shuffle = true, .augment = true, .max_broken = 0.01};
+    .batch = 8,
+    .workers = 2,
+    .seed = 11,
+    .shuffle = true,
+    .augmentation = {.crop = AN_CROP_RANDOM, .mirror = true, .shared = 1},
+    .max_broken = 0.01};
 
 static an_loader *create(const fake *data, an_loader_options options) {
     an_loader *loader = NULL;
@@ -194,7 +199,8 @@ static void without_shuffling_and_augmenting_it_is_the_data_set(void **state) {
     fake *data = open_fake(30);
     data->sizes = true;
     an_loader_options options = defaults;
-    options.shuffle = options.augment = false;
+    options.shuffle = false;
+    options.augmentation = an_no_augmentation;
     an_loader *loader = create(data, options);
     record r = take_epoch(loader, options.batch, 5, 0);
     an_image image = {0}, scratch = {0};
@@ -263,7 +269,7 @@ static void views_are_centre_and_corners(void **state) {
     fake *data = open_fake(3);
     data->taller = 2 * ABOVE;
     an_loader_options options = defaults;
-    options.augment = false;
+    options.augmentation = an_no_augmentation;
     for (options.view = 0; options.view < 10; options.view++) {
         an_loader *loader = create(data, options);
         record r = take_epoch(loader, options.batch, 0, 0);

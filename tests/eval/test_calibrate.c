@@ -19,14 +19,14 @@ typedef struct made_dataset {
     int32_t labels[8];
 } made_dataset;
 
-static alexnet_status read_made(const an_dataset *dataset, size_t index, an_image *out,
-                                alexnet_error *error) {
+static alexnet_status fetch_made(const an_dataset *dataset, size_t index, an_sample *out,
+                                 alexnet_error *error) {
     const made_dataset *self = (const made_dataset *)dataset;
     if (self->broken[index])
         return an_fail(error, ALEXNET_FORMAT, "picture %zu is broken", index);
-    AN_TRY(an_image_reserve(out, self->side, self->side, error));
+    AN_TRY(an_sample_reserve_rgb(out, self->side, self->side, error));
     for (int i = 0; i < self->side * self->side * 3; i++)
-        out->pixels[i] = (uint8_t)(i < self->white[index] ? 255 : self->colours[index][i % 3]);
+        out->buffer[i] = (uint8_t)(i < self->white[index] ? 255 : self->colours[index][i % 3]);
     return ALEXNET_OK;
 }
 
@@ -36,7 +36,7 @@ static void describe_made(const an_dataset *dataset, size_t index, char *text, s
 }
 
 static const an_dataset_kind made_kind = {
-    .name = "made", .read = read_made, .describe = describe_made};
+    .name = "made", .fetch = fetch_made, .describe = describe_made};
 
 static void make_dataset(made_dataset *self, size_t count, int side) {
     static char name[] = "made";

@@ -155,10 +155,14 @@ static void test_computes_as_by_hand(void **state) {
     const an_plan_options planning = {.batch = FIXTURE_BATCH, .training = true, .threads = 1};
     assert_ok(an_plan_create(backend, &network, &planning, &plan, error));
     const an_preprocess preprocess = an_network_preprocess(&network);
-    an_loader_options loading = {
-        .batch = FIXTURE_BATCH, .workers = 1, .seed = 7, .shuffle = true, .augment = true};
+    an_loader_options loading = {.batch = FIXTURE_BATCH,
+                                 .workers = 1,
+                                 .seed = 7,
+                                 .shuffle = true,
+                                 .augmentation = an_plain_augmentation};
     assert_ok(an_loader_create(data, &preprocess, &loading, &loader, error));
-    loading.shuffle = loading.augment = false;
+    loading.shuffle = false;
+    loading.augmentation = an_no_augmentation;
     assert_ok(an_loader_create(held_out, &preprocess, &loading, &validation, error));
     float *initial = calloc(network.parameter_floats, sizeof *initial);
     assert_non_null(initial);
