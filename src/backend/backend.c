@@ -49,14 +49,23 @@ alexnet_status an_plan_forward(an_plan *plan, const float *input, int images, fl
     return status;
 }
 
+static alexnet_status check_labels(const an_plan *plan, const an_step *step, alexnet_error *error) {
+    const int classes = plan->network.classes;
+    for (int i = 0; i < plan->options.batch; i++) {
+        const int32_t label = step->labels[i];
+        const int32_t second = step->second_labels ? step->second_labels[i] : label;
+        if (label >= classes || second >= classes || (label >= 0 && second < 0))
+            return an_fail(error, ALEXNET_INVALID, "label %d with %d classes",
+                           label >= classes ? label : second, classes);
+    }
+    return ALEXNET_OK;
+}
+
 alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *result,
                             alexnet_error *error) {
     if (!plan->options.training)
         return an_fail(error, ALEXNET_INVALID, "a plan for inference cannot train");
-    for (int i = 0; i < plan->options.batch; i++)
-        if (step->labels[i] >= plan->network.classes)
-            return an_fail(error, ALEXNET_INVALID, "label %d with %d classes", step->labels[i],
-                           plan->network.classes);
+    AN_TRY(check_labels(plan, step, error));
     const int previous = an_threads_enter(plan->options.threads);
     const alexnet_status status = plan->backend->step(plan, step, result, error);
     an_threads_leave(previous);

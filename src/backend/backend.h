@@ -49,7 +49,9 @@ typedef struct an_plan_options {
     an_layer_times *times;  /* filled in by forward and step; NULL: nothing is timed */
 } an_plan_options;
 
-/* How one parameter is updated; the trainer's solver fills one for each parameter and step. */
+/* How one parameter is updated; the trainer's solver fills one for each parameter and step.
+ * Backends read that of a parameter after gradient_ready has been called for it, which may still
+ * change it. */
 typedef struct an_update {
     float learning_rate; /* 0: frozen, neither w nor v changes */
     float weight_decay;
@@ -58,7 +60,15 @@ typedef struct an_update {
 /*
  * A training step.
  *
- * Loss: the mean, over the images that count, of the cross-entropy -log softmax(logits)[label].
+ * Loss: the mean, over the images that count, of the cross-entropy
+ *
+ *     -sum over classes j of t_j log softmax(logits)_j
+ *
+ * with the targets t_j = (1 - smoothing) (s [j = label] + (1 - s) [j = second label])
+ *                        + smoothing / classes;
+ *
+ * s is 1 where there are no second labels. Label smoothing: Szegedy et al. 2015 (Inception v2), §7;
+ * images mixed of two: Zhang et al. 2017 (mixup).
  *
  * Update, §5 of the paper, momentum m, learning rate e, weight decay d, gradient g of the mean
  * loss: v <- m v - d e w - e g;    w <- w + v.
@@ -68,26 +78,31 @@ typedef struct an_update {
  * (seed, AN_RANDOM_DROPOUT, epoch, p * AN_MAX_LAYERS + l) is less than rate * 2^32.
  */
 typedef struct an_step {
-    const float *input;          /* (N, C, H, W), N = the plan's batch */
-    const int32_t *labels;       /* (N); negative: this image does not count */
-    const float *logit_gradient; /* (N, classes): used instead of the loss's; NULL: the loss's */
-    bool no_dropout;             /* the dropout layers act as in testing */
+    const float *input;           /* (N, C, H, W), N = the plan's batch */
+    const int32_t *labels;        /* (N); negative: this image does not count */
+    const int32_t *second_labels; /* (N), not negative where `labels` is not: of what was mixed into
+                                     each image; NULL: nothing was */
+    double share;                 /* ... and how much of the image is still the first, 0 to 1 */
+    double smoothing;             /* share of the target that all classes have alike, 0 to 1 */
+    const float *logit_gradient;  /* (N, classes): used instead of the loss's; NULL: the loss's */
+    bool no_dropout;              /* the dropout layers act as in testing */
     uint64_t seed;
     uint32_t epoch;
     uint64_t position; /* of the batch's first image in the epoch's order */
     float momentum;
     const an_update *updates; /* one a parameter; NULL: gradients only, nothing is updated */
     /* Called as soon as a parameter's gradient is complete, last layer first, before its update:
-     * the place where an all-reduce hooks in. `gradient` may be changed in place. NULL: not called.
-     */
+     * the place where an all-reduce hooks in. `gradient` may be changed in place,
+     * updates[parameter] too, and the parameter be read with an_plan_read. NULL: not called. */
     void (*gradient_ready)(void *context, int parameter, float *gradient, size_t count);
     void *context;
 } an_step;
 
 typedef struct an_step_result {
-    double loss;           /* mean over the counted images; 0 where none counts */
-    int counted;           /* images with a label */
-    int correct, correct5; /* of them, how many had their label first, among the first five */
+    double loss; /* mean over the counted images; 0 where none counts */
+    int counted; /* images with a label */
+    int correct,
+        correct5; /* of them, how many had their (first) label first, among the first five */
 } an_step_result;
 
 /* What a plan can be asked for. */

@@ -144,8 +144,9 @@ static alexnet_status loss_at(problem *p, an_plan *plan, const subject *s, doubl
     weights.tensor[s->parameter] = s->moved;
     AN_TRY(an_plan_load(plan, &weights, error));
     AN_TRY(an_plan_forward(plan, p->input, p->options.batch, p->logits, error));
+    const an_step step = step_of(p);
     an_step_result result;
-    an_reference_loss(p->options.batch, p->network.classes, p->logits, p->labels, NULL, &result);
+    an_reference_loss(p->options.batch, p->network.classes, p->logits, &step, NULL, &result);
     *out = result.loss;
     return ALEXNET_OK;
 }

@@ -21,7 +21,9 @@ typedef enum an_purpose {
     AN_RANDOM_SHAPES_TRAIN, /* pictures of `shapes`; item: the picture's index */
     AN_RANDOM_SHAPES_HELD,  /* the held-out pictures of `shapes` */
     AN_RANDOM_SYNTHETIC,    /* inputs of benchmarks and checks */
-    AN_RANDOM_TEST          /* tests */
+    AN_RANDOM_TEST,         /* tests */
+    AN_RANDOM_MIX /* mixup's shares; item: position in the epoch's order. A new purpose goes
+                     last: streams follow from the values */
 } an_purpose;
 
 /* A position in one stream. */

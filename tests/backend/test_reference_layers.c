@@ -467,6 +467,12 @@ static void test_small_layers_by_hand(void **state) {
     assert_floats(y, (const float[]){15, 31, 47, 21, 45, 69}, 6);
 }
 
+static void loss_of(int images, int classes, const float *logits, const int32_t *labels,
+                    float *dlogits, an_step_result *result) {
+    const an_step step = {.labels = labels};
+    an_reference_loss(images, classes, logits, &step, dlogits, result);
+}
+
 static void test_loss_by_hand(void **state) {
     (void)state;
     an_step_result result;
@@ -474,7 +480,7 @@ static void test_loss_by_hand(void **state) {
     /* Probabilities (1/4, 3/4); the second image does not count, the third is certain. */
     const float logits[] = {0, logf(3), 7, 8, 1000, -1000};
     const int32_t labels[] = {0, -1, 0};
-    an_reference_loss(3, 2, logits, labels, gradient, &result);
+    loss_of(3, 2, logits, labels, gradient, &result);
     assert_int_equal(result.counted, 2);
     assert_int_equal(result.correct, 1);
     assert_int_equal(result.correct5, 2);
@@ -484,44 +490,90 @@ static void test_loss_by_hand(void **state) {
     /* Ranks: equal logits count in their order, so that a constant answer is not always right. */
     const float equal[] = {1, 1, 1, 1, 1, 1, 1};
     for (int32_t label = 0; label < 7; label++) {
-        an_reference_loss(1, 7, equal, &label, NULL, &result);
+        loss_of(1, 7, equal, &label, NULL, &result);
         assert_float_equal(result.loss, log(7), 1e-12);
         assert_int_equal(result.correct, label == 0);
         assert_int_equal(result.correct5, label < 5);
     }
     const float broken[] = {NAN, 1, 2};
-    an_reference_loss(1, 3, broken, (const int32_t[]){0}, NULL, &result);
+    loss_of(1, 3, broken, (const int32_t[]){0}, NULL, &result);
     assert_true(isnan(result.loss));
     assert_int_equal(result.correct, 0);
-    an_reference_loss(2, 3, equal, (const int32_t[]){-1, -2}, gradient, &result);
+    loss_of(2, 3, equal, (const int32_t[]){-1, -2}, gradient, &result);
     assert_int_equal(result.counted, 0);
     assert_true(result.loss == 0);
     assert_floats(gradient, (const float[]){0, 0, 0, 0, 0, 0}, 6);
 }
 
-/* Against the numerical derivative of the loss in double precision. */
-static void test_loss_gradient(void **state) {
+/*
+ * Smoothed and mixed targets, with probabilities (1/8, 1/8, 1/4, 1/2). PyTorch's formulas:
+ * cross_entropy(label_smoothing = s) is (1 - s) nll + s mean over j of -log p_j, and mixup's loss
+ * is share * loss(first) + (1 - share) * loss(second).
+ */
+static void test_loss_of_soft_targets_by_hand(void **state) {
     (void)state;
+    const float logits[] = {0, 0, logf(2), logf(4)};
+    const double nll[] = {log(8), log(8), log(4), log(2)};
+    const double mean = (nll[0] + nll[1] + nll[2] + nll[3]) / 4;
+    const int32_t first[] = {3}, second[] = {0};
+    an_step_result result;
+    float gradient[4];
+
+    an_step step = {.labels = first, .smoothing = 0.1};
+    an_reference_loss(1, 4, logits, &step, gradient, &result);
+    assert_float_equal(result.loss, 0.9 * nll[3] + 0.1 * mean, 1e-7);
+    assert_floats(gradient, (const float[]){0.1f, 0.1f, 0.225f, -0.425f}, 4); /* p - t */
+
+    step = (an_step){.labels = first, .second_labels = second, .share = 0.75};
+    an_reference_loss(1, 4, logits, &step, gradient, &result);
+    assert_float_equal(result.loss, 0.75 * nll[3] + 0.25 * nll[0], 1e-7);
+    assert_floats(gradient, (const float[]){-0.125f, 0.125f, 0.25f, -0.25f}, 4);
+    assert_int_equal(result.correct, 1); /* of the first label */
+
+    step.smoothing = 0.2;
+    an_reference_loss(1, 4, logits, &step, gradient, &result);
+    assert_float_equal(result.loss, 0.8 * (0.75 * nll[3] + 0.25 * nll[0]) + 0.2 * mean, 1e-7);
+
+    /* Both labels alike are one. */
+    an_step_result plain;
+    step = (an_step){.labels = first, .second_labels = first, .share = 0.3};
+    an_reference_loss(1, 4, logits, &step, gradient, &result);
+    loss_of(1, 4, logits, first, NULL, &plain);
+    assert_float_equal(result.loss, plain.loss, 1e-12);
+}
+
+/* Against the numerical derivative of the loss in double precision. */
+static void check_loss_gradient(an_step step) {
     enum { images = 3, classes = 11 };
     const int32_t labels[images] = {4, -1, 10};
     an_guarded logits = an_guard_random(images * classes, 5), dlogits = an_guard(images * classes);
     an_step_result result;
-    an_reference_loss(images, classes, logits.data, labels, dlogits.data, &result);
-    const float step = 0x1p-8f;
+    step.labels = labels;
+    an_reference_loss(images, classes, logits.data, &step, dlogits.data, &result);
+    const float width = 0x1p-8f;
     for (size_t i = 0; i < logits.count; i++) {
         const float value = logits.data[i];
         an_step_result above, below;
-        logits.data[i] = value + step;
+        logits.data[i] = value + width;
         const double up = (double)logits.data[i];
-        an_reference_loss(images, classes, logits.data, labels, NULL, &above);
-        logits.data[i] = value - step;
-        const double width = up - (double)logits.data[i];
-        an_reference_loss(images, classes, logits.data, labels, NULL, &below);
+        an_reference_loss(images, classes, logits.data, &step, NULL, &above);
+        logits.data[i] = value - width;
+        const double apart = up - (double)logits.data[i];
+        an_reference_loss(images, classes, logits.data, &step, NULL, &below);
         logits.data[i] = value;
-        assert_float_equal(dlogits.data[i], (above.loss - below.loss) / width, 1e-5);
+        assert_float_equal(dlogits.data[i], (above.loss - below.loss) / apart, 1e-5);
     }
     an_unguard(&logits);
     an_unguard(&dlogits);
+}
+
+static void test_loss_gradient(void **state) {
+    (void)state;
+    const int32_t second[] = {0, -1, 10};
+    check_loss_gradient((an_step){0});
+    check_loss_gradient((an_step){.smoothing = 0.1});
+    check_loss_gradient((an_step){.second_labels = second, .share = 0.3});
+    check_loss_gradient((an_step){.second_labels = second, .share = 0.6, .smoothing = 0.25});
 }
 
 static void test_update_by_hand(void **state) {
@@ -544,12 +596,19 @@ static void test_update_by_hand(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv_by_hand),    cmocka_unit_test(test_max_pool_by_hand),
-        cmocka_unit_test(test_lrn_by_hand),     cmocka_unit_test(test_small_layers_by_hand),
-        cmocka_unit_test(test_loss_by_hand),    cmocka_unit_test(test_loss_gradient),
-        cmocka_unit_test(test_update_by_hand),  cmocka_unit_test(test_conv_shapes),
-        cmocka_unit_test(test_max_pool_shapes), cmocka_unit_test(test_lrn_shapes),
-        cmocka_unit_test(test_other_shapes),    cmocka_unit_test(test_a_planted_fault_is_found),
+        cmocka_unit_test(test_conv_by_hand),
+        cmocka_unit_test(test_max_pool_by_hand),
+        cmocka_unit_test(test_lrn_by_hand),
+        cmocka_unit_test(test_small_layers_by_hand),
+        cmocka_unit_test(test_loss_by_hand),
+        cmocka_unit_test(test_loss_gradient),
+        cmocka_unit_test(test_loss_of_soft_targets_by_hand),
+        cmocka_unit_test(test_update_by_hand),
+        cmocka_unit_test(test_conv_shapes),
+        cmocka_unit_test(test_max_pool_shapes),
+        cmocka_unit_test(test_lrn_shapes),
+        cmocka_unit_test(test_other_shapes),
+        cmocka_unit_test(test_a_planted_fault_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

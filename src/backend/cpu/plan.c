@@ -186,7 +186,7 @@ static alexnet_status cpu_step(an_plan *base, const an_step *step, an_step_resul
     const int images = base->options.batch, classes = base->network.classes;
     float *dlogits = an_cpu_data(plan, plan->layers[base->network.layer_count - 1].dy);
     AN_TRY(an_cpu_run_forward(plan, step->input, images, step, error));
-    an_reference_loss(images, classes, logits_of(plan), step->labels, dlogits, result);
+    an_reference_loss(images, classes, logits_of(plan), step, dlogits, result);
     if (step->logit_gradient)
         memcpy(dlogits, step->logit_gradient, (size_t)images * (size_t)classes * sizeof *dlogits);
     return an_cpu_run_backward(plan, step, error);

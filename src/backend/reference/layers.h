@@ -66,10 +66,11 @@ void an_reference_dropout(const an_layer *layer, int index, int images, const an
                           const float *x, float *y);
 
 /*
- * Softmax and cross-entropy, loss.c: logits (N, classes), labels (N), where negative ones do not
- * count. Fills `result`, and the gradient of the mean loss, dlogits (N, classes), unless NULL.
+ * Softmax and cross-entropy, loss.c: logits (N, classes). `step` holds the labels, where negative
+ * ones do not count, and what else makes the targets. Fills `result`, and the gradient of the mean
+ * loss, dlogits (N, classes), unless NULL.
  */
-void an_reference_loss(int images, int classes, const float *logits, const int32_t *labels,
+void an_reference_loss(int images, int classes, const float *logits, const an_step *step,
                        float *dlogits, an_step_result *result);
 
 /* One parameter's update, update.c: w and its velocity v (count) change in place. */

@@ -232,8 +232,7 @@ static alexnet_status reference_step(an_plan *base, const an_step *step, an_step
     const int last = network->layer_count - 1, images = base->options.batch;
     float *dlogits = plan->activation_gradients[last];
     run_forward(plan, step->input, images, step);
-    an_reference_loss(images, network->classes, plan->activations[last], step->labels, dlogits,
-                      result);
+    an_reference_loss(images, network->classes, plan->activations[last], step, dlogits, result);
     if (step->logit_gradient)
         memcpy(dlogits, step->logit_gradient,
                (size_t)images * (size_t)network->classes * sizeof *dlogits);
