@@ -63,7 +63,8 @@ static void say(const demo_settings *settings, const char *text) {
 static alexnet_status train(const demo_settings *settings, const char *folder,
                             an_train_result *result, alexnet_error *error) {
     an_train_settings run = an_train_defaults();
-    an_training_view view = {.display = an_display_begin(settings->common.progress)};
+    an_training_view view = {.display = an_display_begin(settings->common.progress),
+                             .folder = folder};
     const an_train_observer observer = an_training_observer(&view);
     if (settings->common.arch)
         run.arch = settings->common.arch;
@@ -176,9 +177,7 @@ static alexnet_status draw(const demo_settings *settings, const char *folder, co
     AN_TRY(an_classifier_chosen(&common, 1, false, 0, 0, &classifier, error));
     AN_TRY_CLEANUP(draw_filters(settings, &classifier->weights, folder, error));
     snprintf(path, sizeof path, "%s/answers.png", folder);
-    AN_TRY_CLEANUP(draw_answers(settings, classifier, path, error));
-    snprintf(path, sizeof path, "%s/curves.png", folder);
-    status = an_draw_curves(folder, path, error);
+    status = draw_answers(settings, classifier, path, error);
 cleanup:
     alexnet_classifier_free(classifier);
     return status;

@@ -321,6 +321,34 @@ alexnet_status an_options_parse(const an_option *options, void *settings, int ar
     return ALEXNET_OK;
 }
 
+static size_t value_size(an_option_type type) {
+    switch (type) {
+    case AN_OPTION_FLAG:
+    case AN_OPTION_OFF:
+        return sizeof(bool);
+    case AN_OPTION_INT:
+    case AN_OPTION_CHOICE:
+        return sizeof(int);
+    case AN_OPTION_COUNT:
+        return sizeof(uint64_t);
+    case AN_OPTION_NUMBER:
+        return sizeof(double);
+    case AN_OPTION_TEXT:
+    case AN_OPTION_WORD:
+        return sizeof(const char *);
+    case AN_OPTION_LIST:
+        break;
+    }
+    return sizeof(an_list);
+}
+
+void an_options_overlay(const an_option *options, uint64_t given, const void *from, void *to) {
+    for (int row = 0; options[row].name; row++)
+        if (given >> row & 1)
+            memcpy(place(&options[row], to), place_const(&options[row], from),
+                   value_size(options[row].type));
+}
+
 /* The word at a position of "a|b|c". */
 static void word_at(const char *words, int index, char *text, size_t size) {
     for (; index > 0 && strchr(words, '|'); index--)

@@ -91,6 +91,10 @@ void an_options_defaults(const an_option *options, void *settings);
 alexnet_status an_options_parse(const an_option *options, void *settings, int argc, char **argv,
                                 int *count, alexnet_error *error);
 
+/* Copies the settings of the rows in `given` (bit i: row i) from one command's struct to another.
+ */
+void an_options_overlay(const an_option *options, uint64_t given, const void *from, void *to);
+
 /* "auto|cpu|reference": what a WORD or CHOICE may be. Holds until the next call with `text`. */
 const char *an_option_choices(const an_option *option, char *text, size_t size);
 

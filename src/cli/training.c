@@ -1,29 +1,69 @@
 #include "cli/training.h"
 
-#include "cli/interrupt.h"
+#include <time.h>
 
-static void started(void *context, const an_train_settings *settings, const an_network *network,
-                    const an_plan_memory *memory, size_t pictures, size_t validation_pictures) {
+#include "cli/interrupt.h"
+#include "inspect/inspect.h"
+#include "train/run.h"
+
+/* What the run will need, and whether the machine has it. */
+static void print_forecast(an_training_view *view, const an_train_start *start) {
+    const an_forecast *need = &start->forecast;
+    const an_plan_memory *plan = &need->plan;
+    char average[160] = "";
+    if (need->average)
+        snprintf(average, sizeof average, "averaged weights %s, ", an_bytes(need->average).text);
+    fprintf(stderr,
+            "memory: %s (weights, gradients and momentum %s, activations %s, workspace %s, "
+            "%sloader %s)\n",
+            an_bytes(need->total).text,
+            an_bytes(plan->parameters + plan->gradients + plan->momentum).text,
+            an_bytes(plan->activations).text, an_bytes(plan->workspace).text, average,
+            an_bytes(need->loader).text);
+    if (need->available)
+        fprintf(stderr, "        of %s available; the largest batch that fits is about %s\n",
+                an_bytes(need->available).text, an_thousands(need->largest_batch).text);
+    fprintf(stderr, "disk:   %s for checkpoints\n", an_bytes(need->checkpoints).text);
+    if (need->available && need->total > need->available)
+        an_display_warn(&view->display, "this run needs more memory than there is: choose a "
+                                        "smaller --batch, or expect it to be slow or killed");
+}
+
+static void started(void *context, const an_train_start *start) {
     an_training_view *view = context;
+    const an_network *network = start->network;
     if (view->display.mode == AN_PROGRESS_NONE)
         return;
     if (view->print_settings)
-        view->print_settings(view->context, settings);
+        view->print_settings(view->context, start->settings);
     fprintf(stderr,
             "%s: %s parameters, %d classes, input %d x %d\n"
-            "%s pictures to learn from, %s to validate on\n"
-            "memory: weights, gradients and momentum %s, activations %s, workspace %s\n",
+            "%s pictures to learn from, %s to validate on\n",
             network->arch->name, an_thousands(network->parameter_floats).text, network->classes,
-            network->input_size, network->input_size, an_thousands(pictures).text,
-            an_thousands(validation_pictures).text,
-            an_bytes(memory->parameters + memory->gradients + memory->momentum).text,
-            an_bytes(memory->activations).text, an_bytes(memory->workspace).text);
+            network->input_size, network->input_size, an_thousands(start->pictures).text,
+            an_thousands(start->validation_pictures).text);
+    print_forecast(view, start);
+}
+
+/* Says once, when the pace is known, when the run will end. */
+static void foretell(an_training_view *view, const an_progress *now) {
+    enum { steps_to_know = 5 };
+    char when[64];
+    struct tm local;
+    if (view->foretold || now->step < steps_to_know || now->images_per_second == 0)
+        return;
+    view->foretold = true;
+    const time_t end = time(NULL) + (time_t)now->remaining_seconds;
+    strftime(when, sizeof when, "%A %H:%M", localtime_r(&end, &local));
+    an_display_line(&view->display, "at this pace (%.1f images/s) it will end in %s, on %s",
+                    now->images_per_second, an_duration(now->remaining_seconds).text, when);
 }
 
 static void stepped(void *context, const an_progress *now) {
     an_training_view *view = context;
     const double steps = (double)now->steps_per_epoch * now->epochs;
     const double done = (double)(now->epoch - 1) * (double)now->steps_per_epoch + (double)now->step;
+    foretell(view, now);
     an_display_show(
         &view->display, steps > 0 ? done / steps : 0,
         "epoch %u/%u  step %llu/%llu  loss %.3f  top-1 %s  %.1f images/s  waiting for data %s  "
@@ -38,6 +78,18 @@ static void validating(void *context, size_t done, size_t pictures) {
     an_training_view *view = context;
     an_display_show(&view->display, pictures ? (double)done / (double)pictures : 0,
                     "validating: %s of %s", an_thousands(done).text, an_thousands(pictures).text);
+}
+
+/* Curves that cannot be drawn are no reason to stop learning; a build that cannot draw is none to
+ * say so. */
+static void draw_curves(an_training_view *view) {
+    char path[1024];
+    alexnet_error error;
+    snprintf(path, sizeof path, "%s/" AN_RUN_CURVES, view->folder);
+    const alexnet_status status = an_draw_curves(view->folder, path, &error);
+    if (status != ALEXNET_OK && status != ALEXNET_UNSUPPORTED && !view->undrawn)
+        an_display_warn(&view->display, error.message);
+    view->undrawn = view->undrawn || status != ALEXNET_OK;
 }
 
 static void epoch(void *context, const an_epoch_result *now) {
@@ -55,6 +107,7 @@ static void epoch(void *context, const an_epoch_result *now) {
                     now->epoch, now->train_loss, an_percent(now->train_top1).text, validation,
                     now->learning_rate, now->images_per_second, an_percent(now->waiting).text,
                     an_duration(now->seconds).text, broken);
+    draw_curves(view);
 }
 
 static void warned(void *context, const char *message) {

@@ -7,9 +7,12 @@
 
 typedef struct an_training_view {
     an_display display;
+    const char *folder; /* of the run, whose curves are drawn there after each epoch */
     /* Prints the settings that a run really has, a resumed one's too; NULL: nothing. */
     void (*print_settings)(void *context, const an_train_settings *settings);
     void *context;
+    bool foretold; /* it has been said when the run will end */
+    bool undrawn;  /* ... and that curves cannot be drawn */
 } an_training_view;
 
 /* An observer that shows a run in `view` and stops it when the user interrupts. */

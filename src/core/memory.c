@@ -1,6 +1,7 @@
 #include "core/memory.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -110,4 +111,36 @@ size_t an_peak_resident(void) {
     if (getrusage(RUSAGE_SELF, &usage) != 0)
         return 0;
     return (size_t)usage.ru_maxrss * 1024;
+}
+
+/* The number behind `key` in a file of lines "key number unit", or, with no key, the file's first;
+ * false where there is none. */
+static bool read_number(const char *path, const char *key, size_t *out) {
+    char line[256];
+    bool found = false;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    while (!found && fgets(line, sizeof line, file)) {
+        unsigned long long value;
+        found =
+            strncmp(line, key, strlen(key)) == 0 && sscanf(line + strlen(key), "%llu", &value) == 1;
+        if (found)
+            *out = (size_t)value;
+    }
+    fclose(file);
+    return found;
+}
+
+size_t an_available_memory(void) {
+    size_t kilobytes, limit, used;
+    if (!read_number("/proc/meminfo", "MemAvailable:", &kilobytes))
+        return 0;
+    const size_t machine = 1024 * kilobytes;
+    /* Inside a container its own group stands at the top. */
+    if (!read_number("/sys/fs/cgroup/memory.max", "", &limit) ||
+        !read_number("/sys/fs/cgroup/memory.current", "", &used))
+        return machine;
+    const size_t group = limit > used ? limit - used : 0;
+    return group < machine ? group : machine;
 }

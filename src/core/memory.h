@@ -60,6 +60,10 @@ alexnet_status an_arena_take(an_arena *arena, const char *what, const an_tensor_
 /* Frees an arena (all its tensors); an all-zero arena is allowed. */
 void an_arena_free(an_arena *arena);
 
+/* Bytes of memory that can still be taken without swapping, within the limit of this process's
+ * control group; 0 where the system does not say. */
+size_t an_available_memory(void);
+
 /* The largest resident memory of this process so far, in bytes (getrusage). */
 size_t an_peak_resident(void);
 

@@ -323,6 +323,11 @@ size_t an_loader_batches(const an_loader *loader) {
     return loader->batches;
 }
 
+size_t an_loader_memory(const an_loader *loader) {
+    return loader->slot_count * (size_t)loader->options.batch * loader->input_floats *
+           sizeof(float);
+}
+
 double an_loader_waited(const an_loader *loader) {
     return loader->waited;
 }
@@ -369,7 +374,8 @@ alexnet_status an_loader_start(an_loader *loader, uint32_t epoch, size_t first_b
 
     loader->epoch = epoch;
     if (loader->options.shuffle) {
-        an_random random = an_random_stream(loader->options.seed, AN_RANDOM_ORDER, epoch, 0);
+        an_random random = an_random_stream(loader->options.seed, AN_RANDOM_ORDER,
+                                            loader->options.shuffle_once ? 0 : epoch, 0);
         an_random_permutation(&random, loader->order, (uint32_t)loader->pictures);
         for (size_t i = 0; i < loader->pictures; i++)
             loader->order[i] = loader->chosen[loader->order[i]];

@@ -19,7 +19,8 @@ typedef struct an_loader_options {
     int batch;
     int workers; /* 0: the cores this process may use */
     uint64_t seed;
-    bool shuffle; /* a new order each epoch; otherwise the data set's */
+    bool shuffle;      /* a new order each epoch; otherwise the data set's */
+    bool shuffle_once; /* with shuffle: every epoch in the first one's order */
     an_augmentation augmentation;
     int view; /* without random crops: of the paper's ten views (§4.1): 0 the centre, 1 to 4 the
                  corners of the centre square whose side is the resized short one, 5 to 9 these
@@ -56,6 +57,9 @@ void an_loader_on_broken(an_loader *loader, an_broken_callback callback, void *c
 /* Pictures in an epoch (the limit applied) and batches, the last one possibly not full. */
 size_t an_loader_pictures(const an_loader *loader);
 size_t an_loader_batches(const an_loader *loader);
+
+/* Bytes that its batches take. */
+size_t an_loader_memory(const an_loader *loader);
 
 /* Begins an epoch at batch `first_batch` (0, or where a resumed run goes on). */
 alexnet_status an_loader_start(an_loader *loader, uint32_t epoch, size_t first_batch,

@@ -1,5 +1,6 @@
 /* How parameters begin: the distributions that each architecture's table names. */
 #include <math.h>
+#include <string.h>
 
 #include "core/random.h"
 #include "model/network.h"
@@ -34,6 +35,19 @@ void an_initialise_parameter(const an_network *network, int parameter, uint64_t 
             an_random_fill_uniform(&stream, first, count, sqrt(2.0) * scale, out + first);
             break;
         }
+    }
+}
+
+void an_network_begin_as_paper(an_network *network) {
+    static const char *const with_one[] = {"conv2", "conv4", "conv5", "fc6", "fc7"};
+    for (int l = 0; l < network->layer_count; l++) {
+        an_layer_spec *spec = &network->layers[l].spec;
+        spec->init = AN_INIT_NORMAL;
+        spec->deviation = 0.01f;
+        spec->bias = 0;
+        for (size_t i = 0; i < sizeof with_one / sizeof *with_one; i++)
+            if (strcmp(spec->name, with_one[i]) == 0)
+                spec->bias = 1;
     }
 }
 

@@ -192,6 +192,12 @@ void an_weights_release(const an_weights *weights, int parameter);
  */
 void an_initialise_parameter(const an_network *network, int parameter, uint64_t seed, float *out);
 
+/*
+ * Has a network begin as §5 of the paper says, whatever its architecture: weights N(0, 0.01^2),
+ * biases 1 in conv2, conv4, conv5, fc6 and fc7, and 0 in the other layers.
+ */
+void an_network_begin_as_paper(an_network *network);
+
 /* All parameters: out holds parameter_floats. */
 void an_initialise(const an_network *network, uint64_t seed, float *out);
 

@@ -40,6 +40,7 @@ static const field fields[] = {
     {"train.best_val_top1", AT(best_val_top1), REAL},
     {"train.best_val_top5", AT(best_val_top5), REAL},
     {"train.metrics_bytes", AT(metrics_bytes), U64},
+    {"train.events_bytes", AT(events_bytes), U64},
 };
 
 enum { field_count = sizeof fields / sizeof *fields };
@@ -99,75 +100,129 @@ alexnet_status an_checkpoint_state(const an_weights_file *file, an_train_state *
 
 /* --- writing -------------------------------------------------------------------------------- */
 
-/* Supplies tensor `index`: the parameters, then their momentum. */
+/* The kinds of tensors, as they lie one behind the other in a checkpoint. */
+enum { WEIGHTS, MOMENTUM, AVERAGE, KINDS };
+
+static const char *const prefixes[KINDS] = {"", "momentum.", "train.average."};
+
+/* Supplies tensor `index`: the parameters, their momentum, their averages. */
 static alexnet_status fill(void *context, size_t index, void *out, alexnet_error *error) {
-    an_plan *plan = context;
+    const an_checkpoint *checkpoint = context;
+    const an_network *network = &checkpoint->plan->network;
     float *values = out;
-    const size_t parameters = (size_t)plan->network.parameter_count;
-    const an_parameter *parameter = &plan->network.parameters[index % parameters];
-    AN_TRY(an_plan_read(plan, index < parameters ? AN_PARAMETER : AN_MOMENTUM,
-                        (int)(index % parameters), values, error));
-    for (size_t i = 0; i < parameter->count; i++)
-        if (!isfinite(values[i]))
+    const size_t parameters = (size_t)network->parameter_count;
+    const int i = (int)(index % parameters), kind = (int)(index / parameters);
+    const an_parameter *parameter = &network->parameters[i];
+    if (kind == AVERAGE)
+        memcpy(values, checkpoint->average + parameter->offset, parameter->count * sizeof *values);
+    else
+        AN_TRY(an_plan_read(checkpoint->plan, kind == WEIGHTS ? AN_PARAMETER : AN_MOMENTUM, i,
+                            values, error));
+    for (size_t j = 0; j < parameter->count; j++)
+        if (!isfinite(values[j]))
             return an_fail(error, ALEXNET_DIVERGED,
                            "training has diverged: %s holds a value that is no number",
                            parameter->name);
     return ALEXNET_OK;
 }
 
-static void describe_tensors(const an_network *network, an_tensor_source *tensors,
-                             char (*momentum_names)[64]) {
+typedef char tensor_name[64];
+
+/* Rows for one kind of all parameters; `names` keeps what they are called. */
+static void describe_tensors(const an_network *network, int kind, an_tensor_source *tensors,
+                             tensor_name *names) {
     for (int i = 0; i < network->parameter_count; i++) {
         const an_parameter *parameter = &network->parameters[i];
-        snprintf(momentum_names[i], sizeof momentum_names[i], "momentum.%s", parameter->name);
-        tensors[i] = (an_tensor_source){.name = parameter->name, .dims = parameter->dims};
+        snprintf(names[i], sizeof names[i], "%s%s", prefixes[kind], parameter->name);
+        tensors[i] = (an_tensor_source){.name = names[i], .dims = parameter->dims};
         memcpy(tensors[i].shape, parameter->shape, sizeof parameter->shape);
-        tensors[network->parameter_count + i] = tensors[i];
-        tensors[network->parameter_count + i].name = momentum_names[i];
     }
 }
 
-alexnet_status an_checkpoint_write(const char *path, an_plan *plan, const an_preprocess *preprocess,
-                                   char *const *class_names, const an_train_state *state,
+alexnet_status an_checkpoint_write(const char *path, const an_checkpoint *checkpoint,
                                    alexnet_error *error) {
-    an_tensor_source tensors[2 * AN_MAX_PARAMETERS];
-    char momentum_names[AN_MAX_PARAMETERS][64];
-    describe_tensors(&plan->network, tensors, momentum_names);
+    const an_network *network = &checkpoint->plan->network;
+    const int kinds = checkpoint->average ? KINDS : AVERAGE;
+    const size_t parameters = (size_t)network->parameter_count;
+    an_tensor_source tensors[KINDS * AN_MAX_PARAMETERS];
+    tensor_name names[KINDS * AN_MAX_PARAMETERS];
+    for (int kind = 0; kind < kinds; kind++)
+        describe_tensors(network, kind, tensors + (size_t)kind * parameters,
+                         names + (size_t)kind * parameters);
 
+    an_checkpoint filling = *checkpoint;
     an_metadata *metadata;
     size_t count;
-    AN_TRY(an_weights_metadata(&plan->network, preprocess, class_names, &metadata, &count, error));
+    AN_TRY(an_weights_metadata(network, checkpoint->preprocess, checkpoint->class_names, &metadata,
+                               &count, error));
     alexnet_status status = ALEXNET_OK;
     for (int i = 0; i < field_count; i++) {
         char text[64];
-        format_field(&fields[i], state, text, sizeof text);
+        format_field(&fields[i], checkpoint->state, text, sizeof text);
         AN_TRY_CLEANUP(an_metadata_add(&metadata, &count, fields[i].key, text, error));
     }
-    status = an_safetensors_write(path, tensors, 2 * (size_t)plan->network.parameter_count,
-                                  metadata, count, fill, plan, error);
+    status = an_safetensors_write(path, tensors, (size_t)kinds * parameters, metadata, count, fill,
+                                  &filling, error);
 
 cleanup:
     an_metadata_free(metadata, count);
     return status;
 }
 
+alexnet_status an_checkpoint_write_average(const char *path, const an_checkpoint *checkpoint,
+                                           alexnet_error *error) {
+    const an_network *network = &checkpoint->plan->network;
+    an_tensor_source tensors[AN_MAX_PARAMETERS];
+    tensor_name names[AN_MAX_PARAMETERS];
+    an_metadata *metadata;
+    size_t count;
+    describe_tensors(network, WEIGHTS, tensors, names);
+    for (int i = 0; i < network->parameter_count; i++)
+        tensors[i].values = checkpoint->average + network->parameters[i].offset;
+    AN_TRY(an_weights_metadata(network, checkpoint->preprocess, checkpoint->class_names, &metadata,
+                               &count, error));
+    const alexnet_status status = an_safetensors_write(
+        path, tensors, (size_t)network->parameter_count, metadata, count, NULL, NULL, error);
+    an_metadata_free(metadata, count);
+    return status;
+}
+
 /* --- loading -------------------------------------------------------------------------------- */
+
+/* The values of a parameter's tensor of this kind, in the mapped file. */
+static alexnet_status find(const an_weights_file *file, const an_parameter *parameter, int kind,
+                           const float **out, alexnet_error *error) {
+    tensor_name name;
+    snprintf(name, sizeof name, "%s%s", prefixes[kind], parameter->name);
+    const an_file_tensor *tensor = an_tensor_find(&file->file, name);
+    if (!tensor || strcmp(tensor->dtype, "F32") != 0 ||
+        tensor->size != parameter->count * sizeof(float) ||
+        (uintptr_t)tensor->bytes % _Alignof(float) != 0)
+        return an_fail(error, ALEXNET_FORMAT,
+                       "%s: is no checkpoint that training can go on from: its %s is %s",
+                       file->file.path, name, tensor ? "not what it should be" : "missing");
+    *out = (const float *)(const void *)tensor->bytes;
+    return ALEXNET_OK;
+}
 
 alexnet_status an_checkpoint_load(const an_weights_file *file, an_plan *plan,
                                   alexnet_error *error) {
     AN_TRY(an_plan_load(plan, &file->weights, error));
     for (int i = 0; i < plan->network.parameter_count; i++) {
-        const an_parameter *parameter = &plan->network.parameters[i];
-        char name[64];
-        snprintf(name, sizeof name, "momentum.%s", parameter->name);
-        const an_file_tensor *tensor = an_tensor_find(&file->file, name);
-        if (!tensor || strcmp(tensor->dtype, "F32") != 0 ||
-            tensor->size != parameter->count * sizeof(float) ||
-            (uintptr_t)tensor->bytes % _Alignof(float) != 0)
-            return an_fail(error, ALEXNET_FORMAT,
-                           "%s: is no checkpoint that training can go on from: its %s is %s",
-                           file->file.path, name, tensor ? "not what it should be" : "missing");
-        AN_TRY(an_plan_write_momentum(plan, i, (const float *)(const void *)tensor->bytes, error));
+        const float *values = NULL;
+        AN_TRY(find(file, &plan->network.parameters[i], MOMENTUM, &values, error));
+        AN_TRY(an_plan_write_momentum(plan, i, values, error));
+    }
+    return ALEXNET_OK;
+}
+
+alexnet_status an_checkpoint_load_average(const an_weights_file *file, const an_network *network,
+                                          float *average, alexnet_error *error) {
+    for (int i = 0; i < network->parameter_count; i++) {
+        const an_parameter *parameter = &network->parameters[i];
+        const float *values = NULL;
+        AN_TRY(find(file, parameter, AVERAGE, &values, error));
+        memcpy(average + parameter->offset, values, parameter->count * sizeof *values);
     }
     return ALEXNET_OK;
 }

@@ -1,7 +1,8 @@
 /*
- * Checkpoints: a weights file that also holds the momentum, as tensors "momentum.NAME", and where
- * the run stands, as metadata "train.FIELD" (whole numbers, and hexadecimal floats, which are
- * exact). A run goes on from one as if it had never stopped.
+ * Checkpoints: a weights file that also holds the momentum, as tensors "momentum.NAME", the
+ * averaged weights where there are some, as "train.average.NAME", and where the run stands, as
+ * metadata "train.FIELD" (whole numbers, and hexadecimal floats, which are exact). A run goes on
+ * from one as if it had never stopped.
  */
 #ifndef AN_TRAIN_CHECKPOINT_H
 #define AN_TRAIN_CHECKPOINT_H
@@ -29,18 +30,31 @@ typedef struct an_train_state {
     double best_loss;                    /* of the best epoch, as validated where it was */
     double best_val_top1, best_val_top5; /* NaN where nothing was validated */
     uint64_t metrics_bytes;              /* length of metrics.jsonl */
+    uint64_t events_bytes;               /* ... and of the event file */
 } an_train_state;
 
 /* Before the first step. */
 an_train_state an_train_state_begin(void);
 
+/* What a checkpoint is made of. */
+typedef struct an_checkpoint {
+    an_plan *plan; /* for training */
+    const an_preprocess *preprocess;
+    char *const *class_names; /* NULL: unknown */
+    const an_train_state *state;
+    const float *average; /* all averaged weights, one behind the other; NULL: there are none */
+} an_checkpoint;
+
 /*
- * Writes a training plan's weights and momentum, tensor by tensor, and the state. DIVERGED, and
- * the file of that name as it was, where a value is not a number.
+ * Writes weights, momentum and average, tensor by tensor, and the state. DIVERGED, and the file of
+ * that name as it was, where a value is not a number.
  */
-alexnet_status an_checkpoint_write(const char *path, an_plan *plan, const an_preprocess *preprocess,
-                                   char *const *class_names, const an_train_state *state,
+alexnet_status an_checkpoint_write(const char *path, const an_checkpoint *checkpoint,
                                    alexnet_error *error);
+
+/* Writes a weights file of the averaged weights alone. */
+alexnet_status an_checkpoint_write_average(const char *path, const an_checkpoint *checkpoint,
+                                           alexnet_error *error);
 
 /* The state in a checkpoint that an_weights_open_network has opened. */
 alexnet_status an_checkpoint_state(const an_weights_file *file, an_train_state *state,
@@ -48,5 +62,9 @@ alexnet_status an_checkpoint_state(const an_weights_file *file, an_train_state *
 
 /* Loads weights and momentum into a training plan. */
 alexnet_status an_checkpoint_load(const an_weights_file *file, an_plan *plan, alexnet_error *error);
+
+/* Copies the averaged weights (parameter_floats) out. */
+alexnet_status an_checkpoint_load_average(const an_weights_file *file, const an_network *network,
+                                          float *average, alexnet_error *error);
 
 #endif

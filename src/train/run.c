@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,153 +15,18 @@
 #include "core/memory.h"
 #include "core/threads.h"
 #include "formats/json.h"
+#include "train/settings_json.h"
+#include "train/tensorboard.h"
 
 /* Bytes of a run.json, with the names of up to a million classes. */
 static const size_t description_limit = (size_t)256 << 20;
 
-/* --- settings as JSON ---------------------------------------------------------------------- */
+static const char events_name[] = "events.out.tfevents.0.alexnet";
 
-typedef enum field_type { TEXT, PATH, INT, SIZE, U64, REAL, BOOL, WORD } field_type;
+const an_run an_run_closed = {.metrics = {NULL, -1}, .events = {NULL, -1}};
 
-/* A member of an_train_settings. */
-typedef struct field {
-    const char *name;
-    size_t offset;
-    field_type type;
-    const char *const *words; /* WORD: what the values of the enumeration are called */
-} field;
-
-static const char *const precisions[] = {"fp32", "bf16", "int8", NULL};
-static const char *const schedules[] = {"constant", "step", "cosine", "plateau", NULL};
-
-#define AT(member) offsetof(an_train_settings, member)
-
-static const field fields[] = {
-    {"arch", AT(arch), TEXT, NULL},
-    {"classes", AT(classes), INT, NULL},
-    {"input_size", AT(input_size), INT, NULL},
-    {"data", AT(data), PATH, NULL},
-    {"validation", AT(validation), PATH, NULL},
-    {"limit", AT(limit), SIZE, NULL},
-    {"validation_limit", AT(validation_limit), SIZE, NULL},
-    {"weights", AT(weights), PATH, NULL},
-    {"device", AT(device), TEXT, NULL},
-    {"precision", AT(precision), WORD, precisions},
-    {"threads", AT(threads), INT, NULL},
-    {"workers", AT(workers), INT, NULL},
-    {"seed", AT(seed), U64, NULL},
-    {"epochs", AT(epochs), INT, NULL},
-    {"batch", AT(batch), INT, NULL},
-    {"schedule", AT(schedule.kind), WORD, schedules},
-    {"learning_rate", AT(schedule.base), REAL, NULL},
-    {"factor", AT(schedule.factor), REAL, NULL},
-    {"every", AT(schedule.every), REAL, NULL},
-    {"patience", AT(schedule.patience), INT, NULL},
-    {"warmup", AT(schedule.warmup), REAL, NULL},
-    {"momentum", AT(momentum), REAL, NULL},
-    {"weight_decay", AT(weight_decay), REAL, NULL},
-    {"bias_rate", AT(bias_rate), REAL, NULL},
-    {"bias_decay", AT(bias_decay), REAL, NULL},
-    {"augment", AT(augment), BOOL, NULL},
-    {"overfit_batch", AT(overfit_batch), BOOL, NULL},
-    {"max_broken", AT(max_broken), REAL, NULL},
-    {"checkpoint_steps", AT(checkpoint_steps), U64, NULL},
-    {"log_steps", AT(log_steps), U64, NULL},
-};
-
-enum { field_count = sizeof fields / sizeof *fields };
-
-/* A path that means the same from any folder; names that are none, as `shapes`, stay. */
-static json_t *describe_path(const char *path) {
-    char *absolute = realpath(path, NULL);
-    json_t *value = an_json_string(absolute ? absolute : path);
-    free(absolute);
-    return value;
-}
-
-static json_t *get_field(const field *f, const an_train_settings *settings) {
-    const char *at = (const char *)settings + f->offset;
-    const char *text;
-    int word;
-    switch (f->type) {
-    case TEXT:
-    case PATH:
-        memcpy(&text, at, sizeof text);
-        if (!text)
-            return json_null();
-        return f->type == PATH ? describe_path(text) : an_json_string(text);
-    case INT:
-        return json_integer(*(const int *)(const void *)at);
-    case SIZE:
-        return json_integer((json_int_t) * (const size_t *)(const void *)at);
-    case U64: /* what is above 2^63 becomes negative, and itself again when read */
-        return json_integer((json_int_t) * (const uint64_t *)(const void *)at);
-    case REAL:
-        return json_real(*(const double *)(const void *)at);
-    case BOOL:
-        return json_boolean(*(const bool *)(const void *)at);
-    case WORD:
-        break;
-    }
-    memcpy(&word, at, sizeof word);
-    return json_string(f->words[word]);
-}
-
-/* False where `value` is not of the field's type. */
-static bool set_field(const field *f, const json_t *value, an_train_settings *settings) {
-    char *at = (char *)settings + f->offset;
-    const json_int_t integer = json_integer_value(value);
-    const char *text = json_string_value(value);
-    switch (f->type) {
-    case TEXT:
-    case PATH:
-        memcpy(at, &text, sizeof text);
-        return text || json_is_null(value);
-    case INT:
-        *(int *)(void *)at = (int)integer;
-        return json_is_integer(value) && integer >= INT_MIN && integer <= INT_MAX;
-    case SIZE:
-        *(size_t *)(void *)at = (size_t)integer;
-        return json_is_integer(value) && integer >= 0;
-    case U64:
-        *(uint64_t *)(void *)at = (uint64_t)integer;
-        return json_is_integer(value);
-    case REAL:
-        *(double *)(void *)at = json_number_value(value);
-        return json_is_number(value);
-    case BOOL:
-        *(bool *)(void *)at = json_is_true(value);
-        return json_is_boolean(value);
-    case WORD:
-        break;
-    }
-    for (int word = 0; text && f->words[word]; word++)
-        if (strcmp(f->words[word], text) == 0) {
-            memcpy(at, &word, sizeof word);
-            return true;
-        }
-    return false;
-}
-
-static json_t *describe_settings(const an_train_settings *settings) {
-    json_t *object = json_object();
-    for (int i = 0; i < field_count; i++)
-        json_object_set_new(object, fields[i].name, get_field(&fields[i], settings));
-    return object;
-}
-
-/* Sets every field from `object`, in which the strings stay. */
-static alexnet_status read_settings(const json_t *object, const char *path,
-                                    an_train_settings *settings, alexnet_error *error) {
-    for (int i = 0; i < field_count; i++)
-        if (!set_field(&fields[i], json_object_get(object, fields[i].name), settings))
-            return an_fail(error, ALEXNET_FORMAT,
-                           "%s: its setting '%s' is missing or not what it should be", path,
-                           fields[i].name);
-    return ALEXNET_OK;
-}
-
-/* --- what else run.json holds --------------------------------------------------------------- */
+/* --- what run.json holds beside the settings
+ * --------------------------------------------------------------- */
 
 static json_t *describe_data(const an_dataset *data, const an_dataset *held_out) {
     json_t *names = json_array();
@@ -204,6 +68,13 @@ static json_t *describe_time(void) {
     return json_string(text);
 }
 
+/* Seconds since 1970. */
+static double wall_time(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 /* With 15 digits, which shows 0.1 as 0.1, where that loses nothing, and with 17 otherwise. */
 static char *dump_exactly(const json_t *root) {
     char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
@@ -221,11 +92,12 @@ static char *dump_exactly(const json_t *root) {
 static alexnet_status name_files(an_run *run, const char *folder, alexnet_error *error) {
     *run = (an_run){.folder = an_string_copy(folder),
                     .description = an_path_join(folder, "run.json"),
-                    .metrics_path = an_path_join(folder, "metrics.jsonl"),
                     .last = an_path_join(folder, "last.safetensors"),
                     .best = an_path_join(folder, "best.safetensors"),
-                    .metrics = -1};
-    if (!run->folder || !run->description || !run->metrics_path || !run->last || !run->best)
+                    .metrics = {an_path_join(folder, "metrics.jsonl"), -1},
+                    .events = {an_path_join(folder, events_name), -1}};
+    if (!run->folder || !run->description || !run->metrics.path || !run->events.path ||
+        !run->last || !run->best)
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for the run's paths", folder);
     return ALEXNET_OK;
 }
@@ -233,18 +105,18 @@ static alexnet_status name_files(an_run *run, const char *folder, alexnet_error 
 static alexnet_status begin(an_run *run, const char *folder, an_train_settings *settings,
                             alexnet_error *error) {
     AN_TRY(name_files(run, folder, error));
-    const char *const files[] = {run->description, run->metrics_path, run->last, run->best};
+    const char *const files[] = {run->description, run->metrics.path, run->last, run->best};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (an_is_file(files[i]))
             return an_fail(error, ALEXNET_INVALID,
                            "%s: already holds a run (there is a %s); go on with it by resuming it, "
                            "or choose another folder",
                            folder, an_path_base(files[i]));
-    run->record = json_pack("{s:o}", "settings", describe_settings(settings));
+    run->record = json_pack("{s:o}", "settings", an_settings_json(settings));
     if (!run->record)
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for the settings", folder);
-    return read_settings(json_object_get(run->record, "settings"), run->description, settings,
-                         error);
+    return an_settings_read(json_object_get(run->record, "settings"), run->description, settings,
+                            error);
 }
 
 alexnet_status an_run_begin(an_run *run, const char *folder, an_train_settings *settings,
@@ -255,17 +127,15 @@ alexnet_status an_run_begin(an_run *run, const char *folder, an_train_settings *
     return status;
 }
 
-/* Opens metrics.jsonl, whose lock is what keeps two processes from training into one folder. */
-static alexnet_status open_metrics(an_run *run, alexnet_error *error) {
-    run->metrics = open(run->metrics_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (run->metrics < 0)
-        return an_fail(error, ALEXNET_IO, "%s: cannot be written: %s", run->metrics_path,
-                       strerror(errno));
-    if (flock(run->metrics, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+/* Opens the logs. The lock on metrics.jsonl is what keeps two processes from training into one
+ * folder. */
+static alexnet_status open_logs(an_run *run, alexnet_error *error) {
+    AN_TRY(an_log_open(&run->metrics, error));
+    if (flock(run->metrics.descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         return an_fail(error, ALEXNET_IO,
                        "%s: another process is training into this folder; wait for it or stop it",
                        run->folder);
-    return ALEXNET_OK;
+    return an_log_open(&run->events, error);
 }
 
 alexnet_status an_run_write(an_run *run, const an_train_settings *settings,
@@ -273,7 +143,7 @@ alexnet_status an_run_write(an_run *run, const an_train_settings *settings,
                             const an_dataset *held_out, alexnet_error *error) {
     AN_TRY(an_make_folder(run->folder, error));
     json_t *record =
-        json_pack("{s:o, s:o, s:s, s:s, s:o, s:o}", "settings", describe_settings(settings), "data",
+        json_pack("{s:o, s:o, s:s, s:s, s:o, s:o}", "settings", an_settings_json(settings), "data",
                   describe_data(data, held_out), "version", alexnet_version(), "backend",
                   backend->description, "machine", describe_machine(), "started", describe_time());
     char *text = record ? dump_exactly(record) : NULL;
@@ -283,7 +153,8 @@ alexnet_status an_run_write(an_run *run, const an_train_settings *settings,
     const alexnet_status status = an_write_file(run->description, text, strlen(text), error);
     free(text);
     AN_TRY(status);
-    return open_metrics(run, error);
+    AN_TRY(open_logs(run, error));
+    return an_events_begin(&run->events, wall_time(), error);
 }
 
 static alexnet_status resume(an_run *run, const char *folder, an_train_settings *settings,
@@ -302,15 +173,15 @@ static alexnet_status resume(an_run *run, const char *folder, an_train_settings 
         return an_fail(error, ALEXNET_FORMAT, "%s: is no JSON (line %d: %s)", run->description,
                        reason.line, reason.text);
     const an_train_settings passed = *settings;
-    AN_TRY(
-        read_settings(json_object_get(run->record, "settings"), run->description, settings, error));
+    AN_TRY(an_settings_read(json_object_get(run->record, "settings"), run->description, settings,
+                            error));
     if (passed.device)
         settings->device = passed.device;
     if (passed.threads)
         settings->threads = passed.threads;
     if (passed.workers)
         settings->workers = passed.workers;
-    return open_metrics(run, error);
+    return open_logs(run, error);
 }
 
 alexnet_status an_run_resume(an_run *run, const char *folder, an_train_settings *settings,
@@ -346,54 +217,46 @@ alexnet_status an_run_check_data(const an_run *run, const an_dataset *data,
 }
 
 void an_run_close(an_run *run) {
-    if (run->metrics >= 0)
-        close(run->metrics);
+    an_log_close(&run->metrics);
+    an_log_close(&run->events);
     free(run->folder);
     free(run->description);
-    free(run->metrics_path);
     free(run->last);
     free(run->best);
     json_decref(run->record);
-    *run = (an_run){.metrics = -1};
+    *run = an_run_closed;
 }
 
-/* --- metrics.jsonl ------------------------------------------------------------------------- */
+/* --- the logs ------------------------------------------------------------------------------ */
 
-alexnet_status an_run_log(an_run *run, json_t *line, alexnet_error *error) {
+static alexnet_status log_line(const an_run *run, const json_t *line, alexnet_error *error) {
     char *text = line ? json_dumps(line, JSON_REAL_PRECISION(9)) : NULL;
-    json_decref(line);
     if (!text)
-        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for a line", run->metrics_path);
+        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for a line", run->metrics.path);
     const size_t length = strlen(text);
     text[length] = '\n'; /* in the place of the terminating zero */
-    size_t done = 0;
-    while (done <= length) {
-        const ssize_t written = write(run->metrics, text + done, length + 1 - done);
-        if (written < 0 && errno != EINTR)
-            break;
-        done += written > 0 ? (size_t)written : 0;
-    }
-    alexnet_status status = ALEXNET_OK;
-    if (done <= length)
-        status = an_fail(error, ALEXNET_IO, "%s: cannot be written: %s; the checkpoint is whole",
-                         run->metrics_path, strerror(errno));
+    const alexnet_status status = an_log_append(&run->metrics, text, length + 1, error);
     free(text);
+    AN_TRY(status);
+    return an_events_add(&run->events, wall_time(), line, error);
+}
+
+alexnet_status an_run_log(const an_run *run, json_t *line, alexnet_error *error) {
+    const alexnet_status status = log_line(run, line, error);
+    json_decref(line);
     return status;
 }
 
-alexnet_status an_run_sync(an_run *run, uint64_t *bytes, alexnet_error *error) {
-    struct stat info;
-    if (fdatasync(run->metrics) != 0 || fstat(run->metrics, &info) != 0)
-        return an_fail(error, ALEXNET_IO, "%s: cannot be written: %s", run->metrics_path,
-                       strerror(errno));
-    *bytes = (uint64_t)info.st_size;
-    return ALEXNET_OK;
+alexnet_status an_run_sync(const an_run *run, uint64_t *metrics_bytes, uint64_t *events_bytes,
+                           alexnet_error *error) {
+    AN_TRY(an_log_sync(&run->metrics, metrics_bytes, error));
+    return an_log_sync(&run->events, events_bytes, error);
 }
 
 /* A killed process leaves its unfinished "last.safetensors.XXXXXX", which nobody else would remove.
  */
 static void remove_unfinished(const an_run *run) {
-    const char *const finished[] = {run->description, run->last, run->best};
+    const char *const finished[] = {run->description, run->last, run->best, AN_RUN_CURVES};
     DIR *folder = opendir(run->folder);
     if (!folder)
         return;
@@ -408,14 +271,12 @@ static void remove_unfinished(const an_run *run) {
     closedir(folder);
 }
 
-alexnet_status an_run_rewind(an_run *run, uint64_t bytes, alexnet_error *error) {
+alexnet_status an_run_rewind(const an_run *run, uint64_t metrics_bytes, uint64_t events_bytes,
+                             alexnet_error *error) {
     remove_unfinished(run);
-    struct stat info;
-    if (fstat(run->metrics, &info) != 0 ||
-        ((uint64_t)info.st_size > bytes && ftruncate(run->metrics, (off_t)bytes) != 0))
-        return an_fail(error, ALEXNET_IO, "%s: cannot be cut off: %s", run->metrics_path,
-                       strerror(errno));
-    return ALEXNET_OK;
+    AN_TRY(an_log_cut(&run->metrics, metrics_bytes, error));
+    AN_TRY(an_log_cut(&run->events, events_bytes, error));
+    return events_bytes > 0 ? ALEXNET_OK : an_events_begin(&run->events, wall_time(), error);
 }
 
 /* --- the best checkpoint -------------------------------------------------------------------- */

@@ -1,10 +1,14 @@
 /*
  * The run folder.
  *
- *     run.json           "settings", "data" (what was found there), "version", "machine", "started"
+ *     run.json           "settings", "data" (what was found there), "version", "backend",
+ *                        "machine", "started"
  *     metrics.jsonl      one JSON object a line
  *     last.safetensors   the last checkpoint
- *     best.safetensors   the checkpoint of the best epoch
+ *     best.safetensors   the checkpoint of the best epoch, or where weights are averaged, their
+ *                        averages then
+ *     events.out.tfevents.0.alexnet   the numbers of metrics.jsonl for TensorBoard
+ *     curves.png         drawn by the command after each epoch
  *
  * A line of metrics.jsonl is of a logged step or of an epoch (val_*: where it was validated):
  *     {"kind": "step", "epoch", "step", "loss", "smoothed_loss", "top1", "learning_rate",
@@ -12,6 +16,8 @@
  *     {"kind": "epoch", "epoch", "step", "train_loss", "train_top1", "learning_rate",
  *      "images_per_second", "waiting", "seconds", "broken", "best", "val_loss", "val_top1",
  *      "val_top5"}
+ *     {"kind": "layers", "epoch", "step", "conv1.weight": {"size", "update", "ratio"}, ...}
+ *                        beside a step's, where layer_stats are asked for; layers.h
  * "epoch" counts 1, 2, ...; "step" the steps since the run began, 1, 2, ...; what is measured in
  * pictures are shares, 0 to 1.
  */
@@ -21,15 +27,22 @@
 #include <jansson.h>
 
 #include "data/dataset.h"
-#include "train/trainer.h"
+#include "train/log.h"
+#include "train/settings.h"
 
-/* An open run folder. All zero but `metrics` -1 is one that is not open. */
+/* What the command draws into the folder. */
+#define AN_RUN_CURVES "curves.png"
+
+/* An open run folder. */
 typedef struct an_run {
-    char *description, *metrics_path, *last, *best; /* paths */
-    char *folder;
+    char *folder, *description, *last, *best; /* paths */
     json_t *record; /* what run.json holds; the settings' strings lie in it */
-    int metrics;    /* descriptor, locked against other processes; -1: not open */
+    an_log metrics; /* locked against other processes */
+    an_log events;
 } an_run;
+
+/* One that is not open. */
+extern const an_run an_run_closed;
 
 /*
  * Begins a run: `folder` must not hold one. Nothing is written yet. The strings of `settings` are
@@ -39,7 +52,7 @@ typedef struct an_run {
 alexnet_status an_run_begin(an_run *run, const char *folder, an_train_settings *settings,
                             alexnet_error *error);
 
-/* Writes run.json and opens metrics.jsonl. held_out: NULL where nothing is validated. */
+/* Writes run.json and opens the logs. held_out: NULL where nothing is validated. */
 alexnet_status an_run_write(an_run *run, const an_train_settings *settings,
                             const an_backend *backend, const an_dataset *data,
                             const an_dataset *held_out, alexnet_error *error);
@@ -55,14 +68,16 @@ alexnet_status an_run_resume(an_run *run, const char *folder, an_train_settings 
 alexnet_status an_run_check_data(const an_run *run, const an_dataset *data,
                                  const an_dataset *held_out, alexnet_error *error);
 
-/* Appends a line to metrics.jsonl; `line` is given up. */
-alexnet_status an_run_log(an_run *run, json_t *line, alexnet_error *error);
+/* Appends a line to metrics.jsonl, and its numbers to the event file; `line` is given up. */
+alexnet_status an_run_log(const an_run *run, json_t *line, alexnet_error *error);
 
-/* Brings metrics.jsonl safely to the disk; *bytes: its length. */
-alexnet_status an_run_sync(an_run *run, uint64_t *bytes, alexnet_error *error);
+/* Brings the logs safely to the disk and finds their lengths. */
+alexnet_status an_run_sync(const an_run *run, uint64_t *metrics_bytes, uint64_t *events_bytes,
+                           alexnet_error *error);
 
-/* Cuts metrics.jsonl off behind `bytes`, and removes what a killed process was writing. */
-alexnet_status an_run_rewind(an_run *run, uint64_t bytes, alexnet_error *error);
+/* Cuts the logs off behind these lengths, and removes what a killed process was writing. */
+alexnet_status an_run_rewind(const an_run *run, uint64_t metrics_bytes, uint64_t events_bytes,
+                             alexnet_error *error);
 
 /* Makes the last checkpoint the best one, too: as a second name of the same file where links are
  * supported, a copy otherwise. */

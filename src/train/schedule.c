@@ -18,7 +18,9 @@ double an_schedule_rate(const an_schedule *schedule, const an_plateau *plateau, 
         return schedule->base * 0.5 * (1 + cos(acos(-1) * fmin(done, 1)));
     }
     case AN_SCHEDULE_PLATEAU:
-        return schedule->base * pow(schedule->factor, plateau->drops);
+        return schedule->base * pow(schedule->factor, an_plateau_ended(schedule, plateau)
+                                                          ? schedule->max_drops
+                                                          : plateau->drops);
     case AN_SCHEDULE_CONSTANT:
         break;
     }
@@ -33,4 +35,9 @@ void an_plateau_update(const an_schedule *schedule, an_plateau *plateau, double 
         plateau->bad = 0;
         plateau->drops++;
     }
+}
+
+bool an_plateau_ended(const an_schedule *schedule, const an_plateau *plateau) {
+    return schedule->kind == AN_SCHEDULE_PLATEAU && schedule->max_drops > 0 &&
+           plateau->drops > schedule->max_drops;
 }

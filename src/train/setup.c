@@ -1,62 +1,11 @@
 #include "train/setup.h"
 
-#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "core/threads.h"
-
-/* --- settings ------------------------------------------------------------------------------ */
-
-an_train_settings an_train_defaults(void) {
-    return (an_train_settings){
-        .epochs = 90,
-        .batch = 128,
-        .schedule =
-            {.kind = AN_SCHEDULE_PLATEAU, .base = 0.01, .factor = 0.1, .every = 30, .patience = 3},
-        .momentum = 0.9,
-        .weight_decay = 0.0005,
-        .bias_rate = 1,
-        .bias_decay = 1,
-        .augment = true,
-        .max_broken = 0.1,
-        .log_steps = 10,
-    };
-}
-
-static alexnet_status check_range(const char *name, double value, double least, double most,
-                                  alexnet_error *error) {
-    if (value >= least && value <= most)
-        return ALEXNET_OK;
-    return an_fail(error, ALEXNET_INVALID, "%s %g: it must be between %g and %g", name, value,
-                   least, most);
-}
-
-alexnet_status an_setup_check(const an_train_settings *settings, alexnet_error *error) {
-    const an_schedule *schedule = &settings->schedule;
-    if (!settings->data)
-        return an_fail(error, ALEXNET_INVALID, "no data set was named to learn from");
-    AN_TRY(check_range("epochs", settings->epochs, 1, 1e6, error));
-    AN_TRY(check_range("batch", settings->batch, 1, 65536, error));
-    AN_TRY(check_range("classes", settings->classes, 0, AN_MAX_CLASSES, error));
-    AN_TRY(check_range("steps between two log lines", (double)settings->log_steps, 1, 1e18, error));
-    AN_TRY(check_range("learning rate", schedule->base, 0, 1e6, error));
-    AN_TRY(check_range("momentum", settings->momentum, 0, 0.99999, error));
-    AN_TRY(check_range("weight decay", settings->weight_decay, 0, 1e6, error));
-    AN_TRY(check_range("bias rate", settings->bias_rate, 0, 1e6, error));
-    AN_TRY(check_range("bias decay", settings->bias_decay, 0, 1e6, error));
-    AN_TRY(check_range("schedule's factor", schedule->factor, 0, 1, error));
-    if (schedule->kind == AN_SCHEDULE_STEP)
-        AN_TRY(check_range("epochs between two steps of the schedule", schedule->every, 1e-6, 1e9,
-                           error));
-    if (schedule->kind == AN_SCHEDULE_PLATEAU)
-        AN_TRY(check_range("patience", schedule->patience, 1, 1e6, error));
-    if (!(schedule->warmup >= 0 && schedule->warmup < settings->epochs))
-        return an_fail(error, ALEXNET_INVALID,
-                       "a warm-up of %g epochs does not fit into a run of %d; make it shorter",
-                       schedule->warmup, settings->epochs);
-    return ALEXNET_OK;
-}
+#include "train/colours.h"
 
 /* --- data ---------------------------------------------------------------------------------- */
 
@@ -132,15 +81,40 @@ static alexnet_status make_plan(const an_train_settings *settings, const an_netw
                                      .training = true,
                                      .precision = settings->precision,
                                      .threads = settings->threads};
-    return an_plan_create(out->backend, network, &options, &out->plan, error);
+    AN_TRY(an_plan_create(out->backend, network, &options, &out->plan, error));
+    if (settings->ema == 0 && settings->lars == 0 && !settings->layer_stats)
+        return ALEXNET_OK;
+    size_t largest = 0;
+    for (int i = 0; i < network->parameter_count; i++)
+        if (network->parameters[i].count > largest)
+            largest = network->parameters[i].count;
+    void *block;
+    AN_TRY(an_alloc(&block, largest, sizeof(float), "a parameter", error));
+    out->scratch = block;
+    return ALEXNET_OK;
 }
 
 static alexnet_status build_network(const an_train_settings *settings, const an_arch *arch,
                                     int input_size, const an_setup *setup, an_network *network,
                                     alexnet_error *error) {
-    return an_network_build(arch, setup->data->classes,
+    AN_TRY(an_network_build(arch, setup->data->classes,
                             settings->input_size ? settings->input_size : input_size, network,
-                            error);
+                            error));
+    if (settings->init == AN_BEGIN_PAPER)
+        an_network_begin_as_paper(network);
+    return ALEXNET_OK;
+}
+
+/* The plan has its weights: the averaged ones begin with them, or with those of a checkpoint. */
+static alexnet_status begin_average(const an_train_settings *settings,
+                                    const an_weights_file *checkpoint, an_setup *out,
+                                    alexnet_error *error) {
+    if (settings->ema == 0)
+        return ALEXNET_OK;
+    AN_TRY(an_average_begin(&out->average, out->plan, settings->ema, out->scratch, error));
+    if (!checkpoint)
+        return ALEXNET_OK;
+    return an_checkpoint_load_average(checkpoint, &out->plan->network, out->average.values, error);
 }
 
 /* From a checkpoint: weights, momentum and where the run stands. */
@@ -155,6 +129,7 @@ static alexnet_status load_last(const an_train_settings *settings, const an_arch
     AN_TRY_CLEANUP(an_checkpoint_state(&file, state, error));
     AN_TRY_CLEANUP(make_plan(settings, &network, out, error));
     AN_TRY_CLEANUP(an_checkpoint_load(&file, out->plan, error));
+    AN_TRY_CLEANUP(begin_average(settings, &file, out, error));
     out->preprocess = file.preprocess;
 
 cleanup:
@@ -175,6 +150,7 @@ static alexnet_status load_trained(const an_train_settings *settings, an_setup *
     AN_TRY_CLEANUP(adapt(&file, &network, settings->seed, &fresh, error));
     AN_TRY_CLEANUP(make_plan(settings, &network, out, error));
     AN_TRY_CLEANUP(an_plan_load(out->plan, &file.weights, error));
+    AN_TRY_CLEANUP(begin_average(settings, NULL, out, error));
     out->preprocess = network.input_size == file.network.input_size
                           ? file.preprocess
                           : an_network_preprocess(&network);
@@ -196,7 +172,8 @@ static alexnet_status load_initial(const an_train_settings *settings, const an_a
     const alexnet_status status = an_plan_load(out->plan, &initial.weights, error);
     out->preprocess = initial.preprocess;
     an_weights_close(&initial);
-    return status;
+    AN_TRY(status);
+    return begin_average(settings, NULL, out, error);
 }
 
 static alexnet_status load(const an_train_settings *settings, const an_arch *arch, const char *last,
@@ -211,29 +188,67 @@ static alexnet_status load(const an_train_settings *settings, const an_arch *arc
 
 /* --- loaders ------------------------------------------------------------------------------- */
 
+static an_loader_options loading(const an_train_settings *settings) {
+    return (an_loader_options){.batch = settings->batch,
+                               .workers = settings->workers,
+                               .seed = settings->seed,
+                               .augmentation = an_no_augmentation,
+                               .max_broken = settings->max_broken};
+}
+
+/* The loader of the pictures to learn from, with colour noise times `factor`. */
+static alexnet_status make_loader(const an_train_settings *settings, double factor, an_setup *out,
+                                  alexnet_error *error) {
+    an_loader_options options = loading(settings);
+    options.shuffle = true;
+    options.shuffle_once = settings->shuffle == AN_SHUFFLE_ONCE;
+    options.limit = settings->limit;
+    options.augmentation = out->augmentation;
+    options.augmentation.noise *= factor;
+    out->noise = options.augmentation.noise;
+    return an_loader_create(out->data, &out->preprocess, &options, &out->loader, error);
+}
+
 static alexnet_status make_loaders(const an_train_settings *settings, an_setup *out,
                                    alexnet_error *error) {
-    an_loader_options options = {.batch = settings->batch,
-                                 .workers = settings->workers,
-                                 .seed = settings->seed,
-                                 .shuffle = true,
-                                 .augmentation = settings->augment && !settings->overfit_batch
-                                                     ? an_plain_augmentation
-                                                     : an_no_augmentation,
-                                 .limit = settings->limit,
-                                 .max_broken = settings->max_broken};
-    AN_TRY(an_loader_create(out->data, &out->preprocess, &options, &out->loader, error));
+    out->augmentation =
+        settings->augment && !settings->overfit_batch ? settings->augmentation : an_no_augmentation;
+    AN_TRY(an_colours_apply(settings, out->data, &out->preprocess, &out->augmentation, error));
+    AN_TRY(make_loader(settings, an_phases_factor(&out->phases, "noise", 0), out, error));
     out->steps_per_epoch =
         settings->overfit_batch ? AN_OVERFIT_STEPS : an_loader_batches(out->loader);
     if (!out->held_out)
         return ALEXNET_OK;
-    options.shuffle = false;
-    options.augmentation = an_no_augmentation;
+    an_loader_options options = loading(settings);
     options.limit = settings->validation_limit;
     return an_loader_create(out->held_out, &out->preprocess, &options, &out->validation, error);
 }
 
+alexnet_status an_setup_epoch(const an_train_settings *settings, uint64_t epoch, an_setup *setup,
+                              bool *renewed, alexnet_error *error) {
+    const double factor = an_phases_factor(&setup->phases, "noise", (double)epoch);
+    *renewed = setup->noise != setup->augmentation.noise * factor;
+    if (!*renewed)
+        return ALEXNET_OK;
+    an_loader_free(setup->loader);
+    setup->loader = NULL;
+    return make_loader(settings, factor, setup, error);
+}
+
+alexnet_status an_setup_validating(an_setup *setup, an_plan **out, alexnet_error *error) {
+    *out = setup->plan;
+    if (!setup->average.values)
+        return ALEXNET_OK;
+    *out = setup->average.plan;
+    return an_average_load(&setup->average, error);
+}
+
 /* --- all of it ----------------------------------------------------------------------------- */
+
+/* Whether the pictures of a batch are mixed. */
+static bool mixes(const an_train_settings *settings) {
+    return settings->mixup > 0 && settings->augment && !settings->overfit_batch;
+}
 
 alexnet_status an_setup_make(an_train_settings *settings, const an_arch *arch, const char *last,
                              an_setup *out, an_train_state *state, alexnet_error *error) {
@@ -243,11 +258,19 @@ alexnet_status an_setup_make(an_train_settings *settings, const an_arch *arch, c
                        "%s: has %d classes, but %d were asked for; leave that out, and the network "
                        "gets as many as there are",
                        out->data->name, out->data->classes, settings->classes);
+    out->available = an_available_memory();
+    AN_TRY(an_phases_of(settings, &out->phases, error));
     AN_TRY(an_backend_find(settings->device ? settings->device : "auto", &out->backend, error));
     AN_TRY(load(settings, arch, last, out, state, error));
+    AN_TRY(an_phases_check(&out->phases, &out->plan->network, error));
     if (settings->workers == 0)
         settings->workers = an_cpu_count();
     AN_TRY(make_loaders(settings, out, error));
+    if (mixes(settings)) {
+        out->second_labels = calloc((size_t)settings->batch, sizeof *out->second_labels);
+        if (!out->second_labels)
+            return an_fail(error, ALEXNET_NO_MEMORY, "no memory for a batch's labels");
+    }
 
     const an_network *network = &out->plan->network;
     settings->arch = network->arch->name;
@@ -262,6 +285,9 @@ alexnet_status an_setup_make(an_train_settings *settings, const an_arch *arch, c
 void an_setup_free(an_setup *setup) {
     an_loader_free(setup->loader);
     an_loader_free(setup->validation);
+    free(setup->second_labels);
+    an_average_free(&setup->average);
+    an_free(setup->scratch);
     an_plan_free(setup->plan);
     an_dataset_close(setup->data);
     an_dataset_close(setup->held_out);

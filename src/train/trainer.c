@@ -7,8 +7,11 @@
 #include "core/clock.h"
 #include "core/memory.h"
 #include "eval/evaluate.h"
-#include "train/setup.h"
-#include "train/solver.h"
+#include "train/layers.h"
+#include "train/learn.h"
+#include "train/pace.h"
+#include "train/record.h"
+#include "train/run.h"
 
 /* Share of a new loss in the smoothed one: a mean over about the last ten steps. */
 static const double smoothing = 0.1;
@@ -17,13 +20,6 @@ static const double smoothing = 0.1;
  * in a row the user is told. */
 static const double flat_share = 0.015;
 enum { flat_steps_hint = 100 };
-
-/* Where the time went, without the first step, which warms caches up and waits for the loader. */
-typedef struct clock_sums {
-    double seconds; /* of steps, with the waiting */
-    double waited;  /* for data */
-    uint64_t images, steps;
-} clock_sums;
 
 typedef struct trainer {
     an_train_settings settings;
@@ -34,13 +30,9 @@ typedef struct trainer {
     uint64_t saved_step; /* the run's step at the last checkpoint; UINT64_MAX: none was written */
     uint64_t broken_before;   /* pictures of this epoch that were broken before it was resumed */
     const an_batch *repeated; /* the batch that is overfitted */
-    an_update updates[AN_MAX_PARAMETERS];
-    double learning_rate; /* of the last step */
-
-    double begin, epoch_begin;                     /* on the clock */
-    bool warm;                                     /* the first step is done */
-    clock_sums all, epoch;                         /* of this call, of this epoch */
-    double validation_seconds, checkpoint_seconds; /* how long the last one took */
+    an_learner learner;
+    double begin, epoch_begin; /* on the clock */
+    an_pace pace;
 } trainer;
 
 static double ratio(double a, double b) {
@@ -81,23 +73,38 @@ static alexnet_status diverged(const trainer *t, const char *what, uint64_t step
         "training has diverged: %s step %llu (epoch %llu) is no number; begin again "
         "with a learning rate lower than %g, a tenth of it for a start, or with a longer "
         "warm-up; %s",
-        what, (unsigned long long)step, (unsigned long long)epoch, t->learning_rate, kept);
+        what, (unsigned long long)step, (unsigned long long)epoch, t->learner.learning_rate, kept);
+}
+
+static an_checkpoint checkpoint_of(const trainer *t) {
+    return (an_checkpoint){.plan = t->setup.plan,
+                           .preprocess = &t->setup.preprocess,
+                           .class_names = t->setup.data->class_names,
+                           .state = &t->state,
+                           .average = t->setup.average.values};
 }
 
 static alexnet_status save(trainer *t, alexnet_error *error) {
     if (t->saved_step == run_step(t) && t->state.step > 0)
         return ALEXNET_OK; /* nothing has been learned since */
     const double begin = an_seconds();
-    AN_TRY(an_run_sync(&t->run, &t->state.metrics_bytes, error));
-    const alexnet_status status =
-        an_checkpoint_write(t->run.last, t->setup.plan, &t->setup.preprocess,
-                            t->setup.data->class_names, &t->state, error);
+    AN_TRY(an_run_sync(&t->run, &t->state.metrics_bytes, &t->state.events_bytes, error));
+    const an_checkpoint checkpoint = checkpoint_of(t);
+    const alexnet_status status = an_checkpoint_write(t->run.last, &checkpoint, error);
     if (status == ALEXNET_DIVERGED)
         return diverged(t, "a weight after", run_step(t), error);
     AN_TRY(status);
     t->saved_step = run_step(t);
-    t->checkpoint_seconds = an_seconds() - begin;
+    t->pace.checkpoint_seconds = an_seconds() - begin;
     return ALEXNET_OK;
+}
+
+/* Makes what has just been saved the best there is. */
+static alexnet_status keep_best(const trainer *t, alexnet_error *error) {
+    const an_checkpoint checkpoint = checkpoint_of(t);
+    if (checkpoint.average)
+        return an_checkpoint_write_average(t->run.best, &checkpoint, error);
+    return an_run_keep_best(&t->run, error);
 }
 
 /* Saves what has been learned before a failure that is not the training's; the failure stays the
@@ -142,7 +149,7 @@ static void watch_for_guessing(trainer *t) {
              "learning rate (now %g; ten times less, and more), an architecture that begins with "
              "He's initialisation (alexnet), and check that the class folders hold what their "
              "names say; overfitting one batch shows whether it can learn at all",
-             flat_steps_hint, t->setup.plan->network.classes, guessing, t->learning_rate);
+             flat_steps_hint, t->setup.plan->network.classes, guessing, t->learner.learning_rate);
     warn(t, text);
 }
 
@@ -162,32 +169,17 @@ static void add_to_state(trainer *t, const an_step_result *result) {
     watch_for_guessing(t);
 }
 
-static void add_to_clocks(trainer *t, double seconds, double waited, int images) {
-    clock_sums *const sums[] = {&t->all, &t->epoch};
-    for (int i = 0; i < 2 && t->warm; i++) {
-        sums[i]->seconds += seconds;
-        sums[i]->waited += waited;
-        sums[i]->images += (uint64_t)images;
-        sums[i]->steps++;
-    }
-    t->warm = true;
-}
-
-/* Seconds to the end of the run, from what steps, validations and checkpoints took so far. A
- * validation that has not been is taken to cost a third of training as many pictures. */
+/* Seconds to the end of the run. */
 static double remaining_seconds(const trainer *t) {
-    const double steps_per_epoch = (double)t->setup.steps_per_epoch;
     const double epochs = t->settings.epochs - (double)t->state.epoch;
-    const double steps = epochs * steps_per_epoch - (double)t->state.step;
-    double validation = t->validation_seconds;
-    if (validation == 0 && t->setup.validation && t->all.images > 0)
-        validation = (double)an_loader_pictures(t->setup.validation) * t->all.seconds /
-                     (double)t->all.images / 3;
-    double checkpoints = epochs;
+    an_pace_rest rest = {.steps = epochs * (double)t->setup.steps_per_epoch - (double)t->state.step,
+                         .epochs = epochs,
+                         .checkpoints = epochs};
     if (t->settings.checkpoint_steps > 0)
-        checkpoints += steps / (double)t->settings.checkpoint_steps;
-    return steps * ratio(t->all.seconds, (double)t->all.steps) + epochs * validation +
-           checkpoints * t->checkpoint_seconds;
+        rest.checkpoints += rest.steps / (double)t->settings.checkpoint_steps;
+    if (t->setup.validation)
+        rest.validation_pictures = an_loader_pictures(t->setup.validation);
+    return an_pace_remaining(&t->pace, &rest);
 }
 
 static an_progress progress_of(const trainer *t, double loss) {
@@ -199,50 +191,37 @@ static an_progress progress_of(const trainer *t, double loss) {
                          .loss = loss,
                          .smoothed_loss = state->smoothed_loss,
                          .top1 = ratio((double)state->correct, (double)state->counted),
-                         .learning_rate = t->learning_rate,
-                         .images_per_second = ratio((double)t->all.images, t->all.seconds),
-                         .waiting = ratio(t->all.waited, t->all.seconds),
+                         .learning_rate = t->learner.learning_rate,
+                         .images_per_second = an_pace_rate(&t->pace.all),
+                         .waiting = an_pace_waiting(&t->pace.all),
                          .remaining_seconds = remaining_seconds(t)};
 }
 
 static alexnet_status log_step(trainer *t, const an_progress *now, alexnet_error *error) {
     if (run_step(t) % t->settings.log_steps != 0 || isnan(now->smoothed_loss))
         return ALEXNET_OK;
-    return an_run_log(&t->run,
-                      json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "kind", "step",
-                                "epoch", (json_int_t)now->epoch, "step", (json_int_t)run_step(t),
-                                "loss", now->loss, "smoothed_loss", now->smoothed_loss, "top1",
-                                now->top1, "learning_rate", now->learning_rate, "images_per_second",
-                                now->images_per_second, "waiting", now->waiting),
-                      error);
+    AN_TRY(an_run_log(&t->run, an_record_step(now, run_step(t)), error));
+    if (!t->settings.layer_stats)
+        return ALEXNET_OK;
+    json_t *parameters;
+    AN_TRY(
+        an_layers_measure(t->setup.plan, t->learner.updates, t->setup.scratch, &parameters, error));
+    return an_run_log(&t->run, an_record_layers(now, run_step(t), parameters), error);
 }
 
 static alexnet_status train_step(trainer *t, alexnet_error *error) {
-    const an_train_settings *settings = &t->settings;
     const double begin = an_seconds();
     const an_batch *batch;
     const alexnet_status status = next_batch(t, &batch, error);
     if (status != ALEXNET_OK)
         return save_and_fail(t, status);
     const double arrived = an_seconds();
-
-    t->learning_rate = an_schedule_rate(&settings->schedule, &t->state.plateau, run_step(t),
-                                        t->setup.steps_per_epoch);
-    an_solver_updates(settings, &t->setup.plan->network, t->learning_rate, t->updates);
-    const an_step step = {.input = batch->input,
-                          .labels = batch->labels,
-                          .no_dropout = settings->overfit_batch,
-                          .seed = settings->seed,
-                          .epoch = (uint32_t)t->state.epoch,
-                          .position = batch->position,
-                          .momentum = (float)settings->momentum,
-                          .updates = t->updates};
     an_step_result result;
-    AN_TRY(an_plan_step(t->setup.plan, &step, &result, error));
+    AN_TRY(an_learner_step(&t->learner, &t->state, batch, &result, error));
     if (!isfinite(result.loss))
         return diverged(t, "the loss of", run_step(t) + 1, error);
     add_to_state(t, &result);
-    add_to_clocks(t, an_seconds() - begin, arrived - begin, batch->count);
+    an_pace_add(&t->pace, an_seconds() - begin, arrived - begin, batch->count);
 
     const an_progress now = progress_of(t, result.loss);
     if (t->observer->stepped)
@@ -252,16 +231,25 @@ static alexnet_status train_step(trainer *t, alexnet_error *error) {
 
 /* --- an epoch ------------------------------------------------------------------------------ */
 
+static alexnet_status start_loader(trainer *t, alexnet_error *error) {
+    bool renewed;
+    if (t->repeated)
+        return ALEXNET_OK;
+    AN_TRY(an_setup_epoch(&t->settings, t->state.epoch, &t->setup, &renewed, error));
+    if (renewed)
+        an_loader_on_broken(t->setup.loader, warn_broken, t);
+    const bool whole = !t->settings.overfit_batch;
+    return an_loader_start(t->setup.loader, whole ? (uint32_t)t->state.epoch : 0,
+                           whole ? t->state.step : 0, error);
+}
+
 /* The steps of the epoch that are still to be done. */
 static alexnet_status train_epoch(trainer *t, alexnet_error *error) {
     an_train_state *state = &t->state;
     t->epoch_begin = an_seconds();
-    t->epoch = (clock_sums){0};
+    t->pace.epoch = (an_pace_sums){0};
     t->broken_before = state->broken;
-    if (!t->repeated)
-        AN_TRY(an_loader_start(t->setup.loader,
-                               t->settings.overfit_batch ? 0 : (uint32_t)state->epoch,
-                               t->settings.overfit_batch ? 0 : state->step, error));
+    AN_TRY(start_loader(t, error));
     while (state->step < t->setup.steps_per_epoch) {
         AN_TRY(train_step(t, error));
         const uint64_t every = t->settings.checkpoint_steps;
@@ -282,15 +270,17 @@ static bool show_validation(void *context, size_t done, size_t pictures) {
 
 static alexnet_status validate(trainer *t, an_epoch_result *result, alexnet_error *error) {
     an_evaluation found;
+    an_plan *plan;
+    AN_TRY(an_setup_validating(&t->setup, &plan, error));
     const alexnet_status status =
-        an_evaluate(t->setup.plan, t->setup.validation, &found, show_validation, t, error);
+        an_evaluate(plan, t->setup.validation, &found, show_validation, t, error);
     if (status == ALEXNET_INTERRUPTED)
         return interrupted(t, error);
     if (status != ALEXNET_OK)
         return save_and_fail(t, status);
     if (!isfinite(found.loss))
         return diverged(t, "the validation loss after", run_step(t), error);
-    t->validation_seconds = found.seconds;
+    t->pace.validation_seconds = found.seconds;
     result->validated = true;
     result->val_loss = found.loss;
     result->val_top1 = found.top1;
@@ -314,34 +304,17 @@ static bool note_best(an_train_state *state, const an_epoch_result *result) {
     return better;
 }
 
-static alexnet_status log_epoch(trainer *t, const an_epoch_result *result, alexnet_error *error) {
-    json_t *line =
-        json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:b}", "kind", "epoch",
-                  "epoch", (json_int_t)result->epoch, "step", (json_int_t)run_step(t), "train_loss",
-                  result->train_loss, "train_top1", result->train_top1, "learning_rate",
-                  result->learning_rate, "images_per_second", result->images_per_second, "waiting",
-                  result->waiting, "seconds", result->seconds, "broken", (json_int_t)result->broken,
-                  "best", result->best);
-    if (result->validated) {
-        json_object_set_new(line, "val_loss", json_real(result->val_loss));
-        json_object_set_new(line, "val_top1", json_real(result->val_top1));
-        json_object_set_new(line, "val_top5", json_real(result->val_top5));
-    }
-    return an_run_log(&t->run, line, error);
-}
-
 /* Validates, records and saves an epoch whose steps are all done. */
 static alexnet_status finish_epoch(trainer *t, alexnet_error *error) {
     an_train_state *state = &t->state;
     const double counted = (double)state->counted;
+    an_learner_prepare(&t->learner, &state->plateau, run_step(t) - 1); /* none was, if resumed */
     an_epoch_result result = {.epoch = (uint32_t)state->epoch + 1,
                               .train_loss = ratio(state->loss_sum, counted),
                               .train_top1 = ratio((double)state->correct, counted),
-                              .learning_rate =
-                                  an_schedule_rate(&t->settings.schedule, &state->plateau,
-                                                   run_step(t) - 1, t->setup.steps_per_epoch),
-                              .images_per_second = ratio((double)t->epoch.images, t->epoch.seconds),
-                              .waiting = ratio(t->epoch.waited, t->epoch.seconds),
+                              .learning_rate = t->learner.learning_rate,
+                              .images_per_second = an_pace_rate(&t->pace.epoch),
+                              .waiting = an_pace_waiting(&t->pace.epoch),
                               .broken = state->broken};
     if (t->setup.validation)
         AN_TRY(validate(t, &result, error));
@@ -349,7 +322,7 @@ static alexnet_status finish_epoch(trainer *t, alexnet_error *error) {
     an_plateau_update(&t->settings.schedule, &state->plateau,
                       result.validated ? result.val_loss : result.train_loss);
     result.best = note_best(state, &result);
-    AN_TRY(log_epoch(t, &result, error));
+    AN_TRY(an_run_log(&t->run, an_record_epoch(&result, run_step(t)), error));
 
     state->epoch++;
     state->step = state->counted = state->correct = state->broken = 0;
@@ -357,7 +330,7 @@ static alexnet_status finish_epoch(trainer *t, alexnet_error *error) {
     state->train_loss = result.train_loss;
     AN_TRY(save(t, error));
     if (result.best)
-        AN_TRY(an_run_keep_best(&t->run, error));
+        AN_TRY(keep_best(t, error));
     if (t->observer->epoch)
         t->observer->epoch(t->observer->context, &result);
     return ALEXNET_OK;
@@ -368,7 +341,7 @@ static alexnet_status finish_epoch(trainer *t, alexnet_error *error) {
 /* A new run: everything must be sound before the folder is made. */
 static alexnet_status begin_run(trainer *t, const an_arch *arch, const char *folder,
                                 alexnet_error *error) {
-    AN_TRY(an_setup_check(&t->settings, error));
+    AN_TRY(an_settings_check(&t->settings, error));
     AN_TRY(an_run_begin(&t->run, folder, &t->settings, error));
     AN_TRY(an_setup_data(&t->settings, &t->setup, error));
     AN_TRY(an_setup_make(&t->settings, arch, NULL, &t->setup, &t->state, error));
@@ -380,7 +353,7 @@ static alexnet_status begin_run(trainer *t, const an_arch *arch, const char *fol
 static alexnet_status resume_run(trainer *t, const an_arch *arch, const char *folder,
                                  alexnet_error *error) {
     AN_TRY(an_run_resume(&t->run, folder, &t->settings, error));
-    AN_TRY(an_setup_check(&t->settings, error));
+    AN_TRY(an_settings_check(&t->settings, error));
     AN_TRY(an_setup_data(&t->settings, &t->setup, error));
     AN_TRY(an_run_check_data(&t->run, t->setup.data, t->setup.held_out, error));
     const bool begun = an_is_file(t->run.last);
@@ -392,13 +365,26 @@ static alexnet_status resume_run(trainer *t, const an_arch *arch, const char *fo
                        "%s: stands behind step %llu of an epoch, but an epoch has only %llu",
                        t->run.last, (unsigned long long)t->state.step,
                        (unsigned long long)t->setup.steps_per_epoch);
-    AN_TRY(an_run_rewind(&t->run, t->state.metrics_bytes, error));
+    AN_TRY(an_run_rewind(&t->run, t->state.metrics_bytes, t->state.events_bytes, error));
     if (begun)
         t->saved_step = run_step(t);
     /* The process may have been killed between the two names of the best checkpoint. */
     if (t->state.best_epoch > 0 && t->state.best_epoch == t->state.epoch && t->state.step == 0)
-        AN_TRY(an_run_keep_best(&t->run, error));
+        AN_TRY(keep_best(t, error));
     return ALEXNET_OK;
+}
+
+static void announce(const trainer *t) {
+    const an_setup *setup = &t->setup;
+    if (!t->observer->started)
+        return;
+    an_train_start start = {.settings = &t->settings,
+                            .network = &setup->plan->network,
+                            .pictures = an_loader_pictures(setup->loader)};
+    if (setup->validation)
+        start.validation_pictures = an_loader_pictures(setup->validation);
+    an_forecast_of(&t->settings, setup, &start.forecast);
+    t->observer->started(t->observer->context, &start);
 }
 
 static alexnet_status train(trainer *t, alexnet_error *error) {
@@ -408,13 +394,9 @@ static alexnet_status train(trainer *t, alexnet_error *error) {
     const char *fallback = an_plan_fallback(t->setup.plan, t->settings.precision);
     if (fallback)
         warn(t, fallback);
-    if (t->observer->started) {
-        const an_plan_memory memory = an_plan_memory_of(t->setup.plan);
-        t->observer->started(t->observer->context, &t->settings, &t->setup.plan->network, &memory,
-                             an_loader_pictures(t->setup.loader),
-                             t->setup.validation ? an_loader_pictures(t->setup.validation) : 0);
-    }
-    while (t->state.epoch < (uint64_t)t->settings.epochs) {
+    announce(t);
+    while (t->state.epoch < (uint64_t)t->settings.epochs &&
+           !an_plateau_ended(&t->settings.schedule, &t->state.plateau)) {
         AN_TRY(train_epoch(t, error));
         AN_TRY(finish_epoch(t, error));
     }
@@ -427,7 +409,7 @@ static void describe_result(const trainer *t, an_train_result *result) {
                                 .train_loss = t->state.train_loss,
                                 .val_top1 = t->state.best_val_top1,
                                 .val_top5 = t->state.best_val_top5,
-                                .images_per_second = ratio((double)t->all.images, t->all.seconds),
+                                .images_per_second = an_pace_rate(&t->pace.all),
                                 .seconds = an_seconds() - t->begin};
     snprintf(result->checkpoint, sizeof result->checkpoint, "%s", t->run.best);
 }
@@ -438,9 +420,10 @@ alexnet_status an_train_arch(const an_arch *arch, const an_train_settings *setti
     static const an_train_observer deaf = {0};
     trainer t = {.settings = *settings,
                  .observer = observer ? observer : &deaf,
-                 .run = {.metrics = -1},
+                 .run = an_run_closed,
                  .saved_step = UINT64_MAX,
                  .begin = an_seconds()};
+    t.learner = (an_learner){.settings = &t.settings, .setup = &t.setup};
     alexnet_status status = ALEXNET_OK;
     AN_TRY_CLEANUP(resume ? resume_run(&t, arch, folder, error)
                           : begin_run(&t, arch, folder, error));

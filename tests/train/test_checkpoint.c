@@ -40,7 +40,8 @@ static void fill_plan(an_plan *plan) {
 static alexnet_status write_checkpoint(an_plan *plan, const an_train_state *state,
                                        alexnet_error *error) {
     const an_preprocess preprocess = an_network_preprocess(&network);
-    return an_checkpoint_write(in_fixture("a.safetensors"), plan, &preprocess, NULL, state, error);
+    const an_checkpoint checkpoint = {.plan = plan, .preprocess = &preprocess, .state = state};
+    return an_checkpoint_write(in_fixture("a.safetensors"), &checkpoint, error);
 }
 
 static void assert_same_state(const an_train_state *a, const an_train_state *b) {
@@ -65,7 +66,8 @@ static void test_round_trip(void **state) {
                                     .best_loss = -0.0,
                                     .best_val_top1 = 0.1,
                                     .best_val_top5 = 0.7,
-                                    .metrics_bytes = 9};
+                                    .metrics_bytes = 9,
+                                    .events_bytes = 10};
     an_plan *plan = make_plan(), *other = make_plan();
     fill_plan(plan);
     assert_ok(write_checkpoint(plan, &written, error));

@@ -24,15 +24,17 @@ typedef struct heard {
     void (*at_epoch)(struct heard *heard);
 } heard;
 
-static void hear_start(void *context, const an_train_settings *settings, const an_network *network,
-                       const an_plan_memory *memory, size_t pictures, size_t validation_pictures) {
+static void hear_start(void *context, const an_train_start *start) {
     heard *h = context;
+    const an_forecast *forecast = &start->forecast;
     h->started++;
-    h->settings = *settings;
-    assert_string_equal(network->arch->name, settings->arch);
-    assert_true(memory->parameters > 0);
-    assert_true(pictures > 0);
-    (void)validation_pictures;
+    h->settings = *start->settings;
+    assert_string_equal(start->network->arch->name, start->settings->arch);
+    assert_true(start->pictures > 0);
+    assert_true(forecast->plan.parameters > 0);
+    assert_true(forecast->total >= forecast->plan.parameters + forecast->loader);
+    assert_true(forecast->total < forecast->available); /* a tiny network */
+    assert_true(forecast->largest_batch > (size_t)start->settings->batch);
 }
 
 static void hear_step(void *context, const an_progress *progress) {

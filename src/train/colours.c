@@ -1,0 +1,78 @@
+#include "train/colours.h"
+
+#include <string.h>
+
+/* So many pictures tell a data set's means to half a level, their deviations to a hundredth. */
+enum { MEASURED = 1000 };
+
+typedef struct sums {
+    double count, one[3], two[3][3]; /* of pixels, of channels, of their products */
+} sums;
+
+static void add_picture(sums *all, const an_image *image) {
+    const size_t pixels = (size_t)image->width * (size_t)image->height;
+    uint64_t one[3] = {0}, two[3][3] = {{0}}; /* exact: at most 2^16 a pixel */
+    for (size_t p = 0; p < pixels; p++)
+        for (int i = 0; i < 3; i++) {
+            one[i] += image->pixels[3 * p + (size_t)i];
+            for (int j = 0; j < 3; j++)
+                two[i][j] +=
+                    (uint64_t)image->pixels[3 * p + (size_t)i] * image->pixels[3 * p + (size_t)j];
+        }
+    /* Every picture counts the same, whatever its size, as every crop does. */
+    all->count++;
+    for (int i = 0; i < 3; i++) {
+        all->one[i] += (double)one[i] / (double)pixels;
+        for (int j = 0; j < 3; j++)
+            all->two[i][j] += (double)two[i][j] / (double)pixels;
+    }
+}
+
+/* Broken pictures are passed over: the loader names them. */
+static alexnet_status measure(const an_dataset *data, an_statistics *out, alexnet_error *error) {
+    const size_t pictures = data->count < MEASURED ? data->count : MEASURED;
+    sums all = {0};
+    an_image image = {0};
+    for (size_t k = 0; k < pictures; k++) {
+        const size_t index =
+            (size_t)((double)k * ((double)data->count / (double)pictures)); /* ascending */
+        if (an_dataset_read(data, index, &image, NULL) == ALEXNET_OK)
+            add_picture(&all, &image);
+    }
+    an_image_free(&image);
+    if (all.count == 0)
+        return an_fail(error, ALEXNET_FORMAT,
+                       "%s: of %zu pictures to measure its colours on, not one could be read",
+                       data->name, pictures);
+    *out = (an_statistics){0};
+    for (int i = 0; i < 3; i++)
+        out->mean[i] = all.one[i] / all.count;
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++)
+            out->covariance[i][j] = all.two[i][j] / all.count - out->mean[i] * out->mean[j];
+    return ALEXNET_OK;
+}
+
+alexnet_status an_colours_apply(const an_train_settings *settings, const an_dataset *data,
+                                an_preprocess *preprocess, an_augmentation *augmentation,
+                                alexnet_error *error) {
+    const bool noise = augmentation->noise > 0;
+    const bool axes = noise && settings->noise_axes == AN_AXES_DATA;
+    const bool mean = settings->mean == AN_MEAN_DATA;
+    an_statistics measured;
+    const an_statistics *colours = data->statistics;
+    if ((axes || mean) && !colours) {
+        AN_TRY(measure(data, &measured, error));
+        colours = &measured;
+    }
+    if (noise && !axes) {
+        memcpy(augmentation->vectors, an_imagenet_vectors, sizeof augmentation->vectors);
+        memcpy(augmentation->deviations, an_imagenet_deviations, sizeof augmentation->deviations);
+    }
+    if (axes)
+        an_colour_axes(colours->covariance, augmentation->vectors, augmentation->deviations);
+    for (int c = 0; c < 3 && mean; c++)
+        preprocess->mean[c] =
+            (float)(colours->mean[preprocess->bgr ? 2 - c : c] * (double)preprocess->scale);
+    return ALEXNET_OK;
+}
