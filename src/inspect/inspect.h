@@ -25,6 +25,13 @@ alexnet_status an_draw_saliency(const an_image *picture, const float *gradient, 
 /* Loss and accuracy over the steps and epochs of a run folder's metrics.jsonl. */
 alexnet_status an_draw_curves(const char *run_folder, const char *path, alexnet_error *error);
 
+/* Runs that can be drawn into one picture. */
+enum { AN_MAX_COMPARED = 16 };
+
+/* Training loss and validation accuracy over the epochs of several run folders, in one picture. */
+alexnet_status an_draw_comparison(const char *const *run_folders, size_t count, const char *path,
+                                  alexnet_error *error);
+
 /* A picture with what the network says about it. */
 typedef struct an_sheet_entry {
     const an_image *image;

@@ -29,6 +29,12 @@ alexnet_status an_draw_curves(const char *run_folder, const char *path, alexnet_
     return cannot_draw(path, error);
 }
 
+alexnet_status an_draw_comparison(const char *const *run_folders, size_t count, const char *path,
+                                  alexnet_error *error) {
+    (void)run_folders, (void)count;
+    return cannot_draw(path, error);
+}
+
 alexnet_status an_draw_sheet(const an_sheet_entry *entries, size_t count, const char *title,
                              const char *path, alexnet_error *error) {
     (void)entries, (void)count, (void)title;

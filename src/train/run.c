@@ -157,12 +157,11 @@ alexnet_status an_run_write(an_run *run, const an_train_settings *settings,
     return an_events_begin(&run->events, wall_time(), error);
 }
 
-static alexnet_status resume(an_run *run, const char *folder, an_train_settings *settings,
-                             alexnet_error *error) {
+static alexnet_status read_run(an_run *run, const char *folder, an_train_settings *settings,
+                               alexnet_error *error) {
     AN_TRY(name_files(run, folder, error));
     if (!an_is_file(run->description))
-        return an_fail(error, ALEXNET_IO, "%s: holds no run that could be resumed (no run.json)",
-                       folder);
+        return an_fail(error, ALEXNET_IO, "%s: holds no run (there is no run.json)", folder);
     uint8_t *bytes;
     size_t size;
     json_error_t reason;
@@ -172,21 +171,29 @@ static alexnet_status resume(an_run *run, const char *folder, an_train_settings 
     if (!run->record)
         return an_fail(error, ALEXNET_FORMAT, "%s: is no JSON (line %d: %s)", run->description,
                        reason.line, reason.text);
+    return an_settings_read(json_object_get(run->record, "settings"), run->description, settings,
+                            error);
+}
+
+alexnet_status an_run_read(an_run *run, const char *folder, an_train_settings *settings,
+                           alexnet_error *error) {
+    const alexnet_status status = read_run(run, folder, settings, error);
+    if (status != ALEXNET_OK)
+        an_run_close(run);
+    return status;
+}
+
+alexnet_status an_run_resume(an_run *run, const char *folder, an_train_settings *settings,
+                             alexnet_error *error) {
     const an_train_settings passed = *settings;
-    AN_TRY(an_settings_read(json_object_get(run->record, "settings"), run->description, settings,
-                            error));
+    AN_TRY(an_run_read(run, folder, settings, error));
     if (passed.device)
         settings->device = passed.device;
     if (passed.threads)
         settings->threads = passed.threads;
     if (passed.workers)
         settings->workers = passed.workers;
-    return open_logs(run, error);
-}
-
-alexnet_status an_run_resume(an_run *run, const char *folder, an_train_settings *settings,
-                             alexnet_error *error) {
-    const alexnet_status status = resume(run, folder, settings, error);
+    const alexnet_status status = open_logs(run, error);
     if (status != ALEXNET_OK)
         an_run_close(run);
     return status;

@@ -57,6 +57,11 @@ alexnet_status an_run_write(an_run *run, const an_train_settings *settings,
                             const an_backend *backend, const an_dataset *data,
                             const an_dataset *held_out, alexnet_error *error);
 
+/* Reads a run's settings, whose strings live as long as it, without opening its logs. Closed with
+ * an_run_close. IO where the folder holds none. */
+alexnet_status an_run_read(an_run *run, const char *folder, an_train_settings *settings,
+                           alexnet_error *error);
+
 /*
  * Opens a run to go on with: reads its settings, of which device, threads and workers are kept as
  * they are passed where they are not NULL or 0. IO where another process is at work on it.
