@@ -37,8 +37,8 @@ static alexnet_status parse_changes(an_phases *phases, double epoch, const char 
         if (text + span >= end)
             return not_understood(text, (size_t)(end - text), error);
         const double factor = strtod(text + span + 1, &after);
-        if (after == text + span + 1 || after > end || (after < end && *after != ',') ||
-            !(factor >= 0 && factor <= 1e6))
+        if (after == text + span + 1 || after > end ||
+            (after < end && (*after != ',' || after + 1 == end)) || !(factor >= 0 && factor <= 1e6))
             return not_understood(text, (size_t)(end - text), error);
         AN_TRY(add(phases, epoch, text, span, factor, error));
         text = after + (after < end);

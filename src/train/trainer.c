@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "core/memory.h"
+#include "core/threads.h"
 #include "eval/evaluate.h"
 #include "train/layers.h"
 #include "train/learn.h"
@@ -387,6 +387,15 @@ static void announce(const trainer *t) {
     t->observer->started(t->observer->context, &start);
 }
 
+static alexnet_status train_epochs(trainer *t, alexnet_error *error) {
+    while (t->state.epoch < (uint64_t)t->settings.epochs &&
+           !an_plateau_ended(&t->settings.schedule, &t->state.plateau)) {
+        AN_TRY(train_epoch(t, error));
+        AN_TRY(finish_epoch(t, error));
+    }
+    return ALEXNET_OK;
+}
+
 static alexnet_status train(trainer *t, alexnet_error *error) {
     an_loader_on_broken(t->setup.loader, warn_broken, t);
     if (t->setup.validation)
@@ -395,12 +404,10 @@ static alexnet_status train(trainer *t, alexnet_error *error) {
     if (fallback)
         warn(t, fallback);
     announce(t);
-    while (t->state.epoch < (uint64_t)t->settings.epochs &&
-           !an_plateau_ended(&t->settings.schedule, &t->state.plateau)) {
-        AN_TRY(train_epoch(t, error));
-        AN_TRY(finish_epoch(t, error));
-    }
-    return ALEXNET_OK;
+    const int previous = an_threads_enter(t->settings.threads); /* for what no plan does */
+    const alexnet_status status = train_epochs(t, error);
+    an_threads_leave(previous);
+    return status;
 }
 
 static void describe_result(const trainer *t, an_train_result *result) {

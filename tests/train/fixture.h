@@ -30,7 +30,11 @@ void break_picture(const char *path);
 an_train_settings fixture_settings(void);
 an_train_settings fixture_settings_on(const char *data);
 
-/* The same of all the rest, so that a resumed run has to read them from its folder. */
+/* The same with everything that a run can have: averaged weights, mixup, smoothed labels, LARS,
+ * colour noise that ends, a layer that is frozen on the way, one order, layers logged. */
+an_train_settings rich_settings(void);
+
+/* No settings, so that a resumed run has to read them from its folder. */
 an_train_settings no_settings(void);
 
 /* The two runs ended alike: last and best weights, momentum and progress to the bit, metrics up to

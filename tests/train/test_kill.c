@@ -50,7 +50,7 @@ static int train_and_kill(const an_train_settings *settings, const char *folder,
     an_random random = an_random_stream(3, AN_RANDOM_TEST, 0, item);
     for (int kills = 0;; kills++) {
         const pid_t child = start(settings, folder);
-        usleep((unsigned)(1e6 * seconds * an_random_uniform(&random) * (0.5 + 0.1 * kills)));
+        usleep((unsigned)(1e6 * seconds * an_random_uniform(&random) * (0.2 + 0.15 * kills)));
         kill(child, SIGKILL);
         int status;
         assert_int_equal(waitpid(child, &status, 0), child);
@@ -61,26 +61,43 @@ static int train_and_kill(const an_train_settings *settings, const char *folder,
     }
 }
 
+/* Kills runs with these settings until they have been killed `least` times in all. */
+static void kill_and_compare(const an_train_settings *settings, const char *name, int least) {
+    enum { MOST_RUNS = 40 };
+    char folder[64];
+    int kills = 0, runs = 0;
+    snprintf(folder, sizeof folder, "%s-whole", name);
+    const double begin = seconds_now();
+    train_unbroken(settings, in_fixture(folder));
+    const double seconds = seconds_now() - begin;
+    for (; kills < least && runs < MOST_RUNS; runs++) {
+        char killed[64];
+        snprintf(killed, sizeof killed, "%s-%d", name, runs);
+        kills += train_and_kill(settings, in_fixture(killed), seconds, (uint64_t)runs);
+        assert_same_runs(in_fixture(folder), in_fixture(killed));
+    }
+    print_message("killed %d times in %d runs\n", kills, runs);
+    assert_true(kills >= least);
+}
+
 static void test_killed(void **state) {
     (void)state;
     an_train_settings settings = fixture_settings();
     settings.epochs = 10;
     settings.checkpoint_steps = 2;
-    const double begin = seconds_now();
-    train_unbroken(&settings, in_fixture("whole"));
-    const double seconds = seconds_now() - begin;
-    int kills = 0;
-    for (int i = 0; i < 6; i++) {
-        char folder[64];
-        snprintf(folder, sizeof folder, "killed-%d", i);
-        kills += train_and_kill(&settings, in_fixture(folder), seconds, (uint64_t)i);
-        assert_same_runs(in_fixture("whole"), in_fixture(folder));
-    }
-    print_message("killed %d times\n", kills);
-    assert_true(kills >= 3);
+    kill_and_compare(&settings, "plain", 10);
+}
+
+static void test_killed_with_everything(void **state) {
+    (void)state;
+    an_train_settings settings = rich_settings();
+    settings.epochs = 10;
+    settings.checkpoint_steps = 2;
+    kill_and_compare(&settings, "rich", 20);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_killed)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_killed),
+                                       cmocka_unit_test(test_killed_with_everything)};
     return cmocka_run_group_tests(tests, make_fixture, remove_fixture);
 }

@@ -110,6 +110,44 @@ static void test_other_settings(void **state) {
     assert_same_runs(in_fixture("other-whole"), in_fixture("other"));
 }
 
+static void test_everything_at_once(void **state) {
+    (void)state;
+    static const int questions[] = {2, 5, 13};
+    an_train_settings settings = rich_settings();
+    for (const an_backend *const *backend = an_backends(); *backend; backend++) {
+        char whole[64], pieces[64];
+        settings.device = (*backend)->name;
+        snprintf(whole, sizeof whole, "rich-%s", settings.device);
+        train_unbroken(&settings, in_fixture(whole));
+        for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
+            snprintf(pieces, sizeof pieces, "rich-%s-%d", settings.device, questions[i]);
+            train_in_pieces(&settings, in_fixture(pieces), (stopper){.questions = questions[i]});
+            assert_same_runs(in_fixture(whole), in_fixture(pieces));
+        }
+        snprintf(pieces, sizeof pieces, "rich-%s-steps", settings.device);
+        train_in_pieces(&settings, in_fixture(pieces), (stopper){.after_step = true});
+        assert_same_runs(in_fixture(whole), in_fixture(pieces));
+    }
+}
+
+/* A run that ended on its plateau is complete, before its last epoch. */
+static void test_ended_plateau(void **state) {
+    (void)state;
+    an_train_settings settings = fixture_settings();
+    const an_train_settings none = no_settings();
+    settings.epochs = 40;
+    settings.schedule = (an_schedule){
+        .kind = AN_SCHEDULE_PLATEAU, .base = 1e-30, .factor = 0.1, .patience = 1, .max_drops = 3};
+    assert_ok(
+        an_train_arch(&tiny_arch, &settings, in_fixture("ended"), false, NULL, &result, error));
+    assert_int_equal(result.epochs, 1 + 4);
+    assert_ok(an_train_arch(&tiny_arch, &none, in_fixture("ended"), true, NULL, &result, error));
+    assert_int_equal(result.epochs, 1 + 4);
+    assert_int_equal(
+        train_in_pieces(&settings, in_fixture("ended-pieces"), (stopper){.questions = 3}) > 3, 1);
+    assert_same_runs(in_fixture("ended"), in_fixture("ended-pieces"));
+}
+
 static void test_overfitting(void **state) {
     (void)state;
     an_train_settings settings = fixture_settings();
@@ -152,6 +190,7 @@ int main(void) {
         cmocka_unit_test(test_stopped_everywhere),  cmocka_unit_test(test_stopped_after_every_step),
         cmocka_unit_test(test_checkpoints_between), cmocka_unit_test(test_workers),
         cmocka_unit_test(test_other_settings),      cmocka_unit_test(test_overfitting),
-        cmocka_unit_test(test_broken_pictures),     cmocka_unit_test(test_complete)};
+        cmocka_unit_test(test_broken_pictures),     cmocka_unit_test(test_complete),
+        cmocka_unit_test(test_everything_at_once),  cmocka_unit_test(test_ended_plateau)};
     return cmocka_run_group_tests(tests, make_fixture, remove_fixture);
 }

@@ -87,12 +87,39 @@ static void test_plateau(void **state) {
     assert_near(plateau.best, 1.3, 0);
 }
 
+/* "Divided by 10 when validation stopped improving, three times prior to termination." */
+static void test_three_drops(void **state) {
+    (void)state;
+    const an_schedule schedule = {.kind = AN_SCHEDULE_PLATEAU,
+                                  .base = 0.01,
+                                  .factor = 0.1,
+                                  .patience = 2,
+                                  .max_drops = 3,
+                                  .epochs = 90};
+    an_plateau plateau = {.best = INFINITY};
+    an_plateau_update(&schedule, &plateau, 1);
+    static const double rates[] = {0.01, 0.001, 0.0001, 0.00001};
+    for (int drop = 0; drop < 4; drop++)
+        for (int epoch = 0; epoch < 2; epoch++) {
+            assert_false(an_plateau_ended(&schedule, &plateau));
+            assert_near(an_schedule_rate(&schedule, &plateau, 5, STEPS), rates[drop],
+                        1e-12 * rates[drop]);
+            an_plateau_update(&schedule, &plateau, 1);
+        }
+    assert_true(an_plateau_ended(&schedule, &plateau));
+    assert_near(an_schedule_rate(&schedule, &plateau, 5, STEPS), 0.00001, 1e-17);
+    an_schedule endless = schedule;
+    endless.max_drops = 0;
+    assert_false(an_plateau_ended(&endless, &plateau));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_constant),
                                        cmocka_unit_test(test_step),
                                        cmocka_unit_test(test_step_within_an_epoch),
                                        cmocka_unit_test(test_cosine),
                                        cmocka_unit_test(test_warmup),
-                                       cmocka_unit_test(test_plateau)};
+                                       cmocka_unit_test(test_plateau),
+                                       cmocka_unit_test(test_three_drops)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
