@@ -23,8 +23,12 @@ static void test_train(void **state) {
     assert_int_equal(json_integer_value(value(json, "steps")), 2);
     assert_string_equal(json_string_value(value(json, "checkpoint")), "run/best.safetensors");
     json_decref(json);
-    static const char *const files[] = {"run/run.json", "run/metrics.jsonl", "run/last.safetensors",
-                                        "run/best.safetensors"};
+    static const char *const files[] = {"run/run.json",
+                                        "run/metrics.jsonl",
+                                        "run/last.safetensors",
+                                        "run/best.safetensors",
+                                        "run/events.out.tfevents.0.alexnet",
+                                        "run/curves.png"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         assert_true(an_is_file(files[i]));
     expect(2, "already holds a run", "train shapes:20 --out run " SMALL);
@@ -40,7 +44,127 @@ static void test_refusals(void **state) {
     expect(2, "--seed: a resumed run keeps", "train --resume run --seed 3");
     expect(2, "leave 'shapes' out", "train shapes --resume run");
     expect(1, "there is no such file", "train shapes:20 --weights nothing.safetensors --out other");
+    expect(2, "there is no option --fast", "train shapes:20 --fast");
+    expect(2, "'conv9' is no layer of alexnet",
+           "train shapes:20 --freeze conv9 --out other --input-size 67 --batch 1");
+    expect(2, "phases: '5lr=1'", "train shapes:20 --phases 5lr=1 --out other");
+    expect(2, "it must be 0 to 4", "train shapes:20 --mixup 9 --out other");
+    expect(2, "--noise: a resumed run keeps", "train --resume run --noise 0.1");
     assert_false(an_is_file("other/run.json"));
+}
+
+/* A recipe's settings, of which each can be overridden, without data and without a run. */
+static void test_print(void **state) {
+    (void)state;
+    const outcome *got = alexnet("train --recipe paper --print");
+    assert_int_equal(got->code, 0);
+    static const char *const lines[] = {"network            alexnet-paper\n",
+                                        "recipe             paper\n",
+                                        "batch              128\n",
+                                        "max-drops          3\n",
+                                        "init               paper\n",
+                                        "crop               square\n",
+                                        "noise              0.1\n"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (!strstr(got->out, lines[i]))
+            fail_msg("\"%s\" is not in\n%s", lines[i], got->out);
+
+    static const char *const recipes[] = {"default", "paper", "2012", "caffe", "modern"};
+    for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
+        json_t *json = document("train --recipe %s --print", recipes[i]);
+        assert_string_equal(json_string_value(value(json, "recipe")), recipes[i]);
+        assert_true(json_integer_value(value(json, "epochs")) > 0);
+        json_decref(json);
+    }
+    json_t *json = document("train --print --recipe 2012 --batch 32 --noise 0.2 --epochs 9 "
+                            "--arch alexnet --no-mirror --shuffle each --phases 3:lr=0.1 --lr 0.5");
+    assert_int_equal(json_integer_value(value(json, "batch")), 32);
+    assert_int_equal(json_integer_value(value(json, "epochs")), 9);
+    assert_string_equal(json_string_value(value(json, "arch")), "alexnet");
+    assert_string_equal(json_string_value(value(json, "shuffle")), "each");
+    assert_string_equal(json_string_value(value(json, "phases")), "3:lr=0.1");
+    assert_true(json_is_false(value(json, "mirror")));
+    assert_true(json_real_value(value(json, "noise")) == 0.2);
+    assert_true(json_real_value(value(json, "learning_rate")) == 0.5);
+    assert_true(json_real_value(value(json, "bias_rate")) == 2); /* the recipe's still */
+    assert_int_equal(json_integer_value(value(json, "shared")), 32);
+    json_decref(json);
+    assert_false(an_is_folder("runs"));
+}
+
+/* The recipe reaches the run, and what it will need is said before it begins. */
+static void test_recipe(void **state) {
+    (void)state;
+    const outcome *got =
+        alexnet("train shapes:20 --recipe modern --epochs 1 --warmup 0 --out modern "
+                "--progress plain " SMALL);
+    assert_int_equal(got->code, 0);
+    static const char *const parts[] = {"recipe             modern\n",
+                                        "memory: ", "averaged weights",
+                                        "the largest batch that fits is about ", "disk:   "};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(got->err, parts[i]))
+            fail_msg("\"%s\" is not in\n%s", parts[i], got->err);
+    char *text = read_text("modern/run.json");
+    json_t *run = json_loads(text, 0, NULL);
+    json_t *settings = value(run, "settings");
+    assert_string_equal(json_string_value(value(settings, "recipe")), "modern");
+    assert_true(json_real_value(value(settings, "label_smoothing")) == 0.1);
+    assert_true(json_real_value(value(settings, "learning_rate")) == 0.001); /* given beside it */
+    assert_non_null(json_string_value(value(run, "backend")));
+    json_decref(run);
+    free(text);
+}
+
+/* Appends to a file. */
+static void text_append(const char *path, const char *text) {
+    FILE *file = fopen(path, "a");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_compare(void **state) {
+    (void)state;
+    json_t *json = document("compare run modern --out both.png");
+    json_t *runs = value(json, "runs");
+    assert_int_equal(json_array_size(runs), 2);
+    static const char *const recipes[] = {"default", "modern"}, *const folders[] = {"run",
+                                                                                    "modern"};
+    for (size_t i = 0; i < 2; i++) {
+        json_t *run = json_array_get(runs, i);
+        assert_string_equal(json_string_value(value(run, "folder")), folders[i]);
+        assert_string_equal(json_string_value(value(run, "recipe")), recipes[i]);
+        assert_string_equal(json_string_value(value(run, "arch")), "alexnet");
+        assert_int_equal(json_integer_value(value(run, "epochs")), 1);
+        assert_int_equal(json_integer_value(value(run, "best_epoch")), 1);
+        const double top1 = json_real_value(value(run, "val_top1"));
+        assert_true(top1 >= 0 && top1 <= json_real_value(value(run, "val_top5")));
+        assert_true(json_real_value(value(run, "seconds")) > 0);
+    }
+    assert_string_equal(json_string_value(value(json, "picture")), "both.png");
+    assert_true(an_is_file("both.png"));
+    json_decref(json);
+
+    const outcome *got = alexnet("compare run modern --out both.svg");
+    assert_int_equal(got->code, 0);
+    assert_non_null(strstr(got->out, "modern    alexnet"));
+    assert_non_null(strstr(got->out, "1/1"));
+    char *svg = read_text("both.svg");
+    assert_non_null(strstr(svg, "<svg"));
+    free(svg);
+
+    /* A run that is being written, and folders that are none. */
+    text_append("modern/metrics.jsonl", "{\"kind\": \"st");
+    assert_int_equal(alexnet("compare modern")->code, 0);
+    text_append("modern/metrics.jsonl", "\n");
+    expect(1, "modern/metrics.jsonl, line", "compare modern");
+    expect(1, "nowhere: holds no run", "compare nowhere");
+    expect(2, ".png or .svg", "compare run --out both.gif");
+    expect(2, "it needs RUN", "compare");
+    write_text("run/run.json", "[]");
+    expect(1, "run.json: holds no settings", "compare run");
+    expect(1, "run.json: holds no settings", "train --resume run");
 }
 
 /* Starts the command without waiting for it; its stderr goes to stderr.txt. */
@@ -91,9 +215,9 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_train),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_train),   cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_print),   cmocka_unit_test(test_recipe),
+        cmocka_unit_test(test_compare), cmocka_unit_test(test_interrupt),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
