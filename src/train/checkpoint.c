@@ -193,6 +193,7 @@ alexnet_status an_checkpoint_write_average(const char *path, const an_checkpoint
 static alexnet_status find(const an_weights_file *file, const an_parameter *parameter, int kind,
                            const float **out, alexnet_error *error) {
     tensor_name name;
+    *out = NULL;
     snprintf(name, sizeof name, "%s%s", prefixes[kind], parameter->name);
     const an_file_tensor *tensor = an_tensor_find(&file->file, name);
     if (!tensor || strcmp(tensor->dtype, "F32") != 0 ||

@@ -59,7 +59,7 @@ alexnet_status an_colours_apply(const an_train_settings *settings, const an_data
     const bool noise = augmentation->noise > 0;
     const bool axes = noise && settings->noise_axes == AN_AXES_DATA;
     const bool mean = settings->mean == AN_MEAN_DATA;
-    an_statistics measured;
+    an_statistics measured = {0};
     const an_statistics *colours = data->statistics;
     if ((axes || mean) && !colours) {
         AN_TRY(measure(data, &measured, error));

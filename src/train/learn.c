@@ -39,7 +39,7 @@ alexnet_status an_learner_step(an_learner *learner, const an_train_state *state,
     an_learner_prepare(learner, &state->plateau, done);
     an_step step = {.input = batch->input,
                     .labels = batch->labels,
-                    .smoothing = settings->label_smoothing,
+                    .smoothing = settings->overfit_batch ? 0 : settings->label_smoothing,
                     .no_dropout = settings->overfit_batch,
                     .seed = settings->seed,
                     .epoch = (uint32_t)state->epoch,

@@ -14,6 +14,8 @@ typedef struct buffer {
 } buffer;
 
 static void put(buffer *b, const void *bytes, size_t size) {
+    if (size == 0)
+        return;
     if (b->size + size > b->capacity) {
         const size_t capacity = 2 * (b->size + size);
         uint8_t *grown = realloc(b->bytes, capacity);

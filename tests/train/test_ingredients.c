@@ -32,6 +32,12 @@ static void open_last(const char *folder, an_tensor_file *file) {
     assert_ok(an_safetensors_open(path, file, error));
 }
 
+static uint32_t bits_of(const float *value) {
+    uint32_t bits;
+    memcpy(&bits, value, sizeof bits);
+    return bits;
+}
+
 /* How many values of a tensor differ between two checkpoints. */
 static size_t differences(const char *folder, const char *other, const char *name) {
     an_tensor_file a, b;
@@ -41,7 +47,7 @@ static size_t differences(const char *folder, const char *other, const char *nam
     const float *left = tensor_of(&a, name, &count), *right = tensor_of(&b, name, &other_count);
     assert_int_equal(count, other_count);
     for (size_t i = 0; i < count; i++)
-        different += memcmp(&left[i], &right[i], sizeof *left) != 0;
+        different += bits_of(&left[i]) != bits_of(&right[i]);
     an_tensor_file_close(&a);
     an_tensor_file_close(&b);
     return different;

@@ -236,9 +236,9 @@ static void test_phases_refused(void **state) {
     s.phases = NULL;
     s.freeze = ",conv1";
     assert_fails(an_settings_check(&s, error), ALEXNET_INVALID, "layers to freeze");
-    char many[4096] = "";
-    for (int i = 0; i <= AN_MAX_CHANGES; i++)
-        strcat(many, "1:lr=1 ");
+    char many[8 * (AN_MAX_CHANGES + 1)] = "";
+    for (size_t i = 0; i <= AN_MAX_CHANGES; i++)
+        memcpy(many + 7 * i, "1:lr=1 ", 8);
     s.freeze = NULL;
     s.phases = many;
     assert_fails(an_settings_check(&s, error), ALEXNET_INVALID, "at most");
