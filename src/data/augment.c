@@ -1,6 +1,7 @@
 #include "data/augment.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/random.h"
 
@@ -10,6 +11,13 @@ const an_augmentation an_plain_augmentation = {.crop = AN_CROP_RANDOM, .mirror =
 const double an_imagenet_vectors[3][3] = {
     {0.41796, -0.81698, 0.39731}, {-0.71258, -0.02354, 0.70120}, {-0.56351, -0.57618, -0.59200}};
 const double an_imagenet_deviations[3] = {19.7208, 37.0939, 121.7801};
+
+void an_augmentation_set_noise(an_augmentation *augmentation, double noise,
+                               const double vectors[3][3], const double deviations[3]) {
+    augmentation->noise = noise;
+    memcpy(augmentation->vectors, vectors, sizeof augmentation->vectors);
+    memcpy(augmentation->deviations, deviations, sizeof augmentation->deviations);
+}
 
 bool an_augmentation_is_random(const an_augmentation *augmentation) {
     return augmentation->crop != AN_CROP_CENTRE || augmentation->mirror || augmentation->noise > 0;
