@@ -133,21 +133,23 @@ static inline __attribute__((target("avx2"))) __m256i load_two(const uint8_t *a,
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
-/* Adds four taps of two rows: `weights` are the upper, then the lower halves of taps 0, 1 and 2, 3.
+/*
+ * Adds taps of two rows, the first two of four, or the other two. `halves` are the weights of the
+ * four, as split_weights leaves them.
  */
-static inline __attribute__((target("avx2"))) void add_taps(__m256i bytes, const __m256i weights[4],
-                                                            __m256i *upper, __m256i *lower) {
+static inline __attribute__((target("avx2"))) void
+add_taps(__m256i bytes, const int16_t *halves, bool others, __m256i *upper, __m256i *lower) {
     /* 16-bit numbers in the order red, red, green, green, blue, blue. */
-    const __m256i first = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
-    const __m256i second = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
-    const __m256i taps01 = _mm256_shuffle_epi8(bytes, first);
-    const __m256i taps23 = _mm256_shuffle_epi8(bytes, second);
-    *upper = _mm256_add_epi32(*upper, _mm256_add_epi32(_mm256_madd_epi16(taps01, weights[0]),
-                                                       _mm256_madd_epi16(taps23, weights[1])));
-    *lower = _mm256_add_epi32(*lower, _mm256_add_epi32(_mm256_madd_epi16(taps01, weights[2]),
-                                                       _mm256_madd_epi16(taps23, weights[3])));
+    const __m128i first = _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1);
+    const __m128i second =
+        _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
+    const __m256i taps =
+        _mm256_shuffle_epi8(bytes, _mm256_broadcastsi128_si256(others ? second : first));
+    int32_t pair[2];
+    memcpy(&pair[0], halves + (others ? 2 : 0), sizeof pair[0]);
+    memcpy(&pair[1], halves + GROUP + (others ? 2 : 0), sizeof pair[1]);
+    *upper = _mm256_add_epi32(*upper, _mm256_madd_epi16(taps, _mm256_set1_epi32(pair[0])));
+    *lower = _mm256_add_epi32(*lower, _mm256_madd_epi16(taps, _mm256_set1_epi32(pair[1])));
 }
 
 /* Rounds the sums of two rows to bytes and writes them, and one byte more behind each. */
@@ -162,12 +164,12 @@ static inline __attribute__((target("avx2"))) void store_two(__m256i upper, __m2
 }
 
 /*
- * resize_row for four rows, four taps at a time, to the same bits. Reads up to OVERREAD bytes
- * behind the rows and writes one behind each output.
+ * resize_row for four rows, four taps at a time, to the same bits; where `few`, with the first two
+ * taps alone. Reads up to OVERREAD bytes behind the rows and writes one behind each output.
  */
-__attribute__((target("avx2"))) static void resize_rows_avx2(const uint8_t *const rows[AT_ONCE],
-                                                             const axis *columns,
-                                                             uint8_t *const outs[AT_ONCE]) {
+static inline __attribute__((target("avx2"), always_inline)) void
+resize_rows(const uint8_t *const rows[AT_ONCE], const axis *columns, uint8_t *const outs[AT_ONCE],
+            bool few) {
     const size_t groups = groups_of(columns);
     const axis self = *columns; /* copies, which writing to `outs` cannot change */
     const uint8_t *const in[AT_ONCE] = {rows[0], rows[1], rows[2], rows[3]};
@@ -178,18 +180,30 @@ __attribute__((target("avx2"))) static void resize_rows_avx2(const uint8_t *cons
         __m256i upper_a = _mm256_setzero_si256(), lower_a = upper_a;
         __m256i upper_b = upper_a, lower_b = upper_a;
         for (int tap = 0; tap < self.length[x]; tap += GROUP) {
-            int32_t pairs[4];
-            memcpy(pairs, halves, sizeof pairs);
-            const __m256i weights[4] = {_mm256_set1_epi32(pairs[0]), _mm256_set1_epi32(pairs[1]),
-                                        _mm256_set1_epi32(pairs[2]), _mm256_set1_epi32(pairs[3])};
-            add_taps(load_two(in[0] + pixel, in[1] + pixel), weights, &upper_a, &lower_a);
-            add_taps(load_two(in[2] + pixel, in[3] + pixel), weights, &upper_b, &lower_b);
+            const __m256i a = load_two(in[0] + pixel, in[1] + pixel);
+            const __m256i b = load_two(in[2] + pixel, in[3] + pixel);
+            add_taps(a, halves, false, &upper_a, &lower_a);
+            add_taps(b, halves, false, &upper_b, &lower_b);
+            if (few)
+                break;
+            add_taps(a, halves, true, &upper_a, &lower_a);
+            add_taps(b, halves, true, &upper_b, &lower_b);
             pixel += 3 * GROUP;
             halves += 2 * GROUP;
         }
         store_two(upper_a, lower_a, out[0] + 3 * x, out[1] + 3 * x);
         store_two(upper_b, lower_b, out[2] + 3 * x, out[3] + 3 * x);
     }
+}
+
+/* A picture that grows has at most two taps. */
+__attribute__((target("avx2"))) static void resize_rows_avx2(const uint8_t *const rows[AT_ONCE],
+                                                             const axis *columns,
+                                                             uint8_t *const outs[AT_ONCE]) {
+    if (columns->scale <= 1)
+        resize_rows(rows, columns, outs, true);
+    else
+        resize_rows(rows, columns, outs, false);
 }
 
 /* blend_rows, 16 bytes at a time. */
