@@ -107,8 +107,7 @@ static an_augmentation augmentation_of(const bench_settings *settings) {
     chosen.area_low = 0.08;
     chosen.area_high = 1;
     chosen.aspect = 4 / 3.0;
-    an_augmentation_set_noise(&chosen, settings->noise, an_imagenet_vectors,
-                              an_imagenet_deviations);
+    an_augmentation_set_noise(&chosen, settings->noise);
     return chosen;
 }
 

@@ -12,11 +12,10 @@ const double an_imagenet_vectors[3][3] = {
     {0.41796, -0.81698, 0.39731}, {-0.71258, -0.02354, 0.70120}, {-0.56351, -0.57618, -0.59200}};
 const double an_imagenet_deviations[3] = {19.7208, 37.0939, 121.7801};
 
-void an_augmentation_set_noise(an_augmentation *augmentation, double noise,
-                               const double vectors[3][3], const double deviations[3]) {
+void an_augmentation_set_noise(an_augmentation *augmentation, double noise) {
     augmentation->noise = noise;
-    memcpy(augmentation->vectors, vectors, sizeof augmentation->vectors);
-    memcpy(augmentation->deviations, deviations, sizeof augmentation->deviations);
+    memcpy(augmentation->vectors, an_imagenet_vectors, sizeof augmentation->vectors);
+    memcpy(augmentation->deviations, an_imagenet_deviations, sizeof augmentation->deviations);
 }
 
 bool an_augmentation_is_random(const an_augmentation *augmentation) {

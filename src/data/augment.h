@@ -75,9 +75,8 @@ an_crop an_view_crop(int width, int height, const an_preprocess *preprocess, int
 extern const double an_imagenet_vectors[3][3];
 extern const double an_imagenet_deviations[3];
 
-/* Sets colour noise of a strength along those axes. */
-void an_augmentation_set_noise(an_augmentation *augmentation, double noise,
-                               const double vectors[3][3], const double deviations[3]);
+/* Sets colour noise of that strength along them. */
+void an_augmentation_set_noise(an_augmentation *augmentation, double noise);
 
 /* The eigenvectors (rows, unit length, largest deviation last) and deviations of a covariance. */
 void an_colour_axes(const double covariance[3][3], double vectors[3][3], double deviations[3]);

@@ -231,6 +231,16 @@ static void decode_rows(struct jpeg_decompress_struct *info, int orientation, JD
 }
 
 /*
+ * How far the picture can be reduced while being decoded. Where colours are stored coarser along
+ * one axis only, libjpeg does not reduce them less along that one: then the picture must be.
+ */
+static int reduction_of(const struct jpeg_decompress_struct *info, const an_need *need) {
+    const int across = info->max_h_samp_factor, down = info->max_v_samp_factor;
+    const int reduction = an_need_reduction(need) / (across > down ? across / down : down / across);
+    return reduction > 1 ? reduction : 1;
+}
+
+/*
  * Begins to decode, and goes to the first row that is needed: of what is stored, `part`, reduced.
  * Returns the rectangle of reduced pixels that will be decoded, which the format makes wider.
  */
@@ -268,7 +278,7 @@ static alexnet_status decode_needed(decoder *self, int orientation, const an_cho
     an_part part = {0, 0, width, height};
     if (chooser) {
         const an_need need = chooser->choose(chooser->context, out->width, out->height);
-        out->reduction = an_need_reduction(&need);
+        out->reduction = reduction_of(info, &need);
         part = stored_part(an_need_part(&need, out->reduction, out->width, out->height),
                            orientation, width, height);
         part = begin_part(info, part, out->reduction);
