@@ -4,6 +4,7 @@
 
 #include "backend/limits.h"
 #include "cli/command.h"
+#include "data/dataset.h"
 
 typedef struct bench_settings {
     an_common common;
@@ -11,12 +12,15 @@ typedef struct bench_settings {
     bool layers;
     const char *data;
     int workers;
+    int crop; /* an_crop_kind */
+    double noise;
 } bench_settings;
 
 /* Long enough for the clock and the pages to settle, and for a median that stays. */
 #define AN_BENCH_WARM_UP_SECONDS 0.5
 #define AN_BENCH_SECONDS 3.0
-enum { AN_BENCH_STEPS = 5, AN_BENCH_LAYER_STEPS = 1000 };
+#define AN_BENCH_TURN_SECONDS 1.0
+enum { AN_BENCH_TURNS = 3, AN_BENCH_STEPS = 5, AN_BENCH_LAYER_STEPS = 1000 };
 
 /* Inference, or training steps. */
 alexnet_status an_bench_plan(const bench_settings *settings, bool training, alexnet_error *error);
@@ -26,6 +30,28 @@ alexnet_status an_bench_peak(const bench_settings *settings, alexnet_error *erro
 
 /* The loader alone. */
 alexnet_status an_bench_loader(const bench_settings *settings, alexnet_error *error);
+
+/* Pictures made, and the time it took. */
+typedef struct bench_rate {
+    size_t images, batches;
+    double seconds, cpu_seconds; /* cpu: of all threads together */
+} bench_rate;
+
+/* JPEG and other files of a data set, held in memory to be decoded again and again. */
+typedef struct bench_files {
+    an_sample *samples;
+    size_t count;
+} bench_files;
+
+/* Takes files from all over a data set, as many as fit in a quarter of a gigabyte. None where its
+ * pictures are not stored as files. Freed with an_bench_files_free, after a failure too. */
+alexnet_status an_bench_files_take(const an_dataset *dataset, bench_files *out,
+                                   alexnet_error *error);
+void an_bench_files_free(bench_files *files);
+
+/* Only decodes them to RGB, for a while and with so many threads, and adds that up. */
+alexnet_status an_bench_files_decode(const bench_files *files, int threads, bench_rate *sum,
+                                     alexnet_error *error);
 
 /* How far a measurement is that ends after so many steps and so much time. */
 double an_bench_progress(int steps, double seconds);

@@ -105,16 +105,18 @@ static alexnet_status print_result(const eval_settings *settings, const an_evalu
     return ALEXNET_OK;
 }
 
-/* Adds the votes of one network, view by view. */
+/* Adds the votes of one network. */
 static alexnet_status add_network(const eval_settings *settings, const char *weights,
                                   const an_dataset *dataset, an_votes *votes, view *on,
                                   alexnet_error *error) {
     an_common common = settings->common;
-    an_loader_options loading = {.batch = common.batch,
-                                 .workers = settings->workers,
-                                 .seed = common.seed,
-                                 .limit = settings->limit,
-                                 .max_broken = settings->max_broken};
+    const an_loader_options loading = {.batch =
+                                           (common.batch + settings->views - 1) / settings->views,
+                                       .views = settings->views,
+                                       .workers = settings->workers,
+                                       .seed = common.seed,
+                                       .limit = settings->limit,
+                                       .max_broken = settings->max_broken};
     alexnet_classifier *classifier = NULL;
     an_loader *loader = NULL;
     char *path;
@@ -130,17 +132,13 @@ static alexnet_status add_network(const eval_settings *settings, const char *wei
                          dataset->classes);
         goto cleanup;
     }
-    for (; loading.view < settings->views; loading.view++) {
-        on->pass++;
-        an_loader_free(loader);
-        AN_TRY_CLEANUP(
-            an_loader_create(dataset, &classifier->weights.preprocess, &loading, &loader, error));
-        an_loader_on_broken(loader, broken, on);
-        if (votes->passes == 0)
-            AN_TRY_CLEANUP(
-                an_votes_begin(votes, an_loader_pictures(loader), dataset->classes, error));
-        AN_TRY_CLEANUP(an_votes_add(votes, classifier->plan, loader, show, on, error));
-    }
+    on->pass++;
+    AN_TRY_CLEANUP(
+        an_loader_create(dataset, &classifier->weights.preprocess, &loading, &loader, error));
+    an_loader_on_broken(loader, broken, on);
+    if (votes->views == 0)
+        AN_TRY_CLEANUP(an_votes_begin(votes, an_loader_pictures(loader), dataset->classes, error));
+    AN_TRY_CLEANUP(an_votes_add(votes, classifier->plan, loader, show, on, error));
 cleanup:
     an_loader_free(loader);
     alexnet_classifier_free(classifier);
@@ -152,8 +150,7 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     const eval_settings *settings = chosen;
     const an_list *networks = &settings->weights;
     an_common common = settings->common;
-    view on = {.display = an_display_begin(common.progress),
-               .passes = networks->count * settings->views};
+    view on = {.display = an_display_begin(common.progress), .passes = networks->count};
     an_dataset *dataset = NULL;
     an_votes votes = {0};
     an_evaluation found;

@@ -5,4 +5,7 @@
 /* Seconds of a clock that never jumps. */
 double an_seconds(void);
 
+/* Seconds of processor time that all threads of this process have taken. */
+double an_cpu_seconds(void);
+
 #endif

@@ -100,13 +100,17 @@ void an_random_fill_uniform(const an_random *stream, size_t first, size_t count,
     }
 }
 
+void an_random_shuffle(an_random *stream, uint32_t *values, uint32_t n) {
+    for (uint32_t i = n; i > 1; i--) {
+        const uint32_t j = an_random_below(stream, i);
+        const uint32_t swapped = values[i - 1];
+        values[i - 1] = values[j];
+        values[j] = swapped;
+    }
+}
+
 void an_random_permutation(an_random *stream, uint32_t *order, uint32_t n) {
     for (uint32_t i = 0; i < n; i++)
         order[i] = i;
-    for (uint32_t i = n; i > 1; i--) {
-        const uint32_t j = an_random_below(stream, i);
-        const uint32_t swapped = order[i - 1];
-        order[i - 1] = order[j];
-        order[j] = swapped;
-    }
+    an_random_shuffle(stream, order, n);
 }

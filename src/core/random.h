@@ -15,13 +15,15 @@
 typedef enum an_purpose {
     AN_RANDOM_INIT = 1,     /* item: parameter's index in the network; element by element */
     AN_RANDOM_ORDER,        /* the shuffled order of an epoch */
-    AN_RANDOM_AUGMENT,      /* crop, mirror; item: the sample's index in the data set */
+    AN_RANDOM_AUGMENT,      /* crop, mirror; item: the sample's index in the data set, or 2^55 and
+                               the index of the group that shares them */
     AN_RANDOM_DROPOUT,      /* item: position in the epoch's order; see backend.h */
     AN_RANDOM_SUBSET,       /* which samples a --limit keeps */
     AN_RANDOM_SHAPES_TRAIN, /* pictures of `shapes`; item: the picture's index */
     AN_RANDOM_SHAPES_HELD,  /* the held-out pictures of `shapes` */
     AN_RANDOM_SYNTHETIC,    /* inputs of benchmarks and checks */
     AN_RANDOM_TEST,         /* tests */
+    AN_RANDOM_COLOUR,       /* colour noise; item: the sample's index in the data set */
     AN_RANDOM_MIX /* mixup's shares; item: position in the epoch's order. A new purpose goes
                      last: streams follow from the values */
 } an_purpose;
@@ -71,7 +73,10 @@ void an_random_fill_normal(const an_random *stream, size_t first, size_t count, 
 void an_random_fill_uniform(const an_random *stream, size_t first, size_t count, double bound,
                             float *out);
 
-/* A uniformly random order of 0 .. n - 1 (Fisher-Yates). */
+/* Puts n values into a uniformly random order (Fisher-Yates). */
+void an_random_shuffle(an_random *stream, uint32_t *values, uint32_t n);
+
+/* A uniformly random order of 0 .. n - 1. */
 void an_random_permutation(an_random *stream, uint32_t *order, uint32_t n);
 
 #endif

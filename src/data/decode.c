@@ -1,6 +1,7 @@
 #include "data/decode.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,23 +55,82 @@ static alexnet_status refuse(const uint8_t *bytes, size_t size, const char *name
                    advice);
 }
 
-alexnet_status an_image_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
-                               alexnet_error *error) {
+/* What a decoder without parts has made: the whole picture. */
+static void is_whole(an_decoded *out) {
+    out->raster = an_raster_of(&out->image);
+    out->width = out->image.width;
+    out->height = out->image.height;
+    out->left = out->top = 0;
+    out->reduction = 1;
+}
+
+alexnet_status an_image_decode_part(const uint8_t *bytes, size_t size, const char *name,
+                                    const an_chooser *chooser, an_decoded *out,
+                                    alexnet_error *error) {
     alexnet_status status;
     if (size == 0)
         status = an_fail(error, ALEXNET_FORMAT, "%s: is empty (0 bytes); copy or download it again",
                          name);
     else if (begins(bytes, size, 0, "\xff\xd8\xff", 3))
-        status = an_jpeg_decode(bytes, size, name, out, error);
+        return an_jpeg_decode(bytes, size, name, chooser, out, error);
     else if (begins(bytes, size, 0, "\x89PNG\r\n\x1a\n", 8))
-        status = an_png_decode(bytes, size, name, out, error);
+        status = an_png_decode(bytes, size, name, &out->image, error);
     else if (size >= 2 && bytes[0] == 'P' && strchr("2356", bytes[1]) && bytes[1] != 0)
-        status = an_ppm_decode(bytes, size, name, out, error);
+        status = an_ppm_decode(bytes, size, name, &out->image, error);
     else
         status = refuse(bytes, size, name, error);
+    if (status == ALEXNET_OK)
+        is_whole(out);
+    return status;
+}
+
+alexnet_status an_image_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
+                               alexnet_error *error) {
+    an_decoded whole = {.image = *out};
+    const alexnet_status status = an_image_decode_part(bytes, size, name, NULL, &whole, error);
+    *out = whole.image;
     if (status != ALEXNET_OK)
         out->width = out->height = 0;
     return status;
+}
+
+void an_decoded_free(an_decoded *decoded) {
+    an_image_free(&decoded->image);
+    *decoded = (an_decoded){0};
+}
+
+int an_need_reduction(const an_need *need) {
+    const double shorter = need->box.width < need->box.height ? need->box.width : need->box.height;
+    int reduction = 1;
+    while (reduction < 8 && shorter >= 2.0 * reduction * need->side)
+        reduction *= 2;
+    return reduction;
+}
+
+/* How far to each side of the box resizing looks along one axis, in pixels of the picture. */
+static double reach(const an_need *need, double begin, double length, int reduction) {
+    const double scale = length / need->side;
+    const bool copied = reduction == 1 && scale == 1 && begin == floor(begin);
+    if (need->cut || copied)
+        return 0;
+    return scale > reduction ? scale : reduction;
+}
+
+an_part an_need_part(const an_need *need, int reduction, int width, int height) {
+    const an_box *box = &need->box;
+    const double across = reach(need, box->x, box->width, reduction);
+    const double down = reach(need, box->y, box->height, reduction);
+    const int left = (int)fmax(0, floor(box->x - across));
+    const int top = (int)fmax(0, floor(box->y - down));
+    const int right = (int)fmin(width, ceil(box->x + box->width + across));
+    const int bottom = (int)fmin(height, ceil(box->y + box->height + down));
+    return (an_part){left, top, right - left, bottom - top};
+}
+
+an_box an_need_within(const an_need *need, const an_decoded *decoded) {
+    const double size = decoded->reduction;
+    return (an_box){(need->box.x - decoded->left) / size, (need->box.y - decoded->top) / size,
+                    need->box.width / size, need->box.height / size};
 }
 
 alexnet_status an_decode_check_size(const char *name, uint64_t width, uint64_t height,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "data/normalise.h"
 
 alexnet_status an_image_reserve(an_image *image, int width, int height, alexnet_error *error) {
     if (width < 1 || height < 1 || width > AN_MAX_IMAGE_SIDE || height > AN_MAX_IMAGE_SIDE ||
@@ -31,6 +32,23 @@ alexnet_status an_image_reserve(an_image *image, int width, int height, alexnet_
 void an_image_free(an_image *image) {
     free(image->pixels);
     *image = (an_image){0};
+}
+
+an_raster an_raster_of(const an_image *image) {
+    const size_t stride = (size_t)image->width * 3;
+    return (an_raster){.pixels = image->pixels,
+                       .end = image->pixels + stride * (size_t)image->height,
+                       .stride = stride,
+                       .width = image->width,
+                       .height = image->height};
+}
+
+an_raster an_raster_part(const an_raster *raster, an_part part) {
+    an_raster cut = *raster;
+    cut.pixels += (size_t)part.y * raster->stride + (size_t)part.x * 3;
+    cut.width = part.width;
+    cut.height = part.height;
+    return cut;
 }
 
 alexnet_status an_image_read(const char *path, an_image *out, alexnet_error *error) {
@@ -63,24 +81,10 @@ an_crop an_crop_centre(int width, int height, int side) {
 
 void an_image_to_input(const an_image *image, an_crop crop, const an_preprocess *preprocess,
                        float *out) {
-    const size_t side = (size_t)preprocess->crop;
-    for (int plane = 0; plane < 3; plane++) {
-        /* A byte has 256 values: each is normalised once, not once per pixel. */
-        float table[256];
-        for (int value = 0; value < 256; value++)
-            table[value] = (float)(((double)value * preprocess->scale - preprocess->mean[plane]) /
-                                   preprocess->std[plane]);
-        const int channel = preprocess->bgr ? 2 - plane : plane;
-        const int step = crop.mirror ? -3 : 3;
-        for (size_t y = 0; y < side; y++) {
-            const uint8_t *row =
-                image->pixels + (((size_t)crop.y + y) * (size_t)image->width + (size_t)crop.x) * 3;
-            const uint8_t *pixel = row + channel + (crop.mirror ? 3 * (side - 1) : 0);
-            float *line = out + ((size_t)plane * side + y) * side;
-            for (size_t x = 0; x < side; x++, pixel += step)
-                line[x] = table[*pixel];
-        }
-    }
+    const an_raster whole = an_raster_of(image);
+    const an_raster cut =
+        an_raster_part(&whole, (an_part){crop.x, crop.y, preprocess->crop, preprocess->crop});
+    an_normalise_pixels(&cut, crop.mirror, preprocess, NULL, out);
 }
 
 alexnet_status an_image_preprocess_crop(const an_image *image, an_crop crop,

@@ -20,6 +20,23 @@ typedef struct an_image {
     size_t capacity; /* bytes that `pixels` can hold; kept when an image is reused */
 } an_image;
 
+/* A rectangle of pixels. */
+typedef struct an_part {
+    int x, y, width, height;
+} an_part;
+
+/* Pixels to look at, which belong to somebody else: rows of RGB bytes, `stride` bytes apart. */
+typedef struct an_raster {
+    const uint8_t *pixels;
+    const uint8_t *end; /* of the memory around them, which may be read */
+    size_t stride;
+    int width, height;
+} an_raster;
+
+/* All of an image; and a part of a raster, inside which it must lie. */
+an_raster an_raster_of(const an_image *image);
+an_raster an_raster_part(const an_raster *raster, an_part part);
+
 /* Makes room for width x height, keeping the memory where it suffices; the content is undefined. */
 alexnet_status an_image_reserve(an_image *image, int width, int height, alexnet_error *error);
 
@@ -49,11 +66,6 @@ alexnet_status an_image_write_png(const an_image *image, const char *path, alexn
 alexnet_status an_image_resize(const an_image *image, int width, int height, an_image *out,
                                alexnet_error *error);
 
-/* A rectangle of pixels. */
-typedef struct an_part {
-    int x, y, width, height;
-} an_part;
-
 /*
  * The same, computing only `part` of the resized picture, to the bit what cutting it out of the
  * whole gives. INVALID where it does not lie inside width x height.
@@ -75,7 +87,7 @@ an_crop an_crop_centre(int width, int height, int side);
 
 /*
  * Cuts `preprocess->crop` squared pixels out of an image and normalises them into a network's input
- * (3, crop, crop). The crop must lie inside the image.
+ * (3, crop, crop): normalise.h. The crop must lie inside the image.
  */
 void an_image_to_input(const an_image *image, an_crop crop, const an_preprocess *preprocess,
                        float *out);

@@ -1,4 +1,10 @@
-/* JPEG by libjpeg(-turbo), and the orientation out of its EXIF block. */
+/*
+ * JPEG by libjpeg-turbo, whole or in part, and the orientation out of its EXIF block.
+ *
+ * A part costs less than the whole: rows above it are only taken apart into coefficients, rows
+ * below it not even that, and of its own rows only the columns of blocks that it needs are
+ * transformed.
+ */
 #include <setjmp.h>
 #include <stdio.h> /* jpeglib.h needs FILE */
 
@@ -12,6 +18,7 @@
 enum {
     BAND = 16,       /* rows decoded before they are turned into place */
     MAX_SCANS = 100, /* a progressive file has about ten; each costs a pass over the picture */
+    MARGIN = 2,      /* columns to each side that make colours of half the resolution smooth */
     EXIF_MARKER = JPEG_APP0 + 1,
     MAX_MARKER = 0xffff
 };
@@ -148,47 +155,71 @@ typedef struct placement {
     ptrdiff_t origin, right, down;
 } placement;
 
-/* EXIF 2.3, tag Orientation: which sides of the scene the stored first row and column are. */
+/* EXIF 2.3, tag Orientation: which sides of the scene the stored first row and column are. Stored
+ * rows are mirrored, or their order is, and from 5 on they become columns after that. */
+static bool mirrors_x(int orientation) {
+    return orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+}
+
+static bool mirrors_y(int orientation) {
+    return orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+}
+
 static placement place(int orientation, int width, int height) {
     const bool swap = orientation >= 5; /* stored rows are columns */
-    const bool mirror_x =
-        orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-    const bool mirror_y =
-        orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
     const ptrdiff_t row = 3 * (ptrdiff_t)(swap ? height : width);
     placement to = {0, swap ? row : 3, swap ? 3 : row};
-    if (mirror_x) {
+    if (mirrors_x(orientation)) {
         to.origin += (width - 1) * to.right;
         to.right = -to.right;
     }
-    if (mirror_y) {
+    if (mirrors_y(orientation)) {
         to.origin += (height - 1) * to.down;
         to.down = -to.down;
     }
     return to;
 }
 
-/* Decodes all rows into `out`, upright. */
-static void decode_rows(struct jpeg_decompress_struct *info, int orientation, an_image *out) {
+/* The pixels of a stored picture of that size that become a part of the upright one. */
+static an_part stored_part(an_part upright, int orientation, int width, int height) {
+    const bool swap = orientation >= 5;
+    an_part part = upright;
+    if (swap)
+        part = (an_part){upright.y, upright.x, upright.height, upright.width};
+    if (mirrors_x(orientation))
+        part.x = width - part.x - part.width;
+    if (mirrors_y(orientation))
+        part.y = height - part.y - part.height;
+    return part;
+}
+
+/* Decodes rows from the next one to before `end` into `out`, upright. */
+static void decode_rows(struct jpeg_decompress_struct *info, int orientation, JDIMENSION end,
+                        an_image *out) {
     const size_t width = info->output_width;
+    const JDIMENSION begin = info->output_scanline;
     const bool cmyk = info->out_color_space == JCS_CMYK;
     if (orientation == 1 && !cmyk) {
-        while (info->output_scanline < info->output_height) {
-            JSAMPROW row = out->pixels + info->output_scanline * width * 3;
+        while (info->output_scanline < end) {
+            JSAMPROW row = out->pixels + (info->output_scanline - begin) * width * 3;
             (void)jpeg_read_scanlines(info, &row, 1);
         }
         return;
     }
     /* A band of rows at a time, so that a turned picture is not written pixel by pixel far apart.
      */
-    const placement to = place(orientation, (int)width, (int)info->output_height);
+    const placement to = place(orientation, (int)width, (int)(end - begin));
     JSAMPARRAY band = info->mem->alloc_sarray((j_common_ptr)info, JPOOL_IMAGE,
                                               (JDIMENSION)(width * (cmyk ? 4 : 3)), BAND);
-    while (info->output_scanline < info->output_height) {
-        uint8_t *corner = out->pixels + to.origin + (ptrdiff_t)info->output_scanline * to.down;
+    while (info->output_scanline < end) {
+        uint8_t *corner =
+            out->pixels + to.origin + (ptrdiff_t)(info->output_scanline - begin) * to.down;
         int rows = 0;
-        while (rows < BAND && info->output_scanline < info->output_height) {
-            const int got = (int)jpeg_read_scanlines(info, band + rows, (JDIMENSION)(BAND - rows));
+        while (rows < BAND && info->output_scanline < end) {
+            const JDIMENSION left = end - info->output_scanline;
+            const int free_rows = BAND - rows;
+            const int got = (int)jpeg_read_scanlines(
+                info, band + rows, left < (JDIMENSION)free_rows ? left : (JDIMENSION)free_rows);
             for (int i = 0; cmyk && i < got; i++)
                 cmyk_to_rgb(band[rows + i], width);
             rows += got;
@@ -199,8 +230,80 @@ static void decode_rows(struct jpeg_decompress_struct *info, int orientation, an
     }
 }
 
-/* The whole of it, between the creation and the destruction of `info`; libjpeg may jump out. */
-static alexnet_status decode(decoder *self, const uint8_t *bytes, size_t size, an_image *out) {
+/*
+ * How far the picture can be reduced while being decoded. Where colours are stored coarser along
+ * one axis only, libjpeg does not reduce them less along that one: then the picture must be.
+ */
+static int reduction_of(const struct jpeg_decompress_struct *info, const an_need *need) {
+    const int across = info->max_h_samp_factor, down = info->max_v_samp_factor;
+    const int reduction = an_need_reduction(need) / (across > down ? across / down : down / across);
+    return reduction > 1 ? reduction : 1;
+}
+
+/*
+ * Begins to decode, and goes to the first row that is needed: of what is stored, `part`, reduced.
+ * Returns the rectangle of reduced pixels that will be decoded, which the format makes wider.
+ */
+static an_part begin_part(struct jpeg_decompress_struct *info, an_part part, int reduction) {
+    info->scale_num = 1;
+    info->scale_denom = (unsigned)reduction;
+    /* What a file whose scans end too early lacks is guessed from neighbours, which may be
+     * missing. */
+    info->do_block_smoothing = FALSE;
+    (void)jpeg_start_decompress(info);
+    const int width = (int)info->output_width, height = (int)info->output_height;
+    int left = part.x / reduction, top = part.y / reduction;
+    int right = (part.x + part.width + reduction - 1) / reduction;
+    int bottom = (part.y + part.height + reduction - 1) / reduction;
+    left = left > MARGIN ? left - MARGIN : 0;
+    right = right + MARGIN < width ? right + MARGIN : width;
+    bottom = bottom < height ? bottom : height;
+    JDIMENSION x = (JDIMENSION)left, wide = (JDIMENSION)(right - left);
+    if (left > 0 || right < width)
+        jpeg_crop_scanline(info, &x, &wide);
+    if (top > 0)
+        top = (int)jpeg_skip_scanlines(info, (JDIMENSION)top);
+    return (an_part){(int)x, top, (int)wide, bottom - top};
+}
+
+/* Decodes a part, or the whole where nobody chooses one. */
+static alexnet_status decode_needed(decoder *self, int orientation, const an_chooser *chooser,
+                                    an_decoded *out) {
+    struct jpeg_decompress_struct *info = &self->info;
+    const int width = (int)info->image_width, height = (int)info->image_height;
+    const bool turned = orientation >= 5;
+    out->width = turned ? height : width;
+    out->height = turned ? width : height;
+    out->reduction = 1;
+    an_part part = {0, 0, width, height};
+    if (chooser) {
+        const an_need need = chooser->choose(chooser->context, out->width, out->height);
+        out->reduction = reduction_of(info, &need);
+        part = stored_part(an_need_part(&need, out->reduction, out->width, out->height),
+                           orientation, width, height);
+        part = begin_part(info, part, out->reduction);
+    } else {
+        (void)jpeg_start_decompress(info);
+    }
+    AN_TRY(an_image_reserve(&out->image, turned ? part.height : part.width,
+                            turned ? part.width : part.height, self->error));
+    decode_rows(info, orientation, (JDIMENSION)(part.y + part.height), &out->image);
+    if (!chooser)
+        (void)jpeg_finish_decompress(info);
+    /* The stored part's pixels in the picture's own, and those turned upright. */
+    const int r = out->reduction;
+    const an_part covered = {part.x * r, part.y * r, part.width * r, part.height * r};
+    const int x = mirrors_x(orientation) ? width - covered.x - covered.width : covered.x;
+    const int y = mirrors_y(orientation) ? height - covered.y - covered.height : covered.y;
+    out->left = turned ? y : x;
+    out->top = turned ? x : y;
+    out->raster = an_raster_of(&out->image);
+    return ALEXNET_OK;
+}
+
+/* All of it, between the creation and the destruction of `info`; libjpeg may jump out. */
+static alexnet_status decode(decoder *self, const uint8_t *bytes, size_t size,
+                             const an_chooser *chooser, an_decoded *out) {
     struct jpeg_decompress_struct *info = &self->info;
     jpeg_create_decompress(info);
     info->progress = &self->progress;
@@ -211,18 +314,11 @@ static alexnet_status decode(decoder *self, const uint8_t *bytes, size_t size, a
     AN_TRY(an_decode_check_size(self->name, info->image_width, info->image_height, self->error));
     const bool cmyk = info->jpeg_color_space == JCS_CMYK || info->jpeg_color_space == JCS_YCCK;
     info->out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
-    const int orientation = find_orientation(info);
-    const int width = (int)info->image_width, height = (int)info->image_height;
-    AN_TRY(an_image_reserve(out, orientation >= 5 ? height : width,
-                            orientation >= 5 ? width : height, self->error));
-    (void)jpeg_start_decompress(info);
-    decode_rows(info, orientation, out);
-    (void)jpeg_finish_decompress(info);
-    return ALEXNET_OK;
+    return decode_needed(self, find_orientation(info), chooser, out);
 }
 
-alexnet_status an_jpeg_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
-                              alexnet_error *error) {
+alexnet_status an_jpeg_decode(const uint8_t *bytes, size_t size, const char *name,
+                              const an_chooser *chooser, an_decoded *out, alexnet_error *error) {
     decoder self = {.name = name, .error = error};
     self.info.err = jpeg_std_error(&self.errors);
     self.info.client_data = &self;
@@ -231,7 +327,7 @@ alexnet_status an_jpeg_decode(const uint8_t *bytes, size_t size, const char *nam
     self.errors.output_message = print_nothing;
     self.progress.progress_monitor = on_progress;
     if (setjmp(self.escape) == 0)
-        self.status = decode(&self, bytes, size, out);
+        self.status = decode(&self, bytes, size, chooser, out);
     jpeg_destroy_decompress(&self.info);
     return self.status;
 }

@@ -9,6 +9,8 @@
 #include "core/memory.h"
 #include "core/random.h"
 #include "core/threads.h"
+#include "data/order.h"
+#include "data/prepare.h"
 
 enum {
     MOST_WORKERS = 1024,
@@ -33,7 +35,7 @@ struct an_loader {
     const an_dataset *dataset;
     an_preprocess preprocess;
     an_loader_options options;
-    size_t input_floats;      /* of one picture */
+    size_t input_floats;      /* of one picture, all its views */
     size_t pictures, batches; /* of an epoch */
     uint32_t *chosen;         /* (pictures) the samples that the limit leaves, ascending */
     uint32_t *order;          /* (pictures) the samples in this epoch's order */
@@ -75,52 +77,23 @@ static size_t begin_of(const an_loader *loader, size_t batch) {
     return batch < loader->batches ? batch * (size_t)loader->options.batch : loader->pictures;
 }
 
-/* One of the ten views of a resized picture. */
-static an_crop crop_of_view(int width, int height, const an_preprocess *preprocess, int view) {
-    an_crop crop = an_crop_centre(width, height, preprocess->crop);
-    const int corner = view % 5, margin = preprocess->resize - preprocess->crop;
-    if (corner > 0) {
-        const an_crop square = an_crop_centre(width, height, preprocess->resize);
-        crop.x = square.x + (corner % 2 == 0 ? margin : 0);
-        crop.y = square.y + (corner > 2 ? margin : 0);
-    }
-    crop.mirror = view >= 5;
-    return crop;
-}
-
-/* What a worker reuses from picture to picture. */
-typedef struct scratch {
-    an_sample stored;
-    an_image decoded, resized;
-} scratch;
-
-/* Makes one picture's input: read, resize, crop, mirror, normalise. */
-static alexnet_status make_input(const an_loader *loader, size_t sample, scratch *own, float *out,
-                                 alexnet_error *error) {
-    const an_preprocess *preprocess = &loader->preprocess;
-    const an_augmentation *augmentation = &loader->options.augmentation;
+/* Makes one picture's input: fetch, decode, resize, crop, mirror, normalise. */
+static alexnet_status make_input(const an_loader *loader, size_t position, an_workspace *own,
+                                 float *out, alexnet_error *error) {
+    const an_loader_options *options = &loader->options;
+    const size_t sample = loader->order[position];
+    const an_occasion occasion = {options->seed, loader->epoch, sample, position};
     char name[512];
     an_dataset_describe(loader->dataset, sample, name, sizeof name);
     AN_TRY(an_dataset_fetch(loader->dataset, sample, &own->stored, error));
-    AN_TRY(an_sample_decode(&own->stored, name, &own->decoded, error));
-    int width, height;
-    an_short_side_size(own->decoded.width, own->decoded.height, preprocess->resize, &width,
-                       &height);
-    an_crop crop = crop_of_view(width, height, preprocess, loader->options.view);
-    if (augmentation->crop == AN_CROP_RANDOM) {
-        an_random random =
-            an_random_stream(loader->options.seed, AN_RANDOM_AUGMENT, loader->epoch, sample);
-        crop.x = (int)an_random_below(&random, (uint32_t)(width - preprocess->crop + 1));
-        crop.y = (int)an_random_below(&random, (uint32_t)(height - preprocess->crop + 1));
-        crop.mirror = augmentation->mirror && an_random_below(&random, 2) == 1;
-    }
-    const alexnet_status status =
-        an_image_preprocess_crop(&own->decoded, crop, preprocess, &own->resized, out, error);
-    return status == ALEXNET_OK ? status : an_fail_in(error, status, "%s", name);
+    if (an_augmentation_is_random(&options->augmentation))
+        return an_prepare_drawn(own, name, &loader->preprocess, &options->augmentation, &occasion,
+                                out, error);
+    return an_prepare_views(own, name, &loader->preprocess, options->views, out, error);
 }
 
 /* Fills what belongs to one position of the order in its batch. */
-static void make_picture(an_loader *loader, size_t position, scratch *own) {
+static void make_picture(an_loader *loader, size_t position, an_workspace *own) {
     const size_t n = (size_t)loader->options.batch, i = position % n;
     slot *s = slot_of(loader, position / n);
     const size_t sample = loader->order[position];
@@ -128,7 +101,7 @@ static void make_picture(an_loader *loader, size_t position, scratch *own) {
     s->batch.indices[i] = sample;
     s->batch.labels[i] = loader->dataset->labels[sample];
     s->failures[i].status = ALEXNET_OK;
-    const alexnet_status status = make_input(loader, sample, own, input, &s->failures[i]);
+    const alexnet_status status = make_input(loader, position, own, input, &s->failures[i]);
     if (status != ALEXNET_OK) {
         s->failures[i].status = status;
         s->batch.labels[i] = -1;
@@ -138,7 +111,7 @@ static void make_picture(an_loader *loader, size_t position, scratch *own) {
 
 static void *work(void *argument) {
     an_loader *loader = argument;
-    scratch own = {0};
+    an_workspace own = {0};
     pthread_mutex_lock(&loader->mutex);
     for (;;) {
         while (!loader->stop && loader->next_position >= loader->end_position)
@@ -156,9 +129,7 @@ static void *work(void *argument) {
             pthread_cond_signal(&loader->done);
     }
     pthread_mutex_unlock(&loader->mutex);
-    an_sample_free(&own.stored);
-    an_image_free(&own.decoded);
-    an_image_free(&own.resized);
+    an_workspace_free(&own);
     return NULL;
 }
 
@@ -180,9 +151,14 @@ static alexnet_status check(const an_dataset *dataset, const an_preprocess *prep
         return an_fail(error, ALEXNET_INVALID,
                        "%d loader threads cannot be; choose between 1 and %d, or 0 for one a core",
                        options->workers, MOST_WORKERS);
-    if (options->view < 0 || options->view > 9)
-        return an_fail(error, ALEXNET_INVALID, "view %d: there are the views 0 to 9",
-                       options->view);
+    if (options->views != 0 && options->views != 1 && options->views != AN_VIEWS)
+        return an_fail(error, ALEXNET_INVALID, "%d views of each picture: there are 1 or %d",
+                       options->views, AN_VIEWS);
+    if (options->views == AN_VIEWS && an_augmentation_is_random(&options->augmentation))
+        return an_fail(error, ALEXNET_INVALID,
+                       "pictures that are cropped, mirrored or coloured at random have no %d views",
+                       AN_VIEWS);
+    AN_TRY(an_augmentation_check(&options->augmentation, error));
     if (!(options->max_broken >= 0 && options->max_broken <= 1))
         return an_fail(error, ALEXNET_INVALID,
                        "the share of broken pictures that is tolerated is %g; choose one between "
@@ -226,6 +202,7 @@ static alexnet_status make_slots(an_loader *loader, int workers, alexnet_error *
         AN_TRY(an_alloc(&input, n, loader->input_floats * sizeof(float), "a batch of pictures",
                         error));
         s->batch.input = input;
+        s->batch.views = loader->options.views;
         s->batch.labels = calloc(n, sizeof *s->batch.labels);
         s->batch.indices = calloc(n, sizeof *s->batch.indices);
         s->failures = calloc(n, sizeof *s->failures);
@@ -267,7 +244,9 @@ alexnet_status an_loader_create(const an_dataset *dataset, const an_preprocess *
     loader->dataset = dataset;
     loader->preprocess = *preprocess;
     loader->options = *options;
-    loader->input_floats = 3 * (size_t)preprocess->crop * (size_t)preprocess->crop;
+    loader->options.views = options->views == 0 ? 1 : options->views;
+    loader->input_floats =
+        (size_t)loader->options.views * 3 * (size_t)preprocess->crop * (size_t)preprocess->crop;
     pthread_mutex_init(&loader->mutex, NULL);
     pthread_cond_init(&loader->work, NULL);
     pthread_cond_init(&loader->done, NULL);
@@ -374,9 +353,9 @@ alexnet_status an_loader_start(an_loader *loader, uint32_t epoch, size_t first_b
 
     loader->epoch = epoch;
     if (loader->options.shuffle) {
-        an_random random = an_random_stream(loader->options.seed, AN_RANDOM_ORDER,
-                                            loader->options.shuffle_once ? 0 : epoch, 0);
-        an_random_permutation(&random, loader->order, (uint32_t)loader->pictures);
+        AN_TRY(an_order_shuffle(loader->options.seed, loader->options.shuffle_once ? 0 : epoch,
+                                loader->options.shuffle_window, loader->order,
+                                (uint32_t)loader->pictures, error));
         for (size_t i = 0; i < loader->pictures; i++)
             loader->order[i] = loader->chosen[loader->order[i]];
     } else {

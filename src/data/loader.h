@@ -16,15 +16,16 @@
 #include "data/dataset.h"
 
 typedef struct an_loader_options {
-    int batch;
+    int batch; /* pictures */
+    int views; /* inputs of each picture: 0 and 1 for one, or the paper's ten (§4.1), in the order
+                  of an_view_crop; more than one only where nothing is random */
     int workers; /* 0: the cores this process may use */
     uint64_t seed;
-    bool shuffle;      /* a new order each epoch; otherwise the data set's */
-    bool shuffle_once; /* with shuffle: every epoch in the first one's order */
+    bool shuffle;          /* a new order each epoch; otherwise the data set's */
+    bool shuffle_once;     /* with shuffle: every epoch in the first one's order (net #145) */
+    size_t shuffle_window; /* pictures in each part of an epoch that is read from few places of the
+                              data set (order.h); 0: the epoch, from everywhere */
     an_augmentation augmentation;
-    int view; /* without random crops: of the paper's ten views (§4.1): 0 the centre, 1 to 4 the
-                 corners of the centre square whose side is the resized short one, 5 to 9 these
-                 mirrored */
     size_t limit;      /* use only this many pictures, a random choice by the seed; 0: all */
     double max_broken; /* give up once more than this share of an epoch's pictures (and more than
                           ten) could not be read */
@@ -32,10 +33,11 @@ typedef struct an_loader_options {
 
 /* A batch, owned by the loader; valid until it is given back. */
 typedef struct an_batch {
-    float *input;      /* (N, 3, H, W), zeros where there is no picture */
+    float *input;      /* (N, views, 3, H, W), zeros where there is no picture */
     int32_t *labels;   /* (N), -1 where there is no picture: behind the last one, or a broken one */
     size_t *indices;   /* (N) in the data set, SIZE_MAX behind the last picture */
     int count;         /* positions of the epoch's order in this batch, <= N */
+    int views;         /* of each picture */
     uint64_t position; /* of the first in the epoch's order */
 } an_batch;
 

@@ -13,62 +13,62 @@
 #endif
 
 #include "core/memory.h"
-#include "data/image.h"
+#include "data/resize.h"
 
 /* Weights add up to 2^22: with a byte that makes 30 bits, and sums stay within 32. */
 enum { WEIGHT_BITS = 22, HALF = 1 << (WEIGHT_BITS - 1) };
 
 /* The weights of a stretch of output positions along one axis. */
 typedef struct axis {
+    int in;           /* input positions */
+    double origin;    /* in the input, of the first output position there could be */
+    double scale;     /* input positions an output position */
+    int begin;        /* the first output position of the stretch */
     int count;        /* output positions */
     int taps;         /* the most input positions that one looks at */
     int *first;       /* (count) the first input position */
     int *length;      /* (count) how many input positions */
     int32_t *weights; /* (count, taps), zeros behind `length` */
-    int16_t *halves;  /* (count, groups of four taps, 8), see split_weights; NULL: not made */
+    int16_t *halves;  /* (count, groups of four taps, 8), see split_weights */
 } axis;
 
-static void axis_free(axis *self) {
-    an_free(self->first);
-    an_free(self->length);
-    an_free(self->weights);
-    an_free(self->halves);
+/* Half of the triangle's width. */
+static double support_of(const axis *self) {
+    return self->scale > 1 ? self->scale : 1;
 }
 
-/* Output positions begin .. begin + count - 1 of `out`, for an input of `in` positions. */
-static alexnet_status axis_create(axis *self, int in, int out, int begin, int count,
-                                  alexnet_error *error) {
-    const double scale = (double)in / out;
-    const double support = scale > 1 ? scale : 1; /* the triangle's half width */
-    *self = (axis){.count = count, .taps = (int)ceil(support) * 2 + 1};
-    const size_t n = (size_t)count, taps = (size_t)self->taps;
-    AN_TRY(an_alloc((void **)&self->first, n, sizeof *self->first, "resizing", error));
-    AN_TRY(an_alloc((void **)&self->length, n, sizeof *self->length, "resizing", error));
-    AN_TRY(an_alloc((void **)&self->weights, n * taps, sizeof *self->weights, "resizing", error));
-    double *exact;
-    AN_TRY(an_alloc((void **)&exact, taps, sizeof *exact, "resizing", error));
-    for (int i = 0; i < count; i++) {
-        const double centre = (begin + i + 0.5) * scale;
+static axis axis_of(int in, double origin, double scale, int begin, int count) {
+    axis self = {.in = in, .origin = origin, .scale = scale, .begin = begin, .count = count};
+    self.taps = (int)ceil(support_of(&self)) * 2 + 1;
+    return self;
+}
+
+/* Computes the weights; `exact` has room for `taps` numbers. */
+static void weigh(axis *self, double *exact) {
+    const double support = support_of(self);
+    const size_t taps = (size_t)self->taps;
+    for (int i = 0; i < self->count; i++) {
+        const double centre = self->origin + (self->begin + i + 0.5) * self->scale;
         const int first = centre - support + 0.5 > 0 ? (int)(centre - support + 0.5) : 0;
-        const int end = centre + support + 0.5 < in ? (int)(centre + support + 0.5) : in;
+        const int end =
+            centre + support + 0.5 < self->in ? (int)(centre + support + 0.5) : self->in;
         double sum = 0;
         for (int tap = 0; tap < end - first; tap++) {
             const double distance = fabs((first + tap - centre + 0.5) * (1 / support));
             exact[tap] = distance < 1 ? 1 - distance : 0;
             sum += exact[tap];
         }
+        int32_t *weights = self->weights + (size_t)i * taps;
+        memset(weights, 0, taps * sizeof *weights);
         int length = 0; /* without the zeros at the end */
         for (int tap = 0; tap < end - first; tap++) {
-            const int32_t weight = (int32_t)(0.5 + exact[tap] / sum * (1 << WEIGHT_BITS));
-            self->weights[(size_t)i * taps + (size_t)tap] = weight;
-            if (weight != 0)
+            weights[tap] = (int32_t)(0.5 + exact[tap] / sum * (1 << WEIGHT_BITS));
+            if (weights[tap] != 0)
                 length = tap + 1;
         }
         self->first[i] = first;
         self->length[i] = length;
     }
-    an_free(exact);
-    return ALEXNET_OK;
 }
 
 /* Rounding can leave the sum of very many weights a little above 2^22, hence the limit. */
@@ -102,22 +102,21 @@ static void blend_rows(const uint8_t *const *rows, const int32_t *weights, int c
     }
 }
 
-#ifdef __x86_64__
-
-enum { GROUP = 4, LOW_BITS = 11, OVERREAD = 13 };
+enum { GROUP = 4, LOW_BITS = 11, OVERREAD = 13, AT_ONCE = 4 };
 
 static size_t groups_of(const axis *columns) {
     return ((size_t)columns->taps + GROUP - 1) / GROUP;
 }
 
+#ifdef __x86_64__
+
 /*
  * AVX2 multiplies 16-bit numbers best, but weights have 22 bits: each becomes two numbers of 11,
  * the upper ones of a group of four taps first.
  */
-static alexnet_status split_weights(axis *columns, alexnet_error *error) {
+static void split_weights(axis *columns) {
     const size_t groups = groups_of(columns), count = (size_t)columns->count;
-    AN_TRY(an_alloc((void **)&columns->halves, count * groups, 2 * GROUP * sizeof(int16_t),
-                    "resizing", error));
+    memset(columns->halves, 0, count * groups * 2 * GROUP * sizeof(int16_t));
     for (size_t x = 0; x < count; x++)
         for (size_t tap = 0; tap < (size_t)columns->taps; tap++) {
             const int32_t weight = columns->weights[x * (size_t)columns->taps + tap];
@@ -125,49 +124,86 @@ static alexnet_status split_weights(axis *columns, alexnet_error *error) {
             group[tap % GROUP] = (int16_t)(weight >> LOW_BITS);
             group[GROUP + tap % GROUP] = (int16_t)(weight & ((1 << LOW_BITS) - 1));
         }
-    return ALEXNET_OK;
+}
+
+/* Sixteen bytes of two rows, one in each half of a register. */
+static inline __attribute__((target("avx2"))) __m256i load_two(const uint8_t *a, const uint8_t *b) {
+    const __m128i low = _mm_loadu_si128((const __m128i *)(const void *)a);
+    const __m128i high = _mm_loadu_si128((const __m128i *)(const void *)b);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
 /*
- * resize_row four taps at a time, to the same bits. Reads up to OVERREAD bytes behind the row and
- * writes one behind `out`.
+ * Adds taps of two rows, the first two of four, or the other two. `halves` are the weights of the
+ * four, as split_weights leaves them.
  */
-__attribute__((target("avx2"))) static void resize_row_avx2(const uint8_t *row, const axis *columns,
-                                                            uint8_t *out) {
-    /* Of four pixels, the left half of a register gets the first two, the right half the others,
-       as 16-bit numbers in the order red, red, green, green, blue, blue. */
-    const __m256i spread =
-        _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, /* taps 0, 1 */
-                         6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
-    const __m256i upper = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
-    const __m256i lower = _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3);
+static inline __attribute__((target("avx2"))) void
+add_taps(__m256i bytes, const int16_t *halves, bool others, __m256i *upper, __m256i *lower) {
+    /* 16-bit numbers in the order red, red, green, green, blue, blue. */
+    const __m128i first = _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1);
+    const __m128i second =
+        _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
+    const __m256i taps =
+        _mm256_shuffle_epi8(bytes, _mm256_broadcastsi128_si256(others ? second : first));
+    int32_t pair[2];
+    memcpy(&pair[0], halves + (others ? 2 : 0), sizeof pair[0]);
+    memcpy(&pair[1], halves + GROUP + (others ? 2 : 0), sizeof pair[1]);
+    *upper = _mm256_add_epi32(*upper, _mm256_madd_epi16(taps, _mm256_set1_epi32(pair[0])));
+    *lower = _mm256_add_epi32(*lower, _mm256_madd_epi16(taps, _mm256_set1_epi32(pair[1])));
+}
+
+/* Rounds the sums of two rows to bytes and writes them, and one byte more behind each. */
+static inline __attribute__((target("avx2"))) void store_two(__m256i upper, __m256i lower,
+                                                             uint8_t *a, uint8_t *b) {
+    __m256i sum = _mm256_add_epi32(_mm256_slli_epi32(upper, LOW_BITS), lower);
+    sum = _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(HALF)), WEIGHT_BITS);
+    sum = _mm256_packus_epi16(_mm256_packus_epi32(sum, sum), sum); /* at most 255 each */
+    const int32_t rgb_a = _mm256_extract_epi32(sum, 0), rgb_b = _mm256_extract_epi32(sum, 4);
+    memcpy(a, &rgb_a, sizeof rgb_a);
+    memcpy(b, &rgb_b, sizeof rgb_b);
+}
+
+/*
+ * resize_row for four rows, four taps at a time, to the same bits; where `few`, with the first two
+ * taps alone. Reads up to OVERREAD bytes behind the rows and writes one behind each output.
+ */
+static inline __attribute__((target("avx2"), always_inline)) void
+resize_rows(const uint8_t *const rows[AT_ONCE], const axis *columns, uint8_t *const outs[AT_ONCE],
+            bool few) {
     const size_t groups = groups_of(columns);
-    const axis self = *columns; /* a copy, which writing to `out` cannot change */
-    for (int x = 0; x < self.count; x++, out += 3) {
-        const uint8_t *pixel = row + 3 * (size_t)self.first[x];
-        const int16_t *halves = self.halves + (size_t)x * groups * 2 * GROUP;
-        __m256i high = _mm256_setzero_si256(), low = high;
+    const axis self = *columns; /* copies, which writing to `outs` cannot change */
+    const uint8_t *const in[AT_ONCE] = {rows[0], rows[1], rows[2], rows[3]};
+    uint8_t *const out[AT_ONCE] = {outs[0], outs[1], outs[2], outs[3]};
+    for (size_t x = 0; x < (size_t)self.count; x++) {
+        size_t pixel = 3 * (size_t)self.first[x];
+        const int16_t *halves = self.halves + x * groups * 2 * GROUP;
+        __m256i upper_a = _mm256_setzero_si256(), lower_a = upper_a;
+        __m256i upper_b = upper_a, lower_b = upper_a;
         for (int tap = 0; tap < self.length[x]; tap += GROUP) {
-            const __m256i bytes =
-                _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)pixel));
-            const __m256i values = _mm256_shuffle_epi8(bytes, spread);
-            const __m256i weights =
-                _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)halves));
-            high = _mm256_add_epi32(
-                high, _mm256_madd_epi16(values, _mm256_permutevar8x32_epi32(weights, upper)));
-            low = _mm256_add_epi32(
-                low, _mm256_madd_epi16(values, _mm256_permutevar8x32_epi32(weights, lower)));
+            const __m256i a = load_two(in[0] + pixel, in[1] + pixel);
+            const __m256i b = load_two(in[2] + pixel, in[3] + pixel);
+            add_taps(a, halves, false, &upper_a, &lower_a);
+            add_taps(b, halves, false, &upper_b, &lower_b);
+            if (few)
+                break;
+            add_taps(a, halves, true, &upper_a, &lower_a);
+            add_taps(b, halves, true, &upper_b, &lower_b);
             pixel += 3 * GROUP;
             halves += 2 * GROUP;
         }
-        const __m256i both = _mm256_add_epi32(_mm256_slli_epi32(high, LOW_BITS), low);
-        __m128i sum =
-            _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-        sum = _mm_srai_epi32(_mm_add_epi32(sum, _mm_set1_epi32(HALF)), WEIGHT_BITS);
-        sum = _mm_packus_epi16(_mm_packus_epi32(sum, sum), sum); /* at most 255 each */
-        const int32_t rgb = _mm_cvtsi128_si32(sum);
-        memcpy(out, &rgb, sizeof rgb);
+        store_two(upper_a, lower_a, out[0] + 3 * x, out[1] + 3 * x);
+        store_two(upper_b, lower_b, out[2] + 3 * x, out[3] + 3 * x);
     }
+}
+
+/* A picture that grows has at most two taps. */
+__attribute__((target("avx2"))) static void resize_rows_avx2(const uint8_t *const rows[AT_ONCE],
+                                                             const axis *columns,
+                                                             uint8_t *const outs[AT_ONCE]) {
+    if (columns->scale <= 1)
+        resize_rows(rows, columns, outs, true);
+    else
+        resize_rows(rows, columns, outs, false);
 }
 
 /* blend_rows, 16 bytes at a time. */
@@ -198,58 +234,142 @@ __attribute__((target("avx2"))) static void blend_rows_avx2(const uint8_t *const
 
 #endif
 
+/* What both passes work with, in the resizer's block. */
+typedef struct passes {
+    axis columns, lines;
+    double *exact;
+    uint8_t *ring; /* (slots, slot_size) */
+    int slots;     /* for all the rows that an output row looks at, and those made with them */
+    const uint8_t **rows; /* (lines.taps) */
+    size_t slot_size;
+} passes;
+
+/* Makes a place of `size` bytes at *offset; behind it, aligned, *offset. */
+static void *carve(uint8_t *block, size_t *offset, size_t size) {
+    void *at = block ? block + *offset : NULL;
+    *offset += (size + AN_ALIGNMENT - 1) / AN_ALIGNMENT * AN_ALIGNMENT;
+    return at;
+}
+
+static void carve_axis(axis *self, uint8_t *block, size_t *offset) {
+    const size_t count = (size_t)self->count, taps = (size_t)self->taps;
+    self->first = carve(block, offset, count * sizeof *self->first);
+    self->length = carve(block, offset, count * sizeof *self->length);
+    self->weights = carve(block, offset, count * taps * sizeof *self->weights);
+}
+
+/* Lays everything out in a block (NULL: only counts); returns its size. Sides of at most
+ * AN_MAX_IMAGE_SIDE, of which count * taps is a small multiple, keep that far from overflowing. */
+static size_t lay_out(passes *self, uint8_t *block) {
+    size_t offset = 0;
+    const size_t taps_down = (size_t)self->lines.taps, columns = (size_t)self->columns.count;
+    const int taps = self->columns.taps > self->lines.taps ? self->columns.taps : self->lines.taps;
+    self->slot_size = columns * 3 + 1; /* for the byte that resize_rows_avx2 writes behind */
+    self->slots = self->lines.taps + AT_ONCE - 1;
+    carve_axis(&self->columns, block, &offset);
+    carve_axis(&self->lines, block, &offset);
+    self->columns.halves =
+        carve(block, &offset, columns * groups_of(&self->columns) * 2 * GROUP * sizeof(int16_t));
+    self->exact = carve(block, &offset, (size_t)taps * sizeof *self->exact);
+    self->rows = carve(block, &offset, taps_down * sizeof *self->rows);
+    self->ring = carve(block, &offset, (size_t)self->slots * self->slot_size);
+    return offset;
+}
+
+static alexnet_status prepare(an_resizer *resizer, passes *self, alexnet_error *error) {
+    const size_t size = lay_out(self, NULL);
+    if (size > resizer->capacity) {
+        an_resizer_free(resizer); /* first: the old content is not needed beside the new */
+        AN_TRY(an_reserve(&resizer->block, size, 1, "resizing", error));
+        resizer->capacity = size;
+    }
+    (void)lay_out(self, resizer->block);
+    weigh(&self->columns, self->exact);
+    weigh(&self->lines, self->exact);
+    return ALEXNET_OK;
+}
+
+static uint8_t *slot_of(const passes *self, int row) {
+    return self->ring + (size_t)(row % self->slots) * self->slot_size;
+}
+
+/* The horizontal pass over the next rows, from `row` on: up to AT_ONCE of those before `end`,
+ * quickly those before `fast`. Returns how many. */
+static int make_rows(const an_raster *in, const passes *self, int row, int end, int fast) {
+    const int count = end - row < AT_ONCE ? end - row : AT_ONCE;
+    const uint8_t *rows[AT_ONCE];
+    uint8_t *outs[AT_ONCE];
+    for (int i = 0; i < AT_ONCE; i++) {
+        const int made = row + (i < count ? i : count - 1); /* the last one again and again */
+        rows[i] = in->pixels + (size_t)made * in->stride;
+        outs[i] = slot_of(self, made);
+    }
+#ifdef __x86_64__
+    if (row + count <= fast) {
+        resize_rows_avx2(rows, &self->columns, outs);
+        return count;
+    }
+#else
+    (void)fast;
+#endif
+    for (int i = 0; i < count; i++)
+        resize_row(rows[i], &self->columns, outs[i]);
+    return count;
+}
+
 /*
  * Both passes. Rows that the horizontal pass has made wait in a ring just long enough for all the
  * output rows that look at them.
  */
-static alexnet_status resize(const an_image *image, axis *columns, const axis *lines, an_image *out,
-                             alexnet_error *error) {
-    const size_t in_size = (size_t)image->width * 3, out_size = (size_t)columns->count * 3;
-    const size_t slot_size = out_size + 1; /* for the byte that resize_row_avx2 writes behind */
-    const int slots = lines->taps;
-    uint8_t *ring = NULL;
-    const uint8_t **rows = NULL;
-    alexnet_status status;
-    AN_TRY_CLEANUP(an_alloc((void **)&ring, (size_t)slots, slot_size, "resizing", error));
-    AN_TRY_CLEANUP(an_alloc((void **)&rows, (size_t)slots, sizeof *rows, "resizing", error));
-
-    void (*fast_row)(const uint8_t *, const axis *, uint8_t *) = resize_row;
-    void (*fast_blend)(const uint8_t *const *, const int32_t *, int, size_t, size_t, uint8_t *) =
+static void resize(const an_raster *in, passes *self, an_image *out) {
+    const axis *lines = &self->lines;
+    const size_t out_size = (size_t)self->columns.count * 3;
+    void (*blend)(const uint8_t *const *, const int32_t *, int, size_t, size_t, uint8_t *) =
         blend_rows;
-    size_t fast_rows = (size_t)image->height; /* from the first on; the others by resize_row */
+    int fast = 0; /* rows behind which there are enough bytes */
 #ifdef __x86_64__
     if (__builtin_cpu_supports("avx2")) {
-        AN_TRY_CLEANUP(split_weights(columns, error));
-        fast_row = resize_row_avx2;
-        fast_blend = blend_rows_avx2;
-        const size_t too_late = (OVERREAD + in_size - 1) / in_size;
-        fast_rows = fast_rows > too_late ? fast_rows - too_late : 0;
+        split_weights(&self->columns);
+        blend = blend_rows_avx2;
+        const size_t row_size = (size_t)in->width * 3 + OVERREAD;
+        fast = in->height;
+        while (fast > 0 &&
+               (size_t)(in->end - in->pixels) < (size_t)(fast - 1) * in->stride + row_size)
+            fast--;
     }
 #endif
 
+    const int last = lines->count - 1, end = lines->first[last] + lines->length[last];
     int made = lines->first[0]; /* the next input row to resize horizontally */
     for (int y = 0; y < lines->count; y++) {
         const int first = lines->first[y], length = lines->length[y];
         if (made < first)
             made = first;
-        for (; made < first + length; made++)
-            ((size_t)made < fast_rows ? fast_row
-                                      : resize_row)(image->pixels + (size_t)made * in_size, columns,
-                                                    ring + (size_t)(made % slots) * slot_size);
+        while (made < first + length)
+            made += make_rows(in, self, made, end, fast);
         for (int r = 0; r < length; r++)
-            rows[r] = ring + (size_t)((first + r) % slots) * slot_size;
-        fast_blend(rows, lines->weights + (size_t)y * (size_t)slots, length, 0, out_size,
-                   out->pixels + (size_t)y * out_size);
+            self->rows[r] = slot_of(self, first + r);
+        blend(self->rows, lines->weights + (size_t)y * (size_t)lines->taps, length, 0, out_size,
+              out->pixels + (size_t)y * out_size);
     }
-cleanup:
-    an_free(ring);
-    an_free(rows);
-    return status;
 }
 
-alexnet_status an_image_resize_part(const an_image *image, int width, int height, an_part part,
-                                    an_image *out, alexnet_error *error) {
-    if (image->width < 1 || image->height < 1)
+void an_resizer_free(an_resizer *resizer) {
+    an_free(resizer->block);
+    *resizer = (an_resizer){0};
+}
+
+/* Copies a part as it is. */
+static void copy(const an_raster *in, an_part part, an_image *out) {
+    const an_raster from = an_raster_part(in, part);
+    const size_t size = (size_t)part.width * 3;
+    for (size_t y = 0; y < (size_t)part.height; y++)
+        memcpy(out->pixels + y * size, from.pixels + y * from.stride, size);
+}
+
+alexnet_status an_resize_part(an_resizer *resizer, const an_raster *in, int width, int height,
+                              an_part part, an_image *out, alexnet_error *error) {
+    if (in->width < 1 || in->height < 1)
         return an_fail(error, ALEXNET_INVALID, "an empty picture cannot be resized");
     if (part.x < 0 || part.y < 0 || part.width < 1 || part.height < 1 ||
         part.width > width - part.x || part.height > height - part.y)
@@ -257,21 +377,41 @@ alexnet_status an_image_resize_part(const an_image *image, int width, int height
                        "%d x %d pixels at (%d, %d) do not lie inside a picture of %d x %d",
                        part.width, part.height, part.x, part.y, width, height);
     AN_TRY(an_image_reserve(out, part.width, part.height, error));
-    if (width == image->width && height == image->height) {
-        for (int y = 0; y < part.height; y++)
-            memcpy(out->pixels + (size_t)y * (size_t)part.width * 3,
-                   image->pixels + ((size_t)(part.y + y) * (size_t)width + (size_t)part.x) * 3,
-                   (size_t)part.width * 3);
+    if (width == in->width && height == in->height) {
+        copy(in, part, out);
         return ALEXNET_OK;
     }
-    axis columns = {0}, lines = {0};
-    alexnet_status status;
-    AN_TRY_CLEANUP(axis_create(&columns, image->width, width, part.x, part.width, error));
-    AN_TRY_CLEANUP(axis_create(&lines, image->height, height, part.y, part.height, error));
-    status = resize(image, &columns, &lines, out, error);
-cleanup:
-    axis_free(&columns);
-    axis_free(&lines);
+    passes both = {.columns = axis_of(in->width, 0, (double)in->width / width, part.x, part.width),
+                   .lines =
+                       axis_of(in->height, 0, (double)in->height / height, part.y, part.height)};
+    AN_TRY(prepare(resizer, &both, error));
+    resize(in, &both, out);
+    return ALEXNET_OK;
+}
+
+alexnet_status an_resize_box(an_resizer *resizer, const an_raster *in, an_box box, int width,
+                             int height, an_image *out, alexnet_error *error) {
+    /* Not so written as to let a NaN pass; the small excess is that of a box that was computed. */
+    const double slack = 1e-6;
+    if (!(box.x >= -slack && box.y >= -slack && box.width > 0 && box.height > 0 &&
+          box.x + box.width <= in->width + slack && box.y + box.height <= in->height + slack))
+        return an_fail(error, ALEXNET_INVALID,
+                       "%g x %g pixels at (%g, %g) do not lie inside a picture of %d x %d",
+                       box.width, box.height, box.x, box.y, in->width, in->height);
+    AN_TRY(an_image_reserve(out, width, height, error));
+    passes both = {.columns = axis_of(in->width, box.x, box.width / width, 0, width),
+                   .lines = axis_of(in->height, box.y, box.height / height, 0, height)};
+    AN_TRY(prepare(resizer, &both, error));
+    resize(in, &both, out);
+    return ALEXNET_OK;
+}
+
+alexnet_status an_image_resize_part(const an_image *image, int width, int height, an_part part,
+                                    an_image *out, alexnet_error *error) {
+    an_resizer resizer = {0};
+    const an_raster in = an_raster_of(image);
+    const alexnet_status status = an_resize_part(&resizer, &in, width, height, part, out, error);
+    an_resizer_free(&resizer);
     return status;
 }
 

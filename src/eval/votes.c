@@ -19,23 +19,38 @@ void an_votes_free(an_votes *votes) {
     *votes = (an_votes){0};
 }
 
-/* Adds the probabilities of a batch. logits (N, classes) become probabilities in place. */
+/* Adds the probabilities of the inputs from `first` on of a batch, as many as the plan takes at a
+ * time. logits (N, classes) become probabilities in place. */
+static alexnet_status add_inputs(an_votes *votes, an_plan *plan, const an_batch *batch, int first,
+                                 int count, float *logits, alexnet_error *error) {
+    const size_t classes = (size_t)votes->classes;
+    const size_t floats = 3 * (size_t)plan->network.input.h * (size_t)plan->network.input.w;
+    AN_TRY(an_plan_forward(plan, batch->input + (size_t)first * floats, count, logits, error));
+    for (int i = 0; i < count; i++) {
+        const size_t picture = (size_t)batch->position + (size_t)((first + i) / batch->views);
+        float *own = logits + (size_t)i * classes, *sums = votes->sums + picture * classes;
+        an_softmax(own, votes->classes, own);
+        for (size_t c = 0; c < classes; c++)
+            sums[c] += own[c];
+    }
+    return ALEXNET_OK;
+}
+
 static alexnet_status add_batch(an_votes *votes, an_plan *plan, const an_batch *batch,
                                 float *logits, alexnet_error *error) {
-    const size_t classes = (size_t)votes->classes;
-    AN_TRY(an_plan_forward(plan, batch->input, batch->count, logits, error));
     for (int i = 0; i < batch->count; i++) {
-        const size_t picture = (size_t)batch->position + (size_t)i;
-        float *own = logits + (size_t)i * classes, *sums = votes->sums + picture * classes;
-        votes->labels[picture] = batch->labels[i];
         if (batch->labels[i] >= votes->classes)
             return an_fail(error, ALEXNET_MISMATCH,
                            "the data set has a class %d, but the network tells only %d classes "
                            "apart; these weights are for another data set",
                            (int)batch->labels[i], votes->classes);
-        an_softmax(own, votes->classes, own);
-        for (size_t c = 0; c < classes; c++)
-            sums[c] += own[c];
+        votes->labels[batch->position + (size_t)i] = batch->labels[i];
+    }
+    const int inputs = batch->count * batch->views, at_once = plan->options.batch;
+    for (int first = 0; first < inputs; first += at_once) {
+        const int left = inputs - first;
+        AN_TRY(
+            add_inputs(votes, plan, batch, first, left < at_once ? left : at_once, logits, error));
     }
     return ALEXNET_OK;
 }
@@ -45,6 +60,7 @@ alexnet_status an_votes_add(an_votes *votes, an_plan *plan, an_loader *loader,
                             void *context, alexnet_error *error) {
     const double begin = an_seconds();
     float *logits;
+    int views = 1;
     if (plan->network.classes != votes->classes || an_loader_pictures(loader) != votes->pictures)
         return an_fail(error, ALEXNET_MISMATCH,
                        "networks with %d and %d classes, or %zu and %zu pictures, cannot vote "
@@ -60,6 +76,7 @@ alexnet_status an_votes_add(an_votes *votes, an_plan *plan, an_loader *loader,
         if (!batch)
             break;
         AN_TRY_CLEANUP(add_batch(votes, plan, batch, logits, error));
+        views = batch->views;
         const size_t done = (size_t)batch->position + (size_t)batch->count;
         if (progress && !progress(context, done, votes->pictures)) {
             status = an_fail(error, ALEXNET_INTERRUPTED,
@@ -68,7 +85,7 @@ alexnet_status an_votes_add(an_votes *votes, an_plan *plan, an_loader *loader,
             goto cleanup;
         }
     }
-    votes->passes++;
+    votes->views += views;
     votes->broken = an_loader_broken(loader);
     votes->seconds += an_seconds() - begin;
 cleanup:
@@ -90,7 +107,7 @@ alexnet_status an_votes_count(const an_votes *votes, an_evaluation *out, alexnet
         for (int i = 0; i < 5; i++)
             out->top5 += top[i] == label;
         /* A float32 probability may have become 0, where the loss would be infinite. */
-        out->loss -= log(fmax((double)sums[label], (double)FLT_MIN) / votes->passes);
+        out->loss -= log(fmax((double)sums[label], (double)FLT_MIN) / votes->views);
     }
     if (out->images == 0)
         return an_fail(error, ALEXNET_FORMAT,

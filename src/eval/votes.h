@@ -1,7 +1,8 @@
 /*
  * Evaluation by vote: the probabilities that several passes over the same pictures give are
  * averaged, as the paper does with ten views of each picture (§4.1) and with several networks (§6).
- * A pass is a network and a loader, which need nothing in common but the pictures and classes.
+ * A pass is a network and a loader, which need nothing in common but the pictures and classes; the
+ * loader may give several views of each picture.
  */
 #ifndef AN_EVAL_VOTES_H
 #define AN_EVAL_VOTES_H
@@ -11,7 +12,7 @@
 typedef struct an_votes {
     size_t pictures;
     int classes;
-    int passes;
+    int views;       /* of each picture, over all passes */
     float *sums;     /* (pictures, classes), in the order of the loader's epoch 0 */
     int32_t *labels; /* (pictures), -1 where a picture was broken */
     size_t broken;

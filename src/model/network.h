@@ -69,6 +69,10 @@ typedef struct an_preprocess {
     float scale;   /* pixel (0 to 255) * scale ... */
     float mean[3]; /* ... less mean, in the input's channel order ... */
     float std[3];  /* ... divided by std */
+    /* (3, crop, crop), in the input's channel order: taken off each pixel instead of `mean`, at its
+       place in the input, mirrored or not (net #145). It belongs to whoever sets it and must
+       outlive every copy of this structure; it is not written into files. NULL: `mean` */
+    const float *mean_image;
 } an_preprocess;
 
 /* An architecture: what `--arch` names. */

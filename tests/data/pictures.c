@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include <jpeglib.h>
+#include <math.h>
 #include <png.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,11 @@ uint8_t smooth_value(int x, int y, int channel) {
     static const int starts[4] = {20, 140, 170, 90};
     const int value = starts[channel] + x * slopes[channel][0] / 2 + y * slopes[channel][1] / 2;
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+uint8_t wave_value(int x, int y, int channel) {
+    const double across = sin((x + 20 * channel) / 31.0), down = cos((y - 9 * channel) / 23.0);
+    return (uint8_t)lround(128 + 60 * across + 50 * down);
 }
 
 /* 127 scans: each coefficient alone, first without its lowest bit, then that bit. */
@@ -45,9 +51,14 @@ encoded make_jpeg(const jpeg_recipe *recipe) {
     jpeg_set_defaults(&info);
     if (recipe->ycck)
         jpeg_set_colorspace(&info, JCS_YCCK);
-    jpeg_set_quality(&info, 100, TRUE);
+    jpeg_set_quality(&info, recipe->quality ? recipe->quality : 100, TRUE);
     for (int i = 0; i < info.num_components; i++)
         info.comp_info[i].h_samp_factor = info.comp_info[i].v_samp_factor = 1;
+    if (recipe->across)
+        info.comp_info[0].h_samp_factor = recipe->across;
+    if (recipe->down)
+        info.comp_info[0].v_samp_factor = recipe->down;
+    info.restart_interval = (unsigned)recipe->restart;
     jpeg_scan_info scans[128];
     if (recipe->progressive)
         jpeg_simple_progression(&info);
@@ -62,7 +73,8 @@ encoded make_jpeg(const jpeg_recipe *recipe) {
     for (int y = 0; y < recipe->height; y++) {
         for (int x = 0; x < recipe->width; x++)
             for (int c = 0; c < recipe->channels; c++)
-                row[x * recipe->channels + c] = smooth_value(x, y, c);
+                row[x * recipe->channels + c] =
+                    recipe->waves ? wave_value(x, y, c) : smooth_value(x, y, c);
         jpeg_write_scanlines(&info, &row, 1);
     }
     free(row);

@@ -18,6 +18,10 @@ typedef struct jpeg_recipe {
     bool ycck;    /* CMYK kept as YCCK */
     bool progressive;
     bool many_scans;     /* gray, progressive: 127 scans, two for each coefficient */
+    bool waves;          /* of wave_value rather than smooth_value */
+    int quality;         /* 0: 100 */
+    int across, down;    /* pixels for each value of colour, 1 (0), 2 or 4 */
+    int restart;         /* a marker each so many blocks to begin anew at; 0: none */
     const uint8_t *exif; /* content of an APP1 marker; NULL: none */
     size_t exif_size;
 } jpeg_recipe;
@@ -25,7 +29,10 @@ typedef struct jpeg_recipe {
 /* Colours that change slowly over the picture, which JPEG at full quality keeps within 3. */
 uint8_t smooth_value(int x, int y, int channel);
 
-/* A JPEG of smooth_value, quality 100, without colour subsampling. */
+/* Colours that go up and down all over a picture of any size. */
+uint8_t wave_value(int x, int y, int channel);
+
+/* A JPEG of smooth_value. */
 encoded make_jpeg(const jpeg_recipe *recipe);
 
 /* Puts other dimensions into a JPEG's frame header. */

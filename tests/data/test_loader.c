@@ -270,20 +270,30 @@ static void views_are_centre_and_corners(void **state) {
     data->taller = 2 * ABOVE;
     an_loader_options options = defaults;
     options.augmentation = an_no_augmentation;
-    for (options.view = 0; options.view < 10; options.view++) {
-        an_loader *loader = create(data, options);
-        record r = take_epoch(loader, options.batch, 0, 0);
-        const float *red = r.input, *green = red + CROP * CROP;
-        const bool mirror = options.view >= 5;
-        assert_true(red[mirror ? CROP - 1 : 0] == (float)places[options.view % 5][0]);
-        assert_true(red[mirror ? 0 : CROP - 1] == (float)(places[options.view % 5][0] + CROP - 1));
-        assert_true(green[0] == (float)places[options.view % 5][1]);
-        forget(&r);
-        an_loader_free(loader);
+    options.views = AN_VIEWS;
+    an_loader *loader = create(data, options), *none;
+    const an_batch *batch;
+    assert_ok(an_loader_start(loader, 0, 0, error));
+    assert_ok(an_loader_next(loader, &batch, error));
+    assert_int_equal(batch->views, AN_VIEWS);
+    for (int input = 0; input < 3 * AN_VIEWS; input++) {
+        const int view = input % AN_VIEWS;
+        const float *red = batch->input + input * INPUT, *green = red + CROP * CROP;
+        const float *blue = green + CROP * CROP;
+        const bool mirror = view >= 5;
+        assert_true(red[mirror ? CROP - 1 : 0] == (float)places[view % 5][0]);
+        assert_true(red[mirror ? 0 : CROP - 1] == (float)(places[view % 5][0] + CROP - 1));
+        assert_true(green[0] == (float)places[view % 5][1]);
+        assert_true(blue[0] == (float)batch->indices[input / AN_VIEWS]);
     }
-    an_loader *none;
+    an_loader_free(loader);
+    options.views = 2;
     assert_fails(an_loader_create(&data->base, &preprocess, &options, &none, error),
-                 ALEXNET_INVALID, "view 10");
+                 ALEXNET_INVALID, "2 views of each picture: there are 1 or 10");
+    options.views = AN_VIEWS;
+    options.augmentation.mirror = true;
+    assert_fails(an_loader_create(&data->base, &preprocess, &options, &none, error),
+                 ALEXNET_INVALID, "have no 10 views");
     an_dataset_close(&data->base);
 }
 
