@@ -1,6 +1,6 @@
 #include "train/colours.h"
 
-#include <string.h>
+#include "core/memory.h"
 
 /* So many pictures tell a data set's means to half a level, their deviations to a hundredth. */
 enum { MEASURED = 1000 };
@@ -53,26 +53,53 @@ static alexnet_status measure(const an_dataset *data, an_statistics *out, alexne
     return ALEXNET_OK;
 }
 
+/* The means of the data set's channels, in the network's order and scale. */
+static void take_means(const an_statistics *colours, an_preprocess *preprocess) {
+    for (int c = 0; c < 3; c++)
+        preprocess->mean[c] =
+            (float)(colours->mean[preprocess->bgr ? 2 - c : c] * (double)preprocess->scale);
+}
+
+/* The centre of the mean picture, where that is as large as what crops are cut out of. */
+static alexnet_status take_mean_image(const an_statistics *colours, an_preprocess *preprocess,
+                                      float **mean_image, alexnet_error *error) {
+    const size_t side = (size_t)colours->side, crop = (size_t)preprocess->crop;
+    void *block;
+    if (!colours->mean_image || colours->side != preprocess->resize)
+        return ALEXNET_OK;
+    AN_TRY(an_alloc(&block, 3 * crop * crop, sizeof(float), "the mean picture", error));
+    *mean_image = block;
+    const size_t margin = (side - crop) / 2;
+    for (size_t c = 0; c < 3; c++) {
+        const float *from = colours->mean_image + (preprocess->bgr ? 2 - c : c) * side * side;
+        for (size_t y = 0; y < crop; y++)
+            for (size_t x = 0; x < crop; x++)
+                (*mean_image)[(c * crop + y) * crop + x] =
+                    from[(margin + y) * side + margin + x] * preprocess->scale;
+    }
+    preprocess->mean_image = *mean_image;
+    return ALEXNET_OK;
+}
+
 alexnet_status an_colours_apply(const an_train_settings *settings, const an_dataset *data,
                                 an_preprocess *preprocess, an_augmentation *augmentation,
-                                alexnet_error *error) {
+                                float **mean_image, alexnet_error *error) {
     const bool noise = augmentation->noise > 0;
     const bool axes = noise && settings->noise_axes == AN_AXES_DATA;
-    const bool mean = settings->mean == AN_MEAN_DATA;
+    const bool mean = settings->mean != AN_MEAN_ARCH;
     an_statistics measured = {0};
     const an_statistics *colours = data->statistics;
+    *mean_image = NULL;
     if ((axes || mean) && !colours) {
         AN_TRY(measure(data, &measured, error));
         colours = &measured;
     }
-    if (noise && !axes) {
-        memcpy(augmentation->vectors, an_imagenet_vectors, sizeof augmentation->vectors);
-        memcpy(augmentation->deviations, an_imagenet_deviations, sizeof augmentation->deviations);
-    }
     if (axes)
         an_colour_axes(colours->covariance, augmentation->vectors, augmentation->deviations);
-    for (int c = 0; c < 3 && mean; c++)
-        preprocess->mean[c] =
-            (float)(colours->mean[preprocess->bgr ? 2 - c : c] * (double)preprocess->scale);
-    return ALEXNET_OK;
+    else if (noise)
+        an_augmentation_set_noise(augmentation, augmentation->noise);
+    if (mean)
+        take_means(colours, preprocess);
+    return settings->mean == AN_MEAN_IMAGE ? take_mean_image(colours, preprocess, mean_image, error)
+                                           : ALEXNET_OK;
 }

@@ -5,10 +5,8 @@
  * rate drops, it does not say. The noise's axes are those that the authors published later.
  *
  * 2012: net #145 as the authors' own configuration and log have it (layer-params-145-2010.cfg, the
- * run on LSVRC-2012; convdata_jpeg.py; layer.cu). Not in it: that biases kept twice the rate that
- * weights had at first, while the weights' was lowered, is inferred from the file's end state
- * (epsB = 0.02). What was subtracted from each crop was the centre of the mean image; here it is
- * the mean image's channel means, from which that hardly differs.
+ * run on LSVRC-2012; convdata_jpeg.py; layer.cu). That biases kept twice the rate that weights
+ * began with is inferred from the end state of layer-params-145.cfg (epsB = 0.02).
  *
  * caffe: BVLC's models/bvlc_alexnet, solver.prototxt and train_val.prototxt: 450,000 steps of 256
  * pictures, the rate lowered every 100,000, which are 90 and 20 epochs of ImageNet.
@@ -96,7 +94,7 @@ const an_recipe an_recipes[] = {
                                    .noise = 0.1,
                                    .noise_divides = true},
                   .noise_axes = AN_AXES_PUBLISHED,
-                  .mean = AN_MEAN_DATA,
+                  .mean = AN_MEAN_IMAGE,
                   .shuffle = AN_SHUFFLE_ONCE,
                   OFTEN}},
     {.title = "BVLC's reference in Caffe",

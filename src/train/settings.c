@@ -48,22 +48,12 @@ static alexnet_status check_solver(const an_train_settings *settings, alexnet_er
 }
 
 static alexnet_status check_pictures(const an_train_settings *settings, alexnet_error *error) {
-    const an_augmentation *augmentation = &settings->augmentation;
     const range ranges[] = {
         {"mixup's alpha", settings->mixup, 0, 4},
         {"label smoothing", settings->label_smoothing, 0, 1},
-        {"colour noise", augmentation->noise, 0, 10},
-        {"pictures with crop and mirror in common", augmentation->shared, 0, 65536},
     };
     AN_TRY(check_ranges(ranges, sizeof ranges / sizeof *ranges, error));
-    const range part[] = {
-        {"largest share of a picture's area", augmentation->area_high, 1e-3, 1},
-        {"least share of a picture's area", augmentation->area_low, 1e-3, augmentation->area_high},
-        {"aspect", augmentation->aspect, 1, 10},
-    };
-    if (augmentation->crop == AN_CROP_RESIZED)
-        AN_TRY(check_ranges(part, sizeof part / sizeof *part, error));
-    return ALEXNET_OK;
+    return an_augmentation_check(&settings->augmentation, error);
 }
 
 alexnet_status an_settings_check(const an_train_settings *settings, alexnet_error *error) {

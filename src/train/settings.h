@@ -19,7 +19,9 @@ typedef enum an_beginning {
 /* What is subtracted from the pictures' channels. */
 typedef enum an_mean {
     AN_MEAN_ARCH, /* the means of the architecture's preprocessing, or of the weights begun with */
-    AN_MEAN_DATA  /* those of the data set that is learned from */
+    AN_MEAN_DATA, /* those of the data set that is learned from */
+    AN_MEAN_IMAGE /* the centre of that data set's mean picture, pixel by pixel, as net #145; where
+                     it has none, its channel means, which files of weights hold in any case */
 } an_mean;
 
 /* Along which axes colour noise shifts pictures. */
@@ -69,6 +71,7 @@ typedef struct an_train_settings {
     double label_smoothing;
     an_mean mean;
     an_shuffle shuffle;
+    size_t shuffle_window; /* data on storage where jumping is dear: order.h; 0: shuffled freely */
 
     bool overfit_batch;        /* all steps on the first batch, without augmentation, dropout and
                                   validation; an epoch is AN_OVERFIT_STEPS steps */

@@ -21,7 +21,7 @@ static const char *const schedules[] = {"constant", "step", "cosine", "plateau",
 static const char *const beginnings[] = {"arch", "paper", NULL};
 static const char *const crops[] = {"centre", "random", "square", "resized", NULL};
 static const char *const axes[] = {"published", "data", NULL};
-static const char *const means[] = {"arch", "data", NULL};
+static const char *const means[] = {"arch", "data", "image", NULL};
 static const char *const shuffles[] = {"each", "once", NULL};
 
 #define AT(member) offsetof(an_train_settings, member)
@@ -73,6 +73,7 @@ static const field fields[] = {
     {"label_smoothing", AT(label_smoothing), REAL, NULL},
     {"mean", AT(mean), WORD, means},
     {"shuffle", AT(shuffle), WORD, shuffles},
+    {"shuffle_window", AT(shuffle_window), SIZE, NULL},
     {"overfit_batch", AT(overfit_batch), BOOL, NULL},
     {"max_broken", AT(max_broken), REAL, NULL},
     {"checkpoint_steps", AT(checkpoint_steps), U64, NULL},

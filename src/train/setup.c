@@ -201,6 +201,7 @@ static alexnet_status make_loader(const an_train_settings *settings, double fact
                                   alexnet_error *error) {
     an_loader_options options = loading(settings);
     options.shuffle = true;
+    options.shuffle_window = settings->shuffle_window;
     options.shuffle_once = settings->shuffle == AN_SHUFFLE_ONCE;
     options.limit = settings->limit;
     options.augmentation = out->augmentation;
@@ -213,7 +214,8 @@ static alexnet_status make_loaders(const an_train_settings *settings, an_setup *
                                    alexnet_error *error) {
     out->augmentation =
         settings->augment && !settings->overfit_batch ? settings->augmentation : an_no_augmentation;
-    AN_TRY(an_colours_apply(settings, out->data, &out->preprocess, &out->augmentation, error));
+    AN_TRY(an_colours_apply(settings, out->data, &out->preprocess, &out->augmentation,
+                            &out->mean_image, error));
     AN_TRY(make_loader(settings, an_phases_factor(&out->phases, "noise", 0), out, error));
     out->steps_per_epoch =
         settings->overfit_batch ? AN_OVERFIT_STEPS : an_loader_batches(out->loader);
@@ -285,6 +287,7 @@ alexnet_status an_setup_make(an_train_settings *settings, const an_arch *arch, c
 void an_setup_free(an_setup *setup) {
     an_loader_free(setup->loader);
     an_loader_free(setup->validation);
+    an_free(setup->mean_image);
     free(setup->second_labels);
     an_average_free(&setup->average);
     an_free(setup->scratch);

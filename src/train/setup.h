@@ -15,6 +15,7 @@ typedef struct an_setup {
     an_dataset *data, *held_out; /* held_out: NULL where nothing is validated */
     const an_backend *backend;
     an_preprocess preprocess;
+    float *mean_image;            /* that it points at; NULL: none */
     an_augmentation augmentation; /* at the beginning of the run */
     an_phases phases;
     an_plan *plan;

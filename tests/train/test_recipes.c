@@ -117,7 +117,7 @@ static void test_2012(void **state) {
     assert_near(s.augmentation.noise, 0.1);
     assert_true(s.augmentation.noise_divides);
     assert_int_equal(s.shuffle, AN_SHUFFLE_ONCE);
-    assert_int_equal(s.mean, AN_MEAN_DATA);
+    assert_int_equal(s.mean, AN_MEAN_IMAGE);
     assert_int_equal(s.init, AN_BEGIN_ARCH); /* its table has conv3 to conv5's 0.03 */
 }
 
@@ -249,7 +249,7 @@ static void test_settings_refused(void **state) {
     an_train_settings s = recipe("modern");
     s.augmentation.area_low = 0.9;
     s.augmentation.area_high = 0.5;
-    assert_fails(an_settings_check(&s, error), ALEXNET_INVALID, "least share");
+    assert_fails(an_settings_check(&s, error), ALEXNET_INVALID, "area");
     s = recipe("modern");
     s.mixup = 5;
     assert_fails(an_settings_check(&s, error), ALEXNET_INVALID, "mixup");
