@@ -247,6 +247,60 @@ static void test_layers_are_logged(void **state) {
     assert_true(log.moved > 0 && log.moved < 1);
 }
 
+/* The samples of an epoch in their order. */
+static void order_of(an_loader *loader, uint32_t epoch, size_t *order) {
+    const an_batch *batch;
+    assert_ok(an_loader_start(loader, epoch, 0, error));
+    for (size_t n = 0;;) {
+        assert_ok(an_loader_next(loader, &batch, error));
+        if (!batch)
+            break;
+        for (int i = 0; i < batch->count; i++)
+            order[n++] = batch->indices[i];
+    }
+}
+
+static void test_shuffled_once(void **state) {
+    (void)state;
+    const an_preprocess preprocess = tiny_arch.preprocess;
+    for (int once = 0; once < 2; once++) {
+        const an_loader_options options = {.batch = FIXTURE_BATCH,
+                                           .workers = 1,
+                                           .seed = 3,
+                                           .shuffle = true,
+                                           .shuffle_once = once,
+                                           .augmentation = an_no_augmentation};
+        size_t first[FIXTURE_CLASSES * FIXTURE_TRAIN], later[FIXTURE_CLASSES * FIXTURE_TRAIN];
+        an_dataset *data;
+        an_loader *loader;
+        assert_ok(an_dataset_open(in_fixture("data"), AN_SPLIT_TRAIN, 0, &data, error));
+        assert_ok(an_loader_create(data, &preprocess, &options, &loader, error));
+        order_of(loader, 0, first);
+        order_of(loader, 5, later);
+        assert_int_equal(memcmp(first, later, sizeof first) == 0, once);
+        an_loader_free(loader);
+        an_dataset_close(data);
+    }
+}
+
+/* The loader is renewed with other noise where a phase begins, and at no other time. */
+static void test_noise_ends(void **state) {
+    (void)state;
+    an_train_settings settings = fixture_settings();
+    settings.augmentation.noise = 1;
+    settings.phases = "2:noise=0";
+    train_with(&settings, "noise-ends", NULL);
+    settings.phases = NULL;
+    train_with(&settings, "noise-stays", NULL);
+    settings.epochs = 2;
+    settings.schedule = (an_schedule){.kind = AN_SCHEDULE_CONSTANT, .base = 0.05};
+    train_with(&settings, "noise", NULL);
+    settings.phases = "2:noise=0";
+    train_with(&settings, "noise-not-yet", NULL);
+    assert_true(differences("noise-ends", "noise-stays", "conv1.weight") > 100);
+    assert_int_equal(differences("noise", "noise-not-yet", "conv1.weight"), 0);
+}
+
 static void test_layers_that_are_not_there(void **state) {
     (void)state;
     an_train_settings settings = fixture_settings();
@@ -266,6 +320,8 @@ int main(void) {
         cmocka_unit_test(test_smoothed_labels_reach_the_loss),
         cmocka_unit_test(test_mixing_reaches_the_pictures),
         cmocka_unit_test(test_layers_are_logged),
+        cmocka_unit_test(test_shuffled_once),
+        cmocka_unit_test(test_noise_ends),
         cmocka_unit_test(test_layers_that_are_not_there),
     };
     return cmocka_run_group_tests(tests, make_fixture, remove_fixture);
