@@ -383,14 +383,14 @@ static void views_are_centre_and_corners(void **state) {
     assert_ok(an_loader_next(loader, &batch, error));
     assert_int_equal(batch->views, AN_VIEWS);
     for (int input = 0; input < 3 * AN_VIEWS; input++) {
-        const int view = input % AN_VIEWS;
+        const int view = input % AN_VIEWS, picture = input / AN_VIEWS;
         const float *red = batch->input + input * INPUT, *green = red + CROP * CROP;
         const float *blue = green + CROP * CROP;
         const bool mirror = view >= 5;
         assert_true(red[mirror ? CROP - 1 : 0] == (float)places[view % 5][0]);
         assert_true(red[mirror ? 0 : CROP - 1] == (float)(places[view % 5][0] + CROP - 1));
         assert_true(green[0] == (float)places[view % 5][1]);
-        assert_true(blue[0] == (float)batch->indices[input / AN_VIEWS]);
+        assert_true(blue[0] == (float)batch->indices[picture]);
     }
     an_loader_free(loader);
     options.views = 2;
