@@ -189,7 +189,7 @@ void an_colour_axes(const double covariance[3][3], double vectors[3][3], double 
     for (int i = 0; i < 3; i++) {
         int rank = 0; /* how many are smaller */
         for (int j = 0; j < 3; j++)
-            rank += a[j][j] < a[i][i] || (a[j][j] == a[i][i] && j < i);
+            rank += a[j][j] < a[i][i] || (j < i && a[j][j] == a[i][i]);
         deviations[rank] = sqrt(fmax(0, a[i][i])); /* rounding may have left it below zero */
         for (int c = 0; c < 3; c++)
             vectors[rank][c] = unordered[i][c];

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "data/loader.h"
+#include "pictures.h"
 #include "testing.h"
 
 enum { SIDE = 16, CROP = 12, INPUT = 3 * CROP * CROP };
@@ -21,6 +22,7 @@ typedef struct fake {
     int broken_every; /* 0: none */
     size_t starved;   /* the sample for which there is no memory; SIZE_MAX: none */
     int taller;       /* rows more than SIDE */
+    bool jpeg;        /* JPEGs of another picture and of any size, each broken one cut off */
 } fake;
 
 static void pause_for(long microseconds) {
@@ -43,6 +45,22 @@ static void fake_describe(const an_dataset *dataset, size_t index, char *text, s
     snprintf(text, size, "fake/%zu", index);
 }
 
+static alexnet_status fetch_jpeg(size_t index, bool broken, an_sample *out, alexnet_error *error) {
+    const encoded file = make_jpeg(&(jpeg_recipe){.width = 20 + (int)(index * 37 % 150),
+                                                  .height = 20 + (int)(index * 91 % 170),
+                                                  .channels = index % 5 ? 3 : 1,
+                                                  .progressive = index % 7 == 0,
+                                                  .waves = true,
+                                                  .across = 2,
+                                                  .down = 2});
+    const alexnet_status status = an_sample_reserve(out, broken ? file.size / 8 : file.size, error);
+    if (status == ALEXNET_OK)
+        memcpy(out->buffer, file.bytes, out->size);
+    out->form = AN_SAMPLE_FILE;
+    free(file.bytes);
+    return status;
+}
+
 static alexnet_status fake_fetch(const an_dataset *dataset, size_t index, an_sample *out,
                                  alexnet_error *error) {
     const fake *self = (const fake *)dataset;
@@ -50,7 +68,10 @@ static alexnet_status fake_fetch(const an_dataset *dataset, size_t index, an_sam
         pause_for((long)(index * 7919 % 7) * 200);
     if (index == self->starved)
         return an_fail(error, ALEXNET_NO_MEMORY, "fake/%zu: no memory", index);
-    if (self->broken_every && index % (size_t)self->broken_every == 0)
+    const bool broken = self->broken_every && index % (size_t)self->broken_every == 0;
+    if (self->jpeg)
+        return fetch_jpeg(index, broken, out, error);
+    if (broken)
         return an_fail(error, ALEXNET_FORMAT, "fake/%zu: is broken", index);
     const int larger = self->sizes ? (int)(index % 3) * 5 : 0;
     AN_TRY(an_sample_reserve_rgb(out, SIDE + larger, SIDE + 2 * larger + self->taller, error));
@@ -91,6 +112,16 @@ static an_loader *create(const fake *data, an_loader_options options) {
     an_loader *loader = NULL;
     assert_ok(an_loader_create(&data->base, &preprocess, &options, &loader, error));
     return loader;
+}
+
+/* Takes batches until there are no more or one fails. */
+static alexnet_status drain(an_loader *loader, alexnet_error *error) {
+    const an_batch *batch;
+    AN_TRY(an_loader_start(loader, 0, 0, error));
+    do
+        AN_TRY(an_loader_next(loader, &batch, error));
+    while (batch);
+    return ALEXNET_OK;
 }
 
 /* What the batches of an epoch held, one behind the other. */
@@ -144,11 +175,7 @@ static void assert_tail(const record *whole, size_t first, const record *tail) {
                         tail->places * INPUT * sizeof *tail->input);
 }
 
-static void batches_do_not_depend_on_workers(void **state) {
-    (void)state;
-    fake *data = open_fake(61);
-    data->sizes = true;
-    an_loader_options options = defaults;
+static void assert_any_workers_give_the_same(fake *data, an_loader_options options) {
     options.workers = 1;
     an_loader *alone = create(data, options);
     record expected = take_epoch(alone, options.batch, 3, 0);
@@ -163,6 +190,85 @@ static void batches_do_not_depend_on_workers(void **state) {
         an_loader_free(loader);
     }
     forget(&expected);
+    data->delays = false;
+}
+
+/* Whatever is drawn, and from whatever files. */
+static void batches_do_not_depend_on_workers(void **state) {
+    (void)state;
+    fake *data = open_fake(61);
+    data->sizes = true;
+    an_loader_options options = defaults;
+    assert_any_workers_give_the_same(data, options);
+    options.shuffle_window = 20;
+    assert_any_workers_give_the_same(data, options);
+    data->jpeg = true;
+    assert_any_workers_give_the_same(data, options);
+    options.augmentation = (an_augmentation){
+        .crop = AN_CROP_RESIZED, .area_low = 0.08, .area_high = 1, .aspect = 2, .mirror = true};
+    an_augmentation_set_noise(&options.augmentation, 0.3);
+    assert_any_workers_give_the_same(data, options);
+    options.augmentation.crop = AN_CROP_SQUARE;
+    options.augmentation.shared = 4;
+    assert_any_workers_give_the_same(data, options);
+    an_dataset_close(&data->base);
+}
+
+/* What a loader gives at a place is the view that is drawn for it, of the sample that is there. */
+static void inputs_are_the_views_that_are_drawn(void **state) {
+    (void)state;
+    fake *data = open_fake(40);
+    data->jpeg = true;
+    an_loader_options options = defaults;
+    options.augmentation.crop = AN_CROP_SQUARE;
+    options.augmentation.shared = 3;
+    an_augmentation_set_noise(&options.augmentation, 0.2);
+    an_loader *loader = create(data, options);
+    record r = take_epoch(loader, options.batch, 6, 0);
+    an_image image = {0}, fitted = {0};
+    an_resizer resizer = {0};
+    float wanted[INPUT];
+    for (size_t i = 0; i < 40; i++) {
+        assert_ok(an_dataset_read(&data->base, r.indices[i], &image, error));
+        const an_occasion occasion = {options.seed, 6, r.indices[i], i};
+        const an_view view =
+            an_view_draw(&options.augmentation, &preprocess, &occasion, image.width, image.height);
+        const an_raster whole = an_raster_of(&image);
+        assert_ok(an_resize_box(&resizer, &whole, view.need.box, CROP, CROP, &fitted, error));
+        const an_raster raster = an_raster_of(&fitted);
+        an_normalise_pixels(&raster, view.mirror, &preprocess, &view.tint, wanted);
+        double sum = 0; /* files are decoded at 1/2 to 1/8 here */
+        for (size_t j = 0; j < INPUT; j++)
+            sum += fabs((double)wanted[j] - (double)r.input[i * INPUT + j]);
+        if (sum / INPUT > 1.2)
+            fail_msg("sample %zu differs by %g", r.indices[i], sum / INPUT);
+    }
+    an_image_free(&image);
+    an_image_free(&fitted);
+    an_resizer_free(&resizer);
+    forget(&r);
+    an_loader_free(loader);
+    an_dataset_close(&data->base);
+}
+
+/* Whoever needs what was cut off hears of it, by name, and gets zeros. */
+static void cut_off_files_are_named(void **state) {
+    (void)state;
+    fake *data = open_fake(40);
+    data->jpeg = true;
+    data->broken_every = 4;
+    an_loader_options options = defaults;
+    options.max_broken = 0;
+    an_loader *loader = create(data, options);
+    record r = take_epoch(loader, options.batch, 0, 0);
+    assert_int_equal(an_loader_broken(loader), 10);
+    for (size_t i = 0; i < 40; i++)
+        assert_int_equal(r.labels[i], r.indices[i] % 4 ? (int)(r.indices[i] % 7) : -1);
+    data->broken_every = 2;
+    assert_fails(drain(loader, error), ALEXNET_FORMAT, "is cut off");
+    assert_fails(drain(loader, error), ALEXNET_FORMAT, "fake/");
+    forget(&r);
+    an_loader_free(loader);
     an_dataset_close(&data->base);
 }
 
@@ -277,14 +383,14 @@ static void views_are_centre_and_corners(void **state) {
     assert_ok(an_loader_next(loader, &batch, error));
     assert_int_equal(batch->views, AN_VIEWS);
     for (int input = 0; input < 3 * AN_VIEWS; input++) {
-        const int view = input % AN_VIEWS;
+        const int view = input % AN_VIEWS, picture = input / AN_VIEWS;
         const float *red = batch->input + input * INPUT, *green = red + CROP * CROP;
         const float *blue = green + CROP * CROP;
         const bool mirror = view >= 5;
         assert_true(red[mirror ? CROP - 1 : 0] == (float)places[view % 5][0]);
         assert_true(red[mirror ? 0 : CROP - 1] == (float)(places[view % 5][0] + CROP - 1));
         assert_true(green[0] == (float)places[view % 5][1]);
-        assert_true(blue[0] == (float)batch->indices[input / AN_VIEWS]);
+        assert_true(blue[0] == (float)batch->indices[picture]);
     }
     an_loader_free(loader);
     options.views = 2;
@@ -423,16 +529,6 @@ static void broken_pictures_are_left_out_and_named_in_order(void **state) {
     an_dataset_close(&data->base);
 }
 
-/* Takes batches until there are no more or one fails. */
-static alexnet_status drain(an_loader *loader, alexnet_error *error) {
-    const an_batch *batch;
-    AN_TRY(an_loader_start(loader, 0, 0, error));
-    do
-        AN_TRY(an_loader_next(loader, &batch, error));
-    while (batch);
-    return ALEXNET_OK;
-}
-
 static void too_many_broken_pictures_end_the_epoch(void **state) {
     (void)state;
     fake *data = open_fake(100);
@@ -514,6 +610,10 @@ static void what_cannot_be_is_refused(void **state) {
     options.max_broken = NAN;
     assert_fails(an_loader_create(&data->base, &preprocess, &options, &loader, error),
                  ALEXNET_INVALID, "between 0 and 1");
+    options = defaults;
+    options.augmentation.noise = NAN;
+    assert_fails(an_loader_create(&data->base, &preprocess, &options, &loader, error),
+                 ALEXNET_INVALID, "noise of nan");
     an_dataset_close(&data->base);
 }
 
@@ -549,6 +649,8 @@ static void threads_that_do_not_start_are_reported(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_do_not_depend_on_workers),
+        cmocka_unit_test(inputs_are_the_views_that_are_drawn),
+        cmocka_unit_test(cut_off_files_are_named),
         cmocka_unit_test(the_order_is_a_new_permutation_each_epoch),
         cmocka_unit_test(without_shuffling_and_augmenting_it_is_the_data_set),
         cmocka_unit_test(augmenting_crops_everywhere_and_mirrors_half),

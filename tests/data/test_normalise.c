@@ -19,8 +19,10 @@ static uint8_t value_at(size_t i) {
     return (uint8_t)(i * 37 + i / 256 * 11);
 }
 
-static bool same(float a, float b) {
-    return memcmp(&a, &b, sizeof a) == 0;
+static uint32_t bits(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
 }
 
 /* Every side, so that all ends of rows occur; wider rows than the raster's. */
@@ -50,7 +52,7 @@ static void test_to_the_bit_as_the_formula(void **state) {
                 const float wanted =
                     (float)(((value + by->shift[c]) * (double)p.scale - (double)p.mean[plane]) /
                             (double)p.std[plane] / by->divisor);
-                if (!same(out[i], wanted))
+                if (bits(out[i]) != bits(wanted))
                     fail_msg("kind %d, side %d, value %zu: %.9g, not %.9g", variant / 2, side, i,
                              (double)out[i], (double)wanted);
             }

@@ -14,6 +14,7 @@
 typedef struct made_dataset {
     an_dataset base;
     int side;
+    int across, down; /* what a colour gains from pixel to pixel */
     int colours[16][3];
     bool broken[16];
     int32_t labels[16];
@@ -26,7 +27,8 @@ static alexnet_status fetch_made(const an_dataset *dataset, size_t index, an_sam
         return an_fail(error, ALEXNET_FORMAT, "picture %zu is broken", index);
     AN_TRY(an_sample_reserve_rgb(out, self->side, self->side, error));
     for (int i = 0; i < self->side * self->side * 3; i++)
-        out->buffer[i] = (uint8_t)self->colours[index][i % 3];
+        out->buffer[i] = (uint8_t)(self->colours[index][i % 3] + i / 3 % self->side * self->across +
+                                   i / 3 / self->side * self->down);
     return ALEXNET_OK;
 }
 
@@ -227,6 +229,59 @@ static void test_votes(void **state) {
     an_loader_free(loader);
 }
 
+/* Ten views at once are ten passes over pictures that are each view cut out by hand. */
+static void test_ten_views_are_ten_passes(void **state) {
+    (void)state;
+    enum { PICTURES = 9, SIDE = 3 };
+    const an_preprocess three_pixels = {.resize = SIDE, .crop = 1, .scale = 1, .std = {1, 1, 1}};
+    made_dataset dataset, cut;
+    make_dataset(&dataset, PICTURES, classes, SIDE);
+    dataset.across = 3;
+    dataset.down = 11;
+    for (int i = 0; i < PICTURES; i++) {
+        dataset.colours[i][0] = 5 * i;
+        dataset.labels[i] = i % classes;
+        dataset.broken[i] = i == 4;
+    }
+    const an_plan plan = answering_plan();
+    an_votes at_once, one_by_one;
+    assert_ok(an_votes_begin(&at_once, PICTURES, classes, error));
+    assert_ok(an_votes_begin(&one_by_one, PICTURES, classes, error));
+    for (int view = 0; view < AN_VIEWS; view++) {
+        const an_crop crop = an_view_crop(SIDE, SIDE, &three_pixels, view);
+        cut = dataset;
+        cut.side = 1;
+        for (int i = 0; i < PICTURES; i++)
+            cut.colours[i][0] += crop.x * dataset.across + crop.y * dataset.down;
+        an_loader *loader = open_loader(&cut, &one_pixel, batch);
+        an_plan own = plan;
+        assert_ok(an_votes_add(&one_by_one, &own, loader, NULL, NULL, error));
+        an_loader_free(loader);
+    }
+    for (int pictures = 1; pictures <= 3; pictures++) { /* the plan takes four inputs at a time */
+        const an_loader_options options = {
+            .batch = pictures, .views = AN_VIEWS, .workers = 2, .max_broken = 1};
+        an_loader *loader;
+        an_plan own = plan;
+        assert_ok(an_loader_create(&dataset.base, &three_pixels, &options, &loader, error));
+        assert_ok(an_votes_add(&at_once, &own, loader, NULL, NULL, error));
+        an_loader_free(loader);
+        assert_int_equal(at_once.views, AN_VIEWS * pictures);
+        for (size_t i = 0; i < PICTURES; i++)
+            for (size_t c = 0; c < classes && pictures == 1; c++)
+                assert_true(i == 4 ||
+                            at_once.sums[i * classes + c] == one_by_one.sums[i * classes + c]);
+        an_evaluation found[2];
+        assert_ok(an_votes_count(&at_once, &found[0], error));
+        assert_ok(an_votes_count(&one_by_one, &found[1], error));
+        assert_int_equal(found[0].images, PICTURES - 1);
+        assert_true(found[0].top1 == found[1].top1 && found[0].top5 == found[1].top5);
+        assert_true(fabs(found[0].loss - found[1].loss) < 1e-6);
+    }
+    an_votes_free(&at_once);
+    an_votes_free(&one_by_one);
+}
+
 /* The network that knows colours, on colours, one of them with a wrong label. */
 static void test_a_network(void **state) {
     (void)state;
@@ -265,9 +320,8 @@ static void test_a_network(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_votes),
+        cmocka_unit_test(test_counts),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_votes),     cmocka_unit_test(test_ten_views_are_ten_passes),
         cmocka_unit_test(test_a_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
