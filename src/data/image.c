@@ -33,6 +33,14 @@ void an_image_free(an_image *image) {
     *image = (an_image){0};
 }
 
+bool an_image_has_name(const char *name) {
+    static const char *const known[] = {".jpg", ".jpeg", ".png", ".ppm", ".pgm"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(an_path_extension(name), known[i]) == 0)
+            return true;
+    return false;
+}
+
 alexnet_status an_image_read(const char *path, an_image *out, alexnet_error *error) {
     uint8_t *bytes;
     size_t size;
