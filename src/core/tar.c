@@ -172,7 +172,7 @@ static void name_by_header(const uint8_t *header, an_tar_member *member) {
 /* Whether nothing follows; an archive may lack the blocks that end it. */
 static alexnet_status look_for_end(const an_tar *tar, bool *end, alexnet_error *error) {
     const size_t left = tar->size - tar->at;
-    *end = is_zero(tar->bytes + tar->at, left < AN_TAR_BLOCK ? left : AN_TAR_BLOCK);
+    *end = left == 0 || is_zero(tar->bytes + tar->at, left < AN_TAR_BLOCK ? left : AN_TAR_BLOCK);
     if (!*end && left < AN_TAR_BLOCK)
         return fail(tar, "the file ends within a header", error);
     return ALEXNET_OK;

@@ -6,7 +6,7 @@
 #include "core/memory.h"
 
 /* Folders of class folders come last: any other kind's folder may look like one. */
-static const an_dataset_source *const sources[] = {&an_shapes_source, &an_cifar10_source,
+static const an_dataset_source *const sources[] = {&an_shapes_source, &an_cifar_source,
                                                    &an_folder_source, NULL};
 
 static const an_dataset_source *find_source(const char *name) {
