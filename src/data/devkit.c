@@ -7,7 +7,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "core/tar.h"
-#include "data/gzip.h"
+#include "data/inflate.h"
 #include "data/synsets.h"
 
 /* The kit of 2012 takes 2.5 MB as it is distributed. */
@@ -58,7 +58,7 @@ static alexnet_status open_in_archive(const char *path, kit_files *files, alexne
     bool found = false;
     AN_TRY(an_read_file(path, KIT_LIMIT, &packed, &size, error));
     const alexnet_status status =
-        an_gunzip(path, packed, size, UNPACKED_LIMIT, &files->buffers[0], &tar.size, error);
+        an_inflate(path, packed, size, UNPACKED_LIMIT, &files->buffers[0], &tar.size, error);
     free(packed);
     AN_TRY(status);
     tar.bytes = files->buffers[0];

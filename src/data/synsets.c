@@ -1,7 +1,6 @@
 #include "data/synsets.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +8,10 @@
 #include <unistd.h>
 
 #include "data/matio.h"
+#include "data/matlab.h"
 
-/* There are 1,860 of them in 2012, and words that fill some lines. */
-enum { MOST_SYNSETS = 100000, LONGEST_TEXT = 4096 };
+/* In bytes: a synset has some words, and a gloss of some lines. */
+enum { LONGEST_TEXT = 4096 };
 
 /* A meta.mat that is being read. */
 typedef struct meta {
@@ -22,18 +22,9 @@ typedef struct meta {
 } meta;
 
 static alexnet_status fail(const meta *self, const char *what, alexnet_error *error) {
-    (void)an_fail(error, ALEXNET_FORMAT,
-                  "%s: %s; it is to hold the array `synsets` of ILSVRC's development kit",
-                  self->path, what);
+    (void)an_fail(error, ALEXNET_FORMAT, "%s: %s; is it of ILSVRC's development kit?", self->path,
+                  what);
     return ALEXNET_FORMAT; /* a constant, so that the compiler sees what is not used then */
-}
-
-/* Only MATLAB 5: version 7.3 is HDF5, another format altogether. */
-static bool is_matlab5(const uint8_t *bytes, size_t size) {
-    enum { header = 128, version = 124 };
-    static const uint8_t little[] = {0, 1, 'I', 'M'}, big[] = {1, 0, 'M', 'I'};
-    return size >= header && (memcmp(bytes + version, little, sizeof little) == 0 ||
-                              memcmp(bytes + version, big, sizeof big) == 0);
 }
 
 static const matvar_t *field(const meta *self, const char *name, size_t index) {
@@ -130,15 +121,11 @@ static alexnet_status read_synsets(meta *self, const char *file, an_synset **out
     if (!mat)
         return fail(self, "is damaged", error);
     alexnet_status status;
-    size_t total = 0;
     self->synsets = self->matio.read_info(mat, "synsets");
-    if (!self->synsets || self->synsets->class_type != MAT_C_STRUCT || self->synsets->rank != 2)
-        AN_TRY_CLEANUP(fail(self, "has no such array", error));
-    if (self->synsets->dims[0] <= MOST_SYNSETS && self->synsets->dims[1] <= MOST_SYNSETS)
-        total = self->synsets->dims[0] * self->synsets->dims[1];
-    if (total == 0 || total > MOST_SYNSETS || self->matio.read_data(mat, self->synsets) != 0)
+    if (!self->synsets || self->matio.read_data(mat, self->synsets) != 0)
         AN_TRY_CLEANUP(fail(self, "is damaged", error));
-    *out = calloc(total, sizeof **out);
+    const size_t total = self->synsets->dims[0] * self->synsets->dims[1];
+    *out = calloc(total + 1, sizeof **out);
     if (!*out)
         AN_TRY_CLEANUP(an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to read it", self->path));
     status = read_classes(self, total, *out, count, error);
@@ -174,17 +161,21 @@ static alexnet_status put_in_memory(const char *path, const uint8_t *bytes, size
 alexnet_status an_synsets_read(const char *path, const uint8_t *bytes, size_t size, int year,
                                an_synset **out, size_t *count, alexnet_error *error) {
     meta self = {.path = path};
-    int descriptor;
+    uint8_t *array = NULL;
+    size_t array_size;
+    int descriptor = -1;
     char file[32];
+    alexnet_status status;
     *out = NULL;
     snprintf(self.id_field, sizeof self.id_field, "ILSVRC%d_ID", year);
-    if (!is_matlab5(bytes, size))
-        return fail(&self, "is no MATLAB 5 file", error);
     AN_TRY(an_matio_load(&self.matio, error));
-    AN_TRY(put_in_memory(path, bytes, size, &descriptor, error));
+    AN_TRY(an_matlab_extract(path, bytes, size, "synsets", &array, &array_size, error));
+    AN_TRY_CLEANUP(put_in_memory(path, array, array_size, &descriptor, error));
     snprintf(file, sizeof file, "/proc/self/fd/%d", descriptor);
-    const alexnet_status status = read_synsets(&self, file, out, count, error);
+    status = read_synsets(&self, file, out, count, error);
     close(descriptor);
+cleanup:
+    free(array);
     return status;
 }
 

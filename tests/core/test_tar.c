@@ -1,71 +1,14 @@
 /* Tar archives: what is found in them, and what damaged and hostile ones are refused for. */
-#include "core/tar.h"
-
-#include <stdlib.h>
-
-#include "testing.h"
+#include "core/tar_files.h"
 
 enum { BLOCK = AN_TAR_BLOCK, MOST = 64 };
 
-/* An archive being made. Its bytes have just the size that is read: a reader that goes further is
- * seen by AddressSanitizer. */
-typedef struct archive {
-    uint8_t *bytes;
-    size_t size;
-} archive;
-
-static uint8_t *append(archive *self, size_t size) {
-    self->bytes = realloc(self->bytes, self->size + size);
-    assert_non_null(self->bytes);
-    memset(self->bytes + self->size, 0, size);
-    self->size += size;
-    return self->bytes + self->size - size;
-}
-
-static void seal(uint8_t *header) {
-    unsigned sum = 0;
-    memset(header + 148, ' ', 8);
-    for (size_t i = 0; i < BLOCK; i++)
-        sum += header[i];
-    snprintf((char *)header + 148, 8, "%06o", sum);
-}
-
-/* A header whose size field says `claimed`, and its bytes in whole blocks. Returns the header's
- * place. */
-static size_t put_claiming(archive *self, char type, const char *name, const void *content,
-                           size_t size, const char *claimed) {
-    uint8_t *header = append(self, BLOCK);
-    const size_t place = self->size - BLOCK;
-    memcpy(header, name, strnlen(name, 100));
-    memcpy(header + 124, claimed, strnlen(claimed, 12));
-    header[156] = (uint8_t)type;
-    memcpy(header + 257, "ustar\00000", 8);
-    seal(header);
-    if (size > 0)
-        memcpy(append(self, (size + BLOCK - 1) / BLOCK * BLOCK), content, size);
-    return place;
-}
-
-static size_t put(archive *self, char type, const char *name, const void *content, size_t size) {
-    char claimed[32];
-    snprintf(claimed, sizeof claimed, "%011zo", size);
-    return put_claiming(self, type, name, content, size, claimed);
-}
-
-static size_t put_text(archive *self, char type, const char *name, const char *text) {
-    return put(self, type, name, text, strlen(text));
-}
-
-static void finish(archive *self) {
-    append(self, (size_t)2 * BLOCK);
-}
-
-static an_tar reading(const archive *self) {
+static an_tar reading(const tar_file *self) {
     return (an_tar){.path = "a.tar", .bytes = self->bytes, .size = self->size};
 }
 
 /* The archive's files: names and contents, in order. */
-static void assert_holds(const archive *self, const char *const *names, const char *const *texts) {
+static void assert_holds(const tar_file *self, const char *const *names, const char *const *texts) {
     an_tar tar = reading(self);
     an_tar_member member;
     bool found;
@@ -93,7 +36,7 @@ static void assert_holds(const archive *self, const char *const *names, const ch
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* The archive must be refused, and everything in front of what is wrong be found. */
-static void assert_refused(archive *self, size_t good, alexnet_status status, const char *part) {
+static void assert_refused(tar_file *self, size_t good, alexnet_status status, const char *part) {
     an_tar tar = reading(self);
     an_tar_member member;
     bool found;
@@ -104,28 +47,28 @@ static void assert_refused(archive *self, size_t good, alexnet_status status, co
     assert_fails(an_tar_next(&tar, &member, &found, error), status, part);
     assert_false(found);
     free(self->bytes);
-    *self = (archive){0};
+    *self = (tar_file){0};
 }
 
 static void test_members(void **state) {
     (void)state;
-    archive a = {0};
+    tar_file a = {0};
     assert_holds(&a, (const char *const[]){NULL}, NULL);
-    put_text(&a, '0', "a.txt", "one");
-    put(&a, '5', "folder/", "", 0);
-    put_text(&a, '\0', "folder/b.txt", "of the oldest type");
-    put_claiming(&a, '1', "link", "", 0, "00000001000"); /* a size without bytes */
-    put_text(&a, '7', "empty", "");
-    put_text(&a, 'V', "volume", "no file");
-    put_claiming(&a, '0', "blanks", "x", 1, "        1 ");
+    tar_put_text(&a, '0', "a.txt", "one");
+    tar_put(&a, '5', "folder/", "", 0);
+    tar_put_text(&a, '\0', "folder/b.txt", "of the oldest type");
+    tar_put_claiming(&a, '1', "link", "", 0, "00000001000"); /* a size without bytes */
+    tar_put_text(&a, '7', "empty", "");
+    tar_put_text(&a, 'V', "volume", "no file");
+    tar_put_claiming(&a, '0', "blanks", "x", 1, "        1 ");
     const char *const *names = LIST("a.txt", "folder/b.txt", "empty", "blanks");
     const char *const *texts = LIST("one", "of the oldest type", "", "x");
     assert_holds(&a, names, texts); /* without blocks that end it */
-    append(&a, BLOCK / 2);
+    tar_append(&a, BLOCK / 2);
     assert_holds(&a, names, texts); /* with a part of one */
     a.size -= BLOCK / 2;
-    finish(&a);
-    put_text(&a, '0', "behind the end", "?");
+    tar_finish(&a);
+    tar_put_text(&a, '0', "behind the end", "?");
     assert_holds(&a, names, texts);
     assert_true(an_tar_recognise(a.bytes, a.size));
     assert_false(an_tar_recognise(a.bytes, BLOCK - 1));
@@ -134,8 +77,8 @@ static void test_members(void **state) {
 
 static void test_last_member_without_padding(void **state) {
     (void)state;
-    archive a = {0};
-    put_text(&a, '0', "a", "xyz");
+    tar_file a = {0};
+    tar_put_text(&a, '0', "a", "xyz");
     a.size -= BLOCK - 3;
     a.bytes = realloc(a.bytes, a.size);
     assert_holds(&a, LIST("a"), LIST("xyz"));
@@ -144,31 +87,32 @@ static void test_last_member_without_padding(void **state) {
 
 static void test_names(void **state) {
     (void)state;
-    archive a = {0};
+    tar_file a = {0};
     char full[101], whole[300], gnu[1001], pax[1100];
     memset(full, 'n', 100);
     full[100] = '\0';
-    size_t place = put_text(&a, '0', full, "1");
-    place = put_text(&a, '0', full, "2");
+    size_t place = tar_put_text(&a, '0', full, "1");
+    place = tar_put_text(&a, '0', full, "2");
     memset(a.bytes + place + 345, 'p', 155);
-    seal(a.bytes + place);
+    tar_seal(a.bytes + place);
     memset(whole, 'p', 155);
     snprintf(whole + 155, sizeof whole - 155, "/%s", full);
-    place = put_text(&a, '0', "of GNU", "3"); /* whose header has times where a prefix would be */
+    place =
+        tar_put_text(&a, '0', "of GNU", "3"); /* whose header has times where a prefix would be */
     memcpy(a.bytes + place + 257, "ustar  ", 8);
     memset(a.bytes + place + 345, '7', 24);
-    seal(a.bytes + place);
+    tar_seal(a.bytes + place);
     memset(gnu, 'g', 1000);
     gnu[1000] = '\0';
-    put(&a, 'K', "././@LongLink", "far away", 9);
-    put(&a, 'L', "././@LongLink", gnu, 1001);
-    put_text(&a, '0', "cut off", "4");
+    tar_put(&a, 'K', "././@LongLink", "far away", 9);
+    tar_put(&a, 'L', "././@LongLink", gnu, 1001);
+    tar_put_text(&a, '0', "cut off", "4");
     snprintf(pax, sizeof pax, "18 path=of pax/\303\266\n22 mtime=1700000000.5\n");
-    put_text(&a, 'x', "PaxHeaders/x", pax);
-    put_text(&a, '0', "?", "5");
-    put_text(&a, 'g', "global", "20 comment=of all..\n");
-    put_text(&a, '0', "last", "6");
-    finish(&a);
+    tar_put_text(&a, 'x', "PaxHeaders/x", pax);
+    tar_put_text(&a, '0', "?", "5");
+    tar_put_text(&a, 'g', "global", "20 comment=of all..\n");
+    tar_put_text(&a, '0', "last", "6");
+    tar_finish(&a);
     assert_holds(&a, LIST(full, whole, "of GNU", gnu, "of pax/\303\266", "last"),
                  LIST("1", "2", "3", "4", "5", "6"));
     free(a.bytes);
@@ -176,19 +120,19 @@ static void test_names(void **state) {
 
 static void test_sizes(void **state) {
     (void)state;
-    archive a = {0};
-    put_claiming(&a, '0', "base 256", "12345", 5, "\200\0\0\0\0\0\0\0\0\0\0\005");
+    tar_file a = {0};
+    tar_put_claiming(&a, '0', "base 256", "12345", 5, "\200\0\0\0\0\0\0\0\0\0\0\005");
     size_t place = a.size - (size_t)2 * BLOCK;
     a.bytes[place + 124 + 11] = 5; /* which no string holds */
-    seal(a.bytes + place);
-    put_text(&a, 'x', "pax", "10 size=3\n");
-    put_claiming(&a, '0', "by pax", "123", 3, "00000000000");
-    put_text(&a, 'x', "pax", "8 size=\n");
-    put_text(&a, '0', "no value", "1234");
-    put_text(&a, 'x', "pax", "10 size=3\n");
-    put_text(&a, 'L', "an extension between them", "name");
-    put_claiming(&a, '0', "?", "123", 3, "00000000001");
-    finish(&a);
+    tar_seal(a.bytes + place);
+    tar_put_text(&a, 'x', "pax", "10 size=3\n");
+    tar_put_claiming(&a, '0', "by pax", "123", 3, "00000000000");
+    tar_put_text(&a, 'x', "pax", "8 size=\n");
+    tar_put_text(&a, '0', "no value", "1234");
+    tar_put_text(&a, 'x', "pax", "10 size=3\n");
+    tar_put_text(&a, 'L', "an extension between them", "name");
+    tar_put_claiming(&a, '0', "?", "123", 3, "00000000001");
+    tar_finish(&a);
     assert_holds(&a, LIST("base 256", "by pax", "no value", "name"),
                  LIST("12345", "123", "1234", "123"));
     free(a.bytes);
@@ -196,12 +140,12 @@ static void test_sizes(void **state) {
 
 static void test_archive_in_archive(void **state) {
     (void)state;
-    archive inner = {0}, outer = {0};
-    put_text(&inner, '0', "picture", "pixels");
-    finish(&inner);
-    put_text(&outer, '0', "before", "!");
-    put(&outer, '0', "inner.tar", inner.bytes, inner.size);
-    finish(&outer);
+    tar_file inner = {0}, outer = {0};
+    tar_put_text(&inner, '0', "picture", "pixels");
+    tar_finish(&inner);
+    tar_put_text(&outer, '0', "before", "!");
+    tar_put(&outer, '0', "inner.tar", inner.bytes, inner.size);
+    tar_finish(&outer);
     an_tar tar = reading(&outer), nested = {.path = "a.tar/inner.tar"};
     an_tar_member member;
     bool found;
@@ -220,32 +164,32 @@ static void test_archive_in_archive(void **state) {
 
 static void test_damage(void **state) {
     (void)state;
-    archive a = {0};
-    put_text(&a, '0', "good", "1");
-    size_t place = put_text(&a, '0', "bad", "2");
+    tar_file a = {0};
+    tar_put_text(&a, '0', "good", "1");
+    size_t place = tar_put_text(&a, '0', "bad", "2");
     a.bytes[place]++;
     assert_refused(&a, 1, ALEXNET_FORMAT, "a.tar: a tar header is damaged at byte 1024;");
-    put_text(&a, '0', "good", "1");
-    append(&a, 100)[0] = 'x';
+    tar_put_text(&a, '0', "good", "1");
+    tar_append(&a, 100)[0] = 'x';
     assert_refused(&a, 1, ALEXNET_FORMAT, "the file ends within a header at byte 1024;");
-    memset(append(&a, BLOCK), 0xff, BLOCK);
+    memset(tar_append(&a, BLOCK), 0xff, BLOCK);
     assert_refused(&a, 0, ALEXNET_FORMAT, "a tar header is damaged");
-    put_claiming(&a, '0', "no number", "", 0, "0000x");
+    tar_put_claiming(&a, '0', "no number", "", 0, "0000x");
     assert_refused(&a, 0, ALEXNET_FORMAT, "a tar header is damaged");
-    put_text(&a, 'S', "sparse", "of GNU");
+    tar_put_text(&a, 'S', "sparse", "of GNU");
     assert_refused(&a, 0, ALEXNET_UNSUPPORTED, "is sparse");
-    put_text(&a, 'x', "pax", "22 GNU.sparse.major=1\n");
-    put_text(&a, '0', "sparse", "of pax");
+    tar_put_text(&a, 'x', "pax", "22 GNU.sparse.major=1\n");
+    tar_put_text(&a, '0', "sparse", "of pax");
     assert_refused(&a, 0, ALEXNET_UNSUPPORTED, "is sparse");
 }
 
 static void test_hostile_sizes(void **state) {
     (void)state;
     static const char larger[] = "a member is larger than what is left at byte 0;";
-    archive a = {0};
-    put_claiming(&a, '0', "by one", "x", 1, "00000001001");
+    tar_file a = {0};
+    tar_put_claiming(&a, '0', "by one", "x", 1, "00000001001");
     assert_refused(&a, 0, ALEXNET_FORMAT, larger);
-    put_claiming(&a, '0', "to the end exactly", "x", 1, "00000001000");
+    tar_put_claiming(&a, '0', "to the end exactly", "x", 1, "00000001000");
     an_tar tar = reading(&a);
     an_tar_member member;
     bool found;
@@ -254,10 +198,10 @@ static void test_hostile_sizes(void **state) {
     assert_ok(an_tar_next(&tar, &member, &found, error));
     assert_false(found);
     free(a.bytes);
-    a = (archive){0};
-    put_claiming(&a, '0', "octal", "x", 1, "777777777777");
+    a = (tar_file){0};
+    tar_put_claiming(&a, '0', "octal", "x", 1, "777777777777");
     assert_refused(&a, 0, ALEXNET_FORMAT, larger);
-    put_claiming(&a, 'L', "a name", "x", 1, "777777777777");
+    tar_put_claiming(&a, 'L', "a name", "x", 1, "777777777777");
     assert_refused(&a, 0, ALEXNET_FORMAT, larger);
     static const char *const binary[] = {
         "\200\001\001\001\001\001\001\001\001\001\001\001", /* beyond 64 bits */
@@ -266,14 +210,14 @@ static void test_hostile_sizes(void **state) {
         "\377\001\001\001\001\001\001\001\001\001\376\377",
     };
     for (size_t i = 0; i < sizeof binary / sizeof *binary; i++) {
-        put_claiming(&a, '0', "base 256", "x", 1, binary[i]);
+        tar_put_claiming(&a, '0', "base 256", "x", 1, binary[i]);
         assert_refused(&a, 0, ALEXNET_FORMAT, "a tar header is damaged");
     }
-    const size_t place = put_text(&a, '0', "the last that 64 bits hold", "x");
+    const size_t place = tar_put_text(&a, '0', "the last that 64 bits hold", "x");
     memset(a.bytes + place + 124, 0, 4);
     memset(a.bytes + place + 128, 0xff, 8);
     a.bytes[place + 124] = 0x80;
-    seal(a.bytes + place);
+    tar_seal(a.bytes + place);
     assert_refused(&a, 0, ALEXNET_FORMAT, larger);
 }
 
@@ -299,22 +243,22 @@ static void test_pax_lies(void **state) {
         {"8 size3\n", "a pax record has no value"},
     };
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
-        archive a = {0};
-        put_text(&a, 'x', "pax", lies[i].records);
-        put_text(&a, '0', "a", "xyz");
-        finish(&a);
+        tar_file a = {0};
+        tar_put_text(&a, 'x', "pax", lies[i].records);
+        tar_put_text(&a, '0', "a", "xyz");
+        tar_finish(&a);
         assert_refused(&a, 0, ALEXNET_FORMAT, lies[i].part);
     }
-    archive a = {0};
+    tar_file a = {0};
     char *name = malloc(5000);
     memset(name, 'n', 4999);
     name[4999] = '\0';
-    put_text(&a, 'L', "long", name);
-    put_text(&a, '0', "a", "xyz");
+    tar_put_text(&a, 'L', "long", name);
+    tar_put_text(&a, '0', "a", "xyz");
     assert_refused(&a, 0, ALEXNET_FORMAT, "a name has more than 4095 bytes");
     name[4095] = '\0';
-    put_text(&a, 'L', "long", name);
-    put_text(&a, '0', "a", "xyz");
+    tar_put_text(&a, 'L', "long", name);
+    tar_put_text(&a, '0', "a", "xyz");
     assert_holds(&a, LIST(name), LIST("xyz"));
     free(a.bytes);
     free(name);
@@ -323,11 +267,11 @@ static void test_pax_lies(void **state) {
 /* Headers that only announce others, up to the end; and an announcement without a member. */
 static void test_nothing_but_extensions(void **state) {
     (void)state;
-    archive a = {0};
+    tar_file a = {0};
     for (int i = 0; i < 1000; i++)
-        put_text(&a, i % 2 ? 'x' : 'L', "more", i % 2 ? "9 path=n\n" : "n");
+        tar_put_text(&a, i % 2 ? 'x' : 'L', "more", i % 2 ? "9 path=n\n" : "n");
     assert_holds(&a, (const char *const[]){NULL}, NULL);
-    put_text(&a, '0', "a", "xyz");
+    tar_put_text(&a, '0', "a", "xyz");
     assert_holds(&a, LIST("n"), LIST("xyz"));
     free(a.bytes);
 }
@@ -335,12 +279,12 @@ static void test_nothing_but_extensions(void **state) {
 /* Cut off anywhere, with any byte changed: found whole or refused, and nothing read outside. */
 static void test_anything(void **state) {
     (void)state;
-    archive a = {0};
-    put_text(&a, 'x', "pax", "20 path=of pax/name\n10 size=3\n");
-    put_text(&a, '0', "one", "abc");
-    put_text(&a, 'L', "long", "name");
-    put_text(&a, '0', "two", "def");
-    finish(&a);
+    tar_file a = {0};
+    tar_put_text(&a, 'x', "pax", "20 path=of pax/name\n10 size=3\n");
+    tar_put_text(&a, '0', "one", "abc");
+    tar_put_text(&a, 'L', "long", "name");
+    tar_put_text(&a, '0', "two", "def");
+    tar_finish(&a);
     for (size_t i = 0; i < a.size * 2; i++) {
         const size_t size = i < a.size ? i : a.size;
         uint8_t *copy = malloc(size + 1);
@@ -349,7 +293,7 @@ static void test_anything(void **state) {
             copy[i - a.size] ^= (uint8_t)(1 + i % 255);
             for (size_t at = 0; at < 6 * BLOCK; at += 2 * BLOCK)
                 if (i - a.size >= at && i - a.size < at + BLOCK)
-                    seal(copy + at);
+                    tar_seal(copy + at);
         }
         an_tar tar = {.path = "a.tar", .bytes = copy, .size = size};
         an_tar_member member;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Data sets in archives: what is read is what Python put in.
 
-    archives.py TOOL_DATASET
+    archives_interop.py TOOL_DATASET
 
 ILSVRC2012 as make_ilsvrc.py writes it, 1,000 classes with odd files, beside the same pictures unpacked
 into folders; and WebDataset shards, written as the package webdataset writes them: by tarfile in the
@@ -25,7 +25,7 @@ except ImportError as missing:
 
 def check(truth, what):
     if not truth:
-        raise SystemExit(f"archives: {what}")
+        raise SystemExit(f"archives_interop: {what}")
 
 
 class Data:

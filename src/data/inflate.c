@@ -1,4 +1,4 @@
-#include "data/gzip.h"
+#include "data/inflate.h"
 
 #include <stdlib.h>
 
@@ -34,17 +34,17 @@ static alexnet_status inflate_all(z_stream *stream, const char *path, size_t siz
         if (result != Z_OK)
             return an_fail(
                 error, ALEXNET_FORMAT,
-                "%s: is damaged at byte %zu, cut off, or no gzip file; download it again", path,
-                taken);
+                "%s: is damaged at byte %zu, cut off, or not compressed by gzip; download it again",
+                path, taken);
     }
 }
 
-alexnet_status an_gunzip(const char *path, const uint8_t *bytes, size_t size, size_t limit,
-                         uint8_t **out, size_t *out_size, alexnet_error *error) {
-    enum { gzip_only = 16 };
+alexnet_status an_inflate(const char *path, const uint8_t *bytes, size_t size, size_t limit,
+                          uint8_t **out, size_t *out_size, alexnet_error *error) {
+    enum { zlib_or_gzip = 32 };
     z_stream stream = {.next_in = (z_const Bytef *)(uintptr_t)bytes};
     *out = NULL;
-    if (inflateInit2(&stream, MAX_WBITS + gzip_only) != Z_OK)
+    if (inflateInit2(&stream, MAX_WBITS + zlib_or_gzip) != Z_OK)
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to unpack it", path);
     const alexnet_status status = inflate_all(&stream, path, size, limit, out, out_size, error);
     (void)inflateEnd(&stream);
