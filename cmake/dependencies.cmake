@@ -6,10 +6,12 @@ find_package(Threads REQUIRED)
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 
 add_library(alexnet_dependencies INTERFACE)
 target_link_libraries(alexnet_dependencies INTERFACE
-    OpenMP::OpenMP_C Threads::Threads PkgConfig::JPEG PkgConfig::PNG PkgConfig::JANSSON m)
+    OpenMP::OpenMP_C Threads::Threads PkgConfig::JPEG PkgConfig::PNG PkgConfig::JANSSON
+    PkgConfig::ZLIB m)
 
 # oneDNN: the cpu backend's primitives. Debian ships no pkg-config file for it.
 find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h)
@@ -85,4 +87,22 @@ if(CURL_FOUND AND NETTLE_FOUND)
 else()
     message(STATUS
         "libcurl (libcurl4-openssl-dev) or nettle (nettle-dev) not found: pull is left out")
+endif()
+
+# libmatio: the names of ILSVRC's classes. Only its header is used here: src/data/matio.h says why.
+# Which library the header belongs to is what the development package's link leads to.
+pkg_check_modules(MATIO matio)
+find_library(MATIO_LIBRARY NAMES libmatio.so HINTS ${MATIO_LIBRARY_DIRS})
+if(MATIO_FOUND AND MATIO_LIBRARY)
+    file(REAL_PATH ${MATIO_LIBRARY} library)
+    cmake_path(GET library FILENAME library)
+    string(REGEX REPLACE "(\\.so\\.[0-9]+).*" "\\1" library ${library})
+    set(AN_WITH_MATIO TRUE)
+    target_include_directories(alexnet_dependencies SYSTEM INTERFACE ${MATIO_INCLUDE_DIRS})
+    target_link_libraries(alexnet_dependencies INTERFACE ${CMAKE_DL_LIBS})
+    target_compile_definitions(alexnet_dependencies INTERFACE
+        AN_WITH_MATIO AN_MATIO_LIBRARY="${library}")
+else()
+    message(STATUS "libmatio (libmatio-dev) not found: names and validation labels of ILSVRC's "
+        "archives are left out")
 endif()

@@ -31,6 +31,11 @@ static void print_version(void) {
 #else
     printf("  pictures          none: built without cairo\n");
 #endif
+#ifdef AN_WITH_MATIO
+    printf("  ILSVRC archives   with names and validation labels (libmatio)\n");
+#else
+    printf("  ILSVRC archives   without names and validation labels: built without libmatio\n");
+#endif
     printf("  downloads         %s\n", an_download_available()
                                            ? "of known weights (libcurl, nettle)"
                                            : "none: built without libcurl or nettle");

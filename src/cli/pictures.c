@@ -7,6 +7,7 @@
 
 #include "core/file.h"
 #include "core/memory.h"
+#include "data/image.h"
 
 /* Deeper than any collection; a link that leads in a circle ends here. */
 enum { deepest = 32 };
@@ -29,14 +30,6 @@ static alexnet_status add(an_pictures *pictures, char *path, alexnet_error *erro
     return ALEXNET_OK;
 }
 
-static bool is_picture(const char *path) {
-    static const char *const extensions[] = {".jpg", ".jpeg", ".png", ".ppm", ".pgm"};
-    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++)
-        if (strcasecmp(an_path_extension(path), extensions[i]) == 0)
-            return true;
-    return false;
-}
-
 static int by_name(const struct dirent **a, const struct dirent **b) {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
@@ -56,7 +49,7 @@ static alexnet_status add_folder(an_pictures *pictures, const char *folder, int 
                 if (depth < deepest)
                     status = add_folder(pictures, path, depth + 1, error);
                 free(path);
-            } else if (!path || is_picture(path)) {
+            } else if (!path || an_image_has_name(path)) {
                 status = add(pictures, path, error);
             } else {
                 free(path);
@@ -79,8 +72,7 @@ alexnet_status an_pictures_collect(an_pictures *pictures, char *const *arguments
         AN_TRY(add_folder(pictures, arguments[i], 0, error));
         if (pictures->count == before)
             return an_fail(error, ALEXNET_INVALID,
-                           "%s: this folder holds no picture (.jpg, .jpeg, .png, .ppm, .pgm)",
-                           arguments[i]);
+                           "%s: this folder holds no picture (" AN_IMAGE_NAMES ")", arguments[i]);
     }
     return ALEXNET_OK;
 }

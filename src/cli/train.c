@@ -127,7 +127,8 @@ static alexnet_status run(void *settings, char **arguments, int count, alexnet_e
     } else {
         if (count == 0)
             return an_fail(error, ALEXNET_INVALID,
-                           "it needs DATA: a folder of class folders, of CIFAR-10, or `shapes`");
+                           "it needs DATA: a folder of class folders, ILSVRC's archives, CIFAR's "
+                           "files, tar shards, or `shapes`");
         chosen->run.data = arguments[0];
         if (chosen->out)
             snprintf(folder, sizeof folder, "%s", chosen->out);
@@ -169,9 +170,10 @@ const an_command an_command_train = {
     .title = "train a network on pictures, fine-tune one, or go on with a run",
     .text =
         "Trains on DATA: a folder with a folder of pictures for each class (or with train/ and\n"
-        "val/ of that kind), the folder of CIFAR-10's binary files, or `shapes`, which is drawn\n"
-        "(`shapes:5000` for as many pictures). --weights begins with trained weights; where the\n"
-        "number of classes differs, all but the last layer are kept.\n"
+        "val/ of that kind), of CIFAR-10's or CIFAR-100's binary files, or of ILSVRC2012's\n"
+        "archives as they are distributed; tar shards ('train-{000000..000146}.tar'); or\n"
+        "`shapes`, which is drawn (`shapes:5000` for as many pictures). --weights begins with\n"
+        "trained weights; where the number of classes differs, all but the last layer are kept.\n"
         "\n"
         "The run is a folder: run.json, metrics.jsonl, events for TensorBoard, curves.png,\n"
         "last.safetensors, best.safetensors. `alexnet compare` puts several side by side.\n"

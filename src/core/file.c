@@ -47,6 +47,18 @@ void an_mapping_forget(const an_mapping *mapping, size_t offset, size_t size) {
         (void)madvise((void *)(uintptr_t)(mapping->bytes + begin), end - begin, MADV_DONTNEED);
 }
 
+void an_mapping_scatter(const an_mapping *mapping) {
+    if (mapping->bytes)
+        (void)madvise((void *)(uintptr_t)mapping->bytes, mapping->size, MADV_RANDOM);
+}
+
+void an_mapping_want(const an_mapping *mapping, size_t offset, size_t size) {
+    const size_t begin = offset - offset % (size_t)sysconf(_SC_PAGESIZE);
+    if (offset <= mapping->size && size <= mapping->size - offset && size > 0)
+        (void)madvise((void *)(uintptr_t)(mapping->bytes + begin), offset + size - begin,
+                      MADV_WILLNEED);
+}
+
 alexnet_status an_read_file(const char *path, size_t limit, uint8_t **bytes, size_t *size,
                             alexnet_error *error) {
     size_t capacity = 0;

@@ -25,6 +25,12 @@ void an_unmap(an_mapping *mapping);
  */
 void an_mapping_forget(const an_mapping *mapping, size_t offset, size_t size);
 
+/* Says that a mapping is read here and there: nothing is read ahead of what is touched. */
+void an_mapping_scatter(const an_mapping *mapping);
+
+/* Says that bytes [offset, offset + size) are about to be read: they are fetched in one piece. */
+void an_mapping_want(const an_mapping *mapping, size_t offset, size_t size);
+
 /* Reads a file ("-": standard input) of at most `limit` bytes. *bytes is freed with free(). */
 alexnet_status an_read_file(const char *path, size_t limit, uint8_t **bytes, size_t *size,
                             alexnet_error *error);

@@ -33,6 +33,12 @@ size_t an_forget(void *part, size_t size);
 /* Frees a block of an_alloc or an_reserve; NULL is allowed. */
 void an_free(void *block);
 
+/*
+ * Makes an array of malloc(), or NULL, hold `needed` items of `item_size` bytes by doubling, keeping
+ * what it holds; false where memory ran out.
+ */
+bool an_grow(void **items, size_t *capacity, size_t needed, size_t item_size);
+
 /* *out = a * b; false on overflow. */
 bool an_multiply(size_t a, size_t b, size_t *out);
 

@@ -6,8 +6,9 @@
 #include "core/memory.h"
 
 /* Folders of class folders come last: any other kind's folder may look like one. */
-static const an_dataset_source *const sources[] = {&an_shapes_source, &an_cifar10_source,
-                                                   &an_folder_source, NULL};
+static const an_dataset_source *const sources[] = {&an_shapes_source,     &an_ilsvrc_source,
+                                                   &an_webdataset_source, &an_cifar_source,
+                                                   &an_folder_source,     NULL};
 
 static const an_dataset_source *find_source(const char *name) {
     for (const an_dataset_source *const *source = sources; *source; source++)
@@ -23,9 +24,10 @@ alexnet_status an_dataset_open(const char *name, an_split split, uint64_t seed, 
     if (!source)
         return an_fail(error, ALEXNET_IO,
                        an_is_file(name)
-                           ? "%s: is a file; a data set is a folder: unpack an archive first"
-                           : "%s: there is no such folder; name a folder of class folders, one "
-                             "with CIFAR-10's binary batches, or `shapes`",
+                           ? "%s: is a file, but no data set: only tar archives are, of ILSVRC or "
+                             "with WebDataset's samples; unpack others first"
+                           : "%s: there is no such folder; name a folder of class folders or of "
+                             "CIFAR's binary files, ILSVRC's archives, tar shards, or `shapes`",
                        name);
     return source->open(name, split, seed, out, error);
 }

@@ -2,9 +2,10 @@
  * Data sets: numbered pictures with a class each.
  *
  * Recognised by what is named: a folder of class folders (class index = position of the folder's
- * name in byte order, as in torchvision's ImageFolder), a folder with CIFAR-10's binary batches, or
+ * name in byte order, as in torchvision's ImageFolder), a folder with CIFAR-10's or CIFAR-100's
+ * binary files, ILSVRC's archives or the folder that holds them, tar shards of WebDataset, or
  * `shapes[:N]`, drawn by the program. A folder that holds train/ and val/ or test/ stands for the
- * one that the split asks for.
+ * one that the split asks for; docs/data.md says what does for the others.
  *
  * One file each kind; a kind fills an an_dataset_kind.
  */
@@ -66,7 +67,7 @@ alexnet_status an_sample_decode(const an_sample *sample, const char *name, an_im
  * what the kind has added and the structure itself: an_dataset_close has freed the common part.
  */
 typedef struct an_dataset_kind {
-    const char *name; /* "folder", "cifar10", "shapes" */
+    const char *name; /* "folder", "cifar10", "ilsvrc", "shapes" */
     void (*destroy)(an_dataset *dataset);
     alexnet_status (*fetch)(const an_dataset *dataset, size_t index, an_sample *out,
                             alexnet_error *error);
@@ -138,7 +139,8 @@ alexnet_status an_dataset_begin(an_dataset *dataset, const an_dataset_kind *kind
                                 size_t count, int classes, alexnet_error *error);
 
 /* The kinds, in the order in which a name is tried: a row in dataset.c each. */
-extern const an_dataset_source an_shapes_source, an_cifar10_source, an_folder_source;
+extern const an_dataset_source an_shapes_source, an_ilsvrc_source, an_webdataset_source,
+    an_cifar_source, an_folder_source;
 
 /* `count` pictures of `shapes`; 0 stands for 2,000 to learn from and 500 held out. */
 alexnet_status an_shapes_open(size_t count, an_split split, uint64_t seed, an_dataset **out,

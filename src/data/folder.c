@@ -16,8 +16,6 @@
 /* Deeper than anyone sorts pictures; a link that leads back up would never end. */
 enum { MAX_DEPTH = 32 };
 
-#define EXTENSIONS ".jpg, .jpeg, .png, .ppm or .pgm"
-
 /* A picture: its path from the data set's folder, as a place in the list's text. */
 typedef struct entry {
     size_t path;
@@ -57,32 +55,11 @@ static alexnet_status folder_fetch(const an_dataset *dataset, size_t index, an_s
 static const an_dataset_kind folder_kind = {"folder", folder_destroy, folder_fetch,
                                             folder_describe};
 
-static bool is_picture(const char *name) {
-    static const char *const known[] = {".jpg", ".jpeg", ".png", ".ppm", ".pgm"};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcasecmp(an_path_extension(name), known[i]) == 0)
-            return true;
-    return false;
-}
-
-/* Makes room for `needed` items by doubling; false where memory ran out. */
-static bool grow(void **items, size_t *capacity, size_t needed, size_t item_size) {
-    if (needed <= *capacity)
-        return true;
-    const size_t larger = needed > 2 * *capacity ? needed : 2 * *capacity;
-    void *moved = reallocarray(*items, larger, item_size);
-    if (!moved)
-        return false;
-    *items = moved;
-    *capacity = larger;
-    return true;
-}
-
 static alexnet_status add_entry(folder *self, const char *path, alexnet_error *error) {
     const size_t size = strlen(path) + 1;
-    if (!grow((void **)&self->text, &self->text_capacity, self->text_size + size, 1) ||
-        !grow((void **)&self->entries, &self->entry_capacity, self->entry_count + 1,
-              sizeof *self->entries))
+    if (!an_grow((void **)&self->text, &self->text_capacity, self->text_size + size, 1) ||
+        !an_grow((void **)&self->entries, &self->entry_capacity, self->entry_count + 1,
+                 sizeof *self->entries))
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to list the pictures", path);
     memcpy(self->text + self->text_size, path, size);
     self->entries[self->entry_count++] =
@@ -135,7 +112,7 @@ static alexnet_status list_folder(const char *path, int depth, visitor visit, vo
 static alexnet_status visit_class(void *context, const char *path, bool is_folder, int depth,
                                   alexnet_error *error) {
     folder *self = context;
-    if (!is_folder && is_picture(path))
+    if (!is_folder && an_image_has_name(path))
         return add_entry(self, path + strlen(self->root) + 1, error);
     if (is_folder && depth >= MAX_DEPTH)
         return an_fail(error, ALEXNET_IO,
@@ -156,11 +133,12 @@ static alexnet_status visit_root(void *context, const char *path, bool is_folder
     (void)depth;
     class_list *list = context;
     if (!is_folder) {
-        list->pictures = list->pictures || is_picture(path);
+        list->pictures = list->pictures || an_image_has_name(path);
         return ALEXNET_OK;
     }
     char *name = an_string_copy(an_path_base(path));
-    if (!name || !grow((void **)&list->names, &list->capacity, list->count + 1, sizeof(char *))) {
+    if (!name ||
+        !an_grow((void **)&list->names, &list->capacity, list->count + 1, sizeof(char *))) {
         free(name);
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to list the classes", path);
     }
@@ -210,7 +188,7 @@ static alexnet_status list_classes(folder *self, const class_list *classes, size
         AN_TRY(list_folder(path, 1, visit_class, self, error));
         if (self->entry_count == begin)
             return an_fail(error, ALEXNET_FORMAT,
-                           "%s: this class folder holds no pictures (" EXTENSIONS
+                           "%s: this class folder holds no pictures (" AN_IMAGE_NAMES
                            "); add some or take it away",
                            path);
         qsort_r(self->entries + begin, self->entry_count - begin, sizeof *self->entries,

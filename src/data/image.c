@@ -51,6 +51,14 @@ an_raster an_raster_part(const an_raster *raster, an_part part) {
     return cut;
 }
 
+bool an_image_has_name(const char *name) {
+    static const char *const known[] = {".jpg", ".jpeg", ".png", ".ppm", ".pgm"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(an_path_extension(name), known[i]) == 0)
+            return true;
+    return false;
+}
+
 alexnet_status an_image_read(const char *path, an_image *out, alexnet_error *error) {
     uint8_t *bytes;
     size_t size;

@@ -52,6 +52,10 @@ void an_image_free(an_image *image);
 alexnet_status an_image_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
                                alexnet_error *error);
 
+/* Whether a file's name says that it is a picture that can be read; the names, for messages. */
+bool an_image_has_name(const char *name);
+#define AN_IMAGE_NAMES ".jpg, .jpeg, .png, .ppm or .pgm"
+
 /* Reads and decodes a file ("-": standard input). */
 alexnet_status an_image_read(const char *path, an_image *out, alexnet_error *error);
 

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/labels.h"
 #include "core/memory.h"
 #include "core/threads.h"
 #include "eval/logits.h"
-#include "formats/labels.h"
 
 enum {
     default_batch = 16,
@@ -154,8 +154,9 @@ const char *alexnet_classifier_label(const alexnet_classifier *classifier, int i
 alexnet_status an_classifier_name(alexnet_classifier *classifier, const char *path,
                                   alexnet_error *error) {
     an_weights_file *weights = &classifier->weights;
+    int classes = weights->network.classes;
     char **names;
-    AN_TRY(an_labels_read(path, weights->network.classes, &names, error));
+    AN_TRY(an_labels_read(path, &classes, &names, error));
     an_labels_free(weights->class_names, weights->network.classes);
     weights->class_names = names;
     return ALEXNET_OK;

@@ -42,7 +42,7 @@ struct alexnet_classifier {
 alexnet_status an_classifier_open(const an_classifier_options *options, alexnet_classifier **out,
                                   alexnet_error *error);
 
-/* Takes the names of the classes from a text file, one a line (formats/labels.h), in place of any
+/* Takes the names of the classes from a text file, one a line (core/labels.h), in place of any
  * that the weights have. MISMATCH where their number is another; then everything is as before. */
 alexnet_status an_classifier_name(alexnet_classifier *classifier, const char *path,
                                   alexnet_error *error);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/tar.h"
 #include "formats/torch_reader.h"
 
 enum {
@@ -331,7 +332,7 @@ static bool is_zip(const uint8_t *bytes, size_t size) {
 }
 
 bool an_torch_recognise(const uint8_t *bytes, size_t size) {
-    return is_zip(bytes, size) || an_torch_is_stream(bytes, size) || an_torch_is_tar(bytes, size);
+    return is_zip(bytes, size) || an_torch_is_stream(bytes, size) || an_tar_recognise(bytes, size);
 }
 
 static alexnet_status read_content(an_tensor_file *file, const uint8_t *bytes, size_t size,
@@ -340,7 +341,7 @@ static alexnet_status read_content(an_tensor_file *file, const uint8_t *bytes, s
         return an_torch_read_zip(file, bytes, size, out, error);
     if (an_torch_is_stream(bytes, size))
         return an_torch_read_stream(file, bytes, size, out, error);
-    if (an_torch_is_tar(bytes, size))
+    if (an_tar_recognise(bytes, size))
         return an_torch_read_tar(file, bytes, size, out, error);
     return an_fail(error, ALEXNET_FORMAT, "%s: is no file of torch.save", file->path);
 }

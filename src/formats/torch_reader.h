@@ -38,9 +38,8 @@ alexnet_status an_torch_read_stream(an_tensor_file *file, const uint8_t *bytes, 
 alexnet_status an_torch_read_tar(an_tensor_file *file, const uint8_t *bytes, size_t size,
                                  an_torch_content *out, alexnet_error *error);
 
-/* How the two older ones begin. */
+/* How the streams begin. */
 bool an_torch_is_stream(const uint8_t *bytes, size_t size);
-bool an_torch_is_tar(const uint8_t *bytes, size_t size);
 
 /* For qsort and bsearch: by key. */
 int an_torch_compare_storages(const void *left, const void *right);

@@ -3,14 +3,8 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/tar.h"
 #include "formats/torch_reader.h"
-
-enum { block = 512 }; /* headers are a block, and members whole blocks */
-
-bool an_torch_is_tar(const uint8_t *bytes, size_t size) {
-    enum { place = 257 };
-    return size >= block && memcmp(bytes + place, "ustar", strlen("ustar")) == 0;
-}
 
 /* A member's bytes, and how many are read. */
 typedef struct part {
@@ -26,58 +20,24 @@ static alexnet_status fail(const an_tensor_file *file, const part *in, const cha
     return ALEXNET_FORMAT; /* a constant, so that the compiler sees what is not used then */
 }
 
-/* --- the archive --------------------------------------------------------------------------- */
-
-/* A number in octal digits, which blanks may precede and a blank or nothing ends. */
-static bool read_octal(const uint8_t *digits, size_t count, size_t *out) {
-    size_t i = 0;
-    *out = 0;
-    while (i < count && digits[i] == ' ')
-        i++;
-    const size_t begin = i;
-    for (; i < count && digits[i] >= '0' && digits[i] <= '7'; i++)
-        *out = *out << 3 | (size_t)(digits[i] - '0');
-    return i > begin && (i == count || digits[i] == ' ' || digits[i] == '\0');
-}
-
-static bool is_sound(const uint8_t *header) {
-    enum { sum_place = 148, sum_size = 8 };
-    size_t expected, sum = 0;
-    for (size_t i = 0; i < block; i++)
-        sum += i >= sum_place && i < sum_place + sum_size ? ' ' : header[i];
-    return read_octal(header + sum_place, sum_size, &expected) && sum == expected;
-}
-
 /* Finds the member `out->name`. */
 static alexnet_status open_part(const an_tensor_file *file, const uint8_t *bytes, size_t size,
                                 part *out, alexnet_error *error) {
-    enum { name_size = 100, size_place = 124, size_size = 12 };
-    const char *what = "is not there, as it is in PyTorch's tar archives";
-    size_t at = 0;
-    while (size - at >= block && bytes[at]) {
-        const uint8_t *header = bytes + at;
-        size_t length;
-        if (!is_sound(header) || !read_octal(header + size_place, size_size, &length)) {
-            what = "cannot be found: a tar header is damaged";
-            break;
-        }
-        at += block;
-        if (length > size - at) {
-            what = "cannot be found: a member is larger than what is left; the file was not copied "
-                   "whole";
-            break;
-        }
-        if (strncmp((const char *)header, out->name, name_size) == 0) {
-            out->bytes = bytes + at;
-            out->size = length;
+    an_tar tar = {.path = file->path, .bytes = bytes, .size = size};
+    an_tar_member member;
+    bool found;
+    for (;;) {
+        AN_TRY(an_tar_next(&tar, &member, &found, error));
+        if (!found)
+            return an_fail(error, ALEXNET_FORMAT,
+                           "%s: its member '%s' is not there, as it is in PyTorch's tar archives",
+                           file->path, out->name);
+        if (strcmp(member.name, out->name) == 0) {
+            out->bytes = member.bytes;
+            out->size = member.size;
             return ALEXNET_OK;
         }
-        const size_t whole = length + (block - length % block) % block;
-        at += whole < size - at ? whole : size - at;
     }
-    (void)an_fail(error, ALEXNET_FORMAT, "%s: its member '%s' %s (byte %zu)", file->path, out->name,
-                  what, at);
-    return ALEXNET_FORMAT;
 }
 
 /* --- what members are made of -------------------------------------------------------------- */

@@ -258,7 +258,65 @@ static void test_cifar10(void **state) {
     assert_string_equal(dataset->class_names[9], "last");
     an_dataset_close(dataset);
     put(self, "batches.meta.txt", names, 10);
-    assert_refused(self, ALEXNET_FORMAT, "batches.meta.txt: holds 5 class names");
+    assert_refused(self, ALEXNET_MISMATCH,
+                   "batches.meta.txt: names 5 classes, one a line, but there are 10");
+}
+
+/* Two labels a record, of which the second is the class. */
+static void put_cifar100(const scratch *self, const char *name, size_t records) {
+    enum { RECORD_100 = 3074 };
+    uint8_t *bytes = calloc(records, RECORD_100);
+    for (size_t i = 0; i < records; i++) {
+        uint8_t *record = bytes + i * RECORD_100;
+        record[0] = (uint8_t)(i % 20);
+        record[1] = (uint8_t)(99 - i);
+        for (size_t p = 0; p < 3072; p++)
+            record[2 + p] = (uint8_t)(p / 1024 * 80 + p % 32 + i);
+    }
+    put(self, name, bytes, records * RECORD_100);
+    free(bytes);
+}
+
+static void test_cifar100(void **state) {
+    const scratch *self = *state;
+    put_cifar100(self, "train.bin", 3);
+    assert_false(an_dataset_has_held_out(self->root));
+    put_cifar100(self, "test.bin", 100);
+    assert_true(an_dataset_has_held_out(self->root));
+    an_dataset *dataset = opened(self->root, AN_SPLIT_TRAIN);
+    assert_string_equal(dataset->kind->name, "cifar100");
+    assert_int_equal(dataset->count, 3);
+    assert_int_equal(dataset->classes, 100);
+    assert_int_equal(dataset->labels[2], 97);
+    assert_string_equal(dataset->class_names[0], "apple");
+    assert_string_equal(dataset->class_names[47], "maple_tree");
+    assert_string_equal(dataset->class_names[99], "worm");
+    for (int i = 1; i < 100; i++)
+        assert_true(strcmp(dataset->class_names[i - 1], dataset->class_names[i]) < 0);
+    an_image image = {0};
+    assert_ok(an_dataset_read(dataset, 2, &image, error));
+    for (int i = 0; i < 1024; i++)
+        for (int c = 0; c < 3; c++)
+            assert_int_equal(image.pixels[3 * i + c], c * 80 + i % 32 + 2);
+    an_image_free(&image);
+    an_dataset_close(dataset);
+    dataset = opened(self->root, AN_SPLIT_HELD_OUT);
+    assert_int_equal(dataset->count, 100);
+    assert_int_equal(dataset->labels[99], 0);
+    an_dataset_close(dataset);
+
+    char names[300] = "";
+    for (int i = 0; i < 100; i++)
+        snprintf(names + strlen(names), 4, "%d\n", i);
+    put(self, "fine_label_names.txt", names, strlen(names));
+    dataset = opened(self->root, AN_SPLIT_TRAIN);
+    assert_string_equal(dataset->class_names[42], "42");
+    an_dataset_close(dataset);
+    put(self, "fine_label_names.txt", names, strlen(names) - 3);
+    assert_refused(self, ALEXNET_MISMATCH, "fine_label_names.txt: names 99 classes");
+    put(self, "train.bin", names, 100);
+    assert_refused(self, ALEXNET_FORMAT,
+                   "train.bin: its 100 bytes are not a number of whole CIFAR-100 records of 3074");
 }
 
 static void test_cifar10_that_will_not_do(void **state) {
@@ -291,6 +349,7 @@ int main(void) {
         SCRATCH_TEST(test_folders_that_will_not_do),
         SCRATCH_TEST(test_unreadable_folder),
         SCRATCH_TEST(test_cifar10),
+        SCRATCH_TEST(test_cifar100),
         SCRATCH_TEST(test_cifar10_that_will_not_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -215,7 +215,7 @@ static void test_tar(void **state) {
     }
     tar = make_tar(row, sizeof row);
     tar.data[512 + 3]++; /* a letter of a name */
-    assert_fails(read_bytes(&tar, &file, error), ALEXNET_FORMAT, "header is damaged (byte 512)");
+    assert_fails(read_bytes(&tar, &file, error), ALEXNET_FORMAT, "header is damaged at byte 512");
     free(tar.data);
 }
 

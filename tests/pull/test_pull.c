@@ -259,7 +259,7 @@ static void test_labels(void **state) {
     json = document("classify --weights ten.safetensors --labels names10.txt a.ppm");
     assert_memory_equal(first_label(json), "name ", 5);
     json_decref(json);
-    expect(1, "names 9 classes, one a line, but the network tells 10 apart",
+    expect(1, "names 9 classes, one a line, but there are 10",
            "classify --weights ten.safetensors --labels names9.txt a.ppm");
     expect(1, "names.txt", "classify --weights ten.safetensors --labels names.txt a.ppm");
 

@@ -1,4 +1,4 @@
-#include "formats/labels.h"
+#include "core/labels.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,17 +62,12 @@ static int count_lines(const lines *text) {
 }
 
 static alexnet_status read_names(lines *text, int classes, char **names, alexnet_error *error) {
-    const int found = count_lines(text);
-    if (found != classes)
-        return an_fail(error, ALEXNET_MISMATCH,
-                       "%s: names %d classes, one a line, but the network tells %d apart",
-                       text->path, found, classes);
     for (int i = 0; i < classes; i++)
         AN_TRY(take_name(text, &names[i], error));
     return ALEXNET_OK;
 }
 
-alexnet_status an_labels_read(const char *path, int classes, char ***out, alexnet_error *error) {
+alexnet_status an_labels_read(const char *path, int *classes, char ***out, alexnet_error *error) {
     static const char mark[] = "\xEF\xBB\xBF";
     uint8_t *bytes;
     size_t size;
@@ -83,17 +78,24 @@ alexnet_status an_labels_read(const char *path, int classes, char ***out, alexne
         text.next += strlen(mark);
     while (text.end > text.next && is_blank(text.end[-1]))
         text.end--;
-    char **names = calloc((size_t)classes + 1, sizeof *names);
-    if (!names) {
-        free(bytes);
-        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for its names", path);
-    }
-    const alexnet_status status = read_names(&text, classes, names, error);
-    free(bytes);
-    if (status == ALEXNET_OK)
-        *out = names;
+    const int found = count_lines(&text);
+    char **names = NULL;
+    alexnet_status status;
+    if (*classes != 0 && found != *classes)
+        status =
+            an_fail(error, ALEXNET_MISMATCH, "%s: names %d classes, one a line, but there are %d",
+                    path, found, *classes);
+    else if (!(names = calloc((size_t)found + 1, sizeof *names)))
+        status = an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for its names", path);
     else
-        an_labels_free(names, classes);
+        status = read_names(&text, found, names, error);
+    free(bytes);
+    if (status == ALEXNET_OK) {
+        *out = names;
+        *classes = found;
+    } else {
+        an_labels_free(names, found);
+    }
     return status;
 }
 

@@ -1,0 +1,590 @@
+/* Data sets in archives: what damaged, hostile and misnamed ones are refused for. What sound ones
+ * hold is compared with what Python wrote by archives_interop.py, too. */
+#include <zlib.h>
+
+#ifdef AN_WITH_MATIO
+#include <matio.h>
+#endif
+
+#include "core/tar_files.h"
+#include "data/dataset.h"
+#include "data/inflate.h"
+#include "data/shards.h"
+#include "formats/temporary.h"
+
+static const char white[] = "P6 1 1 255\n\xff\xff\xff"; /* a picture */
+#define WHITE white, sizeof white - 1
+
+/* Each test begins in an empty folder. */
+static int setup(void **state) {
+    (void)state;
+    DIR *folder = opendir(temporary_folder);
+    assert_non_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder));)
+        if (entry->d_name[0] != '.')
+            unlink(temporary(entry->d_name));
+    closedir(folder);
+    return 0;
+}
+
+/* Writes an archive and forgets it. */
+static void save(tar_file *archive, const char *name) {
+    tar_finish(archive);
+    (void)write_temporary(name, archive->bytes, archive->size);
+    free(archive->bytes);
+    *archive = (tar_file){0};
+}
+
+static an_dataset *opened(const char *name, an_split split) {
+    an_dataset *dataset = NULL;
+    assert_ok(an_dataset_open(temporary(name), split, 1, &dataset, error));
+    return dataset;
+}
+
+static void assert_refused(const char *name, an_split split, alexnet_status status,
+                           const char *part) {
+    an_dataset *dataset = NULL;
+    assert_fails(an_dataset_open(temporary(name), split, 1, &dataset, error), status, part);
+    assert_null(dataset);
+}
+
+/* --- ILSVRC -------------------------------------------------------------------------------- */
+
+/* A class's archive with these pictures, none NULL, put into the archive to learn from. */
+static void put_class(tar_file *train, const char *name, const char *const *pictures) {
+    tar_file inner = {0};
+    for (; *pictures; pictures++)
+        tar_put(&inner, '0', *pictures, WHITE);
+    tar_finish(&inner);
+    tar_put(train, '0', name, inner.bytes, inner.size);
+    free(inner.bytes);
+}
+
+#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void test_learning_without_a_kit(void **state) {
+    (void)state;
+    tar_file train = {0};
+    tar_put_text(&train, '0', "README.tar.txt", "no class");
+    put_class(&train, "n3.tar", LIST("n3_7.JPEG"));
+    put_class(&train, "n1.tar", LIST("n1_9.JPEG", "notes.txt", "n1_10.JPEG"));
+    put_class(&train, "deep/n2.tar", LIST("n2_1.JPEG"));
+    save(&train, "ILSVRC2012_img_train.tar");
+    an_dataset *dataset = opened("", AN_SPLIT_HELD_OUT);
+    assert_string_equal(dataset->kind->name, "ilsvrc");
+    assert_false(an_dataset_has_held_out(temporary("")));
+    assert_int_equal(dataset->classes, 3);
+    assert_string_equal(dataset->class_names[0], "n1");
+    assert_string_equal(dataset->class_names[1], "n2");
+    assert_string_equal(dataset->class_names[2], "n3");
+    assert_null(dataset->class_ids);
+    static const char *const names[] = {"n1_10.JPEG", "n1_9.JPEG", "n2_1.JPEG", "n3_7.JPEG"};
+    assert_int_equal(dataset->count, 4);
+    an_sample sample = {0};
+    for (size_t i = 0; i < 4; i++) {
+        char text[600];
+        an_dataset_describe(dataset, i, text, sizeof text);
+        assert_string_equal(an_path_base(text), names[i]);
+        assert_ok(an_dataset_fetch(dataset, i, &sample, error));
+        assert_int_equal(sample.size, sizeof white - 1);
+        assert_memory_equal(sample.bytes, white, sizeof white - 1);
+        assert_null(sample.buffer); /* nothing is copied */
+    }
+    assert_int_equal(dataset->labels[1], 0);
+    assert_int_equal(dataset->labels[2], 1);
+    assert_int_equal(dataset->labels[3], 2);
+    an_dataset_close(dataset);
+
+    put_class(&train, "n1.tar", LIST("n1_9.JPEG"));
+    put_class(&train, "n2.tar", LIST("n1_9.JPEG"));
+    save(&train, "ILSVRC2010_images_train.tar");
+    dataset = opened("ILSVRC2010_images_train.tar", AN_SPLIT_TRAIN);
+    assert_int_equal(dataset->classes, 2);
+    an_dataset_close(dataset);
+}
+
+static void test_archives_to_learn_from_that_will_not_do(void **state) {
+    (void)state;
+    static const char name[] = "ILSVRC2012_img_train.tar";
+    tar_file train = {0};
+    save(&train, name);
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT, "train.tar: holds no archive of a class");
+    put_class(&train, "n1.tar", LIST("a.jpg"));
+    save(&train, name);
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT, "holds a single archive of a class");
+    put_class(&train, "n1.tar", LIST("a.jpg"));
+    put_class(&train, "x/n1.tar", LIST("a.jpg"));
+    save(&train, name);
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT, "n1.tar: is there twice");
+    put_class(&train, "n1.tar", LIST("a.jpg"));
+    put_class(&train, "n2.tar", LIST("a.txt"));
+    save(&train, name);
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT,
+                   "ILSVRC2012_img_train.tar/n2.tar: holds no pictures");
+    put_class(&train, "n1.tar", LIST("a.jpg"));
+    put_class(&train, "n2.tar", LIST("a.jpg", "b.jpg"));
+    train.bytes[train.size - (size_t)4 * AN_TAR_BLOCK]++; /* in the name b.jpg */
+    save(&train, name);
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT,
+                   "n2.tar: a tar header is damaged at byte 1024");
+    put_class(&train, "n1.tar", LIST("a.jpg"));
+    tar_put_claiming(&train, '0', "n2.tar", "x", 1, "00077777777");
+    save(&train, name);
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT, "larger than what is left");
+    tar_put_text(&train, '0', "ILSVRC2012_val_00000001.JPEG", "x");
+    save(&train, "ILSVRC2012_img_val.tar");
+    assert_refused("ILSVRC2012_img_val.tar", AN_SPLIT_TRAIN, ALEXNET_IO,
+                   "is told by the development kit, ILSVRC2012_devkit..., which is to lie beside");
+}
+
+/* Packs bytes as gzip does, behind what is there. */
+static void put_gzip(tar_file *out, const void *bytes, size_t size) {
+    enum { gzip = 16 };
+    z_stream stream = {.next_in = (z_const Bytef *)(uintptr_t)bytes, .avail_in = (uInt)size};
+    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, MAX_WBITS + gzip, 8, 0), Z_OK);
+    const size_t room = deflateBound(&stream, size), before = out->size;
+    stream.next_out = tar_append(out, room);
+    stream.avail_out = (uInt)room;
+    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    out->size = before + stream.total_out;
+    assert_int_equal(deflateEnd(&stream), Z_OK);
+}
+
+static void test_inflate(void **state) {
+    (void)state;
+    enum { SIZE = 3 << 20 };
+    uint8_t *plain = calloc(1, SIZE), *out;
+    size_t size;
+    for (size_t i = 0; i < SIZE; i += 1 + i % 700)
+        plain[i] = (uint8_t)(i * 7);
+    tar_file packed = {0};
+    put_gzip(&packed, plain, SIZE - 10);
+    const size_t first = packed.size;
+    put_gzip(&packed, plain + SIZE - 10, 10);
+    assert_ok(an_inflate("a.gz", packed.bytes, packed.size, SIZE, &out, &size, error));
+    assert_int_equal(size, SIZE);
+    assert_memory_equal(out, plain, SIZE);
+    free(out);
+    assert_fails(an_inflate("a.gz", packed.bytes, packed.size, SIZE - 1, &out, &size, error),
+                 ALEXNET_FORMAT, "a.gz: unpacks to more than the 3145727 bytes");
+    assert_null(out);
+    for (size_t cut = 0; cut < packed.size; cut += 1 + cut / 3) {
+        assert_true(cut != first);
+        assert_fails(an_inflate("a.gz", packed.bytes, cut, SIZE, &out, &size, error),
+                     ALEXNET_FORMAT, "cut off");
+    }
+    packed.bytes[first / 2] ^= 1;
+    assert_fails(an_inflate("a.gz", packed.bytes, packed.size, SIZE, &out, &size, error),
+                 ALEXNET_FORMAT, "is damaged at byte");
+    free(packed.bytes);
+    free(plain);
+}
+
+#ifdef AN_WITH_MATIO
+
+/* A development kit of three classes and a group of them. */
+typedef struct kit {
+    const char *variable, *id_field;
+    double ids[4], children[4];
+    const char *wnids[4];
+    const char *truth;
+} kit;
+
+static const kit good = {.variable = "synsets",
+                         .id_field = "ILSVRC2012_ID",
+                         .ids = {1, 2, 3, 4},
+                         .children = {0, 0, 0, 3},
+                         .wnids = {"n3", "n1", "n2", "n9"},
+                         .truth = "3\n1\n2\n2\n"};
+
+static matvar_t *text_variable(const char *text) {
+    size_t dims[2] = {1, strlen(text)};
+    return Mat_VarCreate(NULL, MAT_C_CHAR, MAT_T_UTF8, 2, dims, (void *)(uintptr_t)text, 0);
+}
+
+static matvar_t *number_variable(double value) {
+    size_t dims[2] = {1, 1};
+    return Mat_VarCreate(NULL, MAT_C_DOUBLE, MAT_T_DOUBLE, 2, dims, &value, 0);
+}
+
+static tar_file meta_of(const kit *self, enum matio_compression compression) {
+    static const char *const words[4] = {"three", "one, Una", "tw\303\266", "all"};
+    const char *path = temporary("meta.mat");
+    size_t dims[2] = {4, 1};
+    const char *fields[4] = {self->id_field, "WNID", "words", "num_children"};
+    unlink(path);
+    mat_t *mat = Mat_CreateVer(path, NULL, MAT_FT_MAT5);
+    matvar_t *synsets = Mat_VarCreateStruct(self->variable, 2, dims, fields, 4);
+    for (size_t i = 0; i < 4; i++) {
+        Mat_VarSetStructFieldByName(synsets, self->id_field, i, number_variable(self->ids[i]));
+        Mat_VarSetStructFieldByName(synsets, "WNID", i, text_variable(self->wnids[i]));
+        Mat_VarSetStructFieldByName(synsets, "words", i, text_variable(words[i]));
+        Mat_VarSetStructFieldByName(synsets, "num_children", i, number_variable(self->children[i]));
+    }
+    assert_int_equal(Mat_VarWrite(mat, synsets, compression), 0);
+    Mat_VarFree(synsets);
+    Mat_Close(mat);
+    tar_file out;
+    assert_ok(an_read_file(path, 1 << 20, &out.bytes, &out.size, error));
+    unlink(path);
+    return out;
+}
+
+/* Writes a kit whose meta.mat is what `meta` holds, which is forgotten. */
+static void save_kit(tar_file *meta, const char *truth) {
+    tar_file tar = {0}, packed = {0};
+    tar_put(&tar, '0', "a kit/data/meta.mat", meta->bytes, meta->size);
+    if (truth)
+        tar_put_text(&tar, '0', "a kit/data/ILSVRC2012_validation_ground_truth.txt", truth);
+    tar_finish(&tar);
+    put_gzip(&packed, tar.bytes, tar.size);
+    (void)write_temporary("ILSVRC2012_devkit_t12.tar.gz", packed.bytes, packed.size);
+    free(tar.bytes);
+    free(packed.bytes);
+    free(meta->bytes);
+    *meta = (tar_file){0};
+}
+
+static void put_kit(const kit *self) {
+    tar_file meta = meta_of(self, MAT_COMPRESSION_ZLIB);
+    save_kit(&meta, self->truth);
+}
+
+static void put_train(void) {
+    tar_file train = {0};
+    put_class(&train, "n2.tar", LIST("n2_1.JPEG"));
+    put_class(&train, "n3.tar", LIST("n3_1.JPEG"));
+    save(&train, "ILSVRC2012_img_train.tar");
+}
+
+static void test_kit(void **state) {
+    (void)state;
+    tar_file val = {0};
+    put_train();
+    put_kit(&good);
+    tar_put(&val, '0', "val/ILSVRC2012_val_00000004.JPEG", WHITE);
+    tar_put(&val, '0', "val/ILSVRC2012_val_00000001.JPEG", WHITE);
+    tar_put_text(&val, '0', "val/index.html", "no picture");
+    tar_put(&val, '0', "val/ILSVRC2012_val_00000003.JPEG", WHITE);
+    save(&val, "ILSVRC2012_img_val.tar");
+    assert_true(an_dataset_has_held_out(temporary("")));
+    for (an_split split = AN_SPLIT_TRAIN; split <= AN_SPLIT_HELD_OUT; split++) {
+        an_dataset *dataset = opened("", split);
+        assert_int_equal(dataset->classes, 3); /* though the archive has but two of them */
+        assert_string_equal(dataset->class_names[0], "one, Una");
+        assert_string_equal(dataset->class_names[1], "tw\303\266");
+        assert_string_equal(dataset->class_names[2], "three");
+        assert_string_equal(dataset->class_ids[0], "n1");
+        assert_string_equal(dataset->class_ids[2], "n3");
+        if (split == AN_SPLIT_TRAIN) {
+            assert_int_equal(dataset->count, 2);
+            assert_int_equal(dataset->labels[0], 1);
+            assert_int_equal(dataset->labels[1], 2);
+        } else { /* IDs 3, 2, 2 of the pictures 1, 3, 4 */
+            assert_int_equal(dataset->count, 3);
+            assert_int_equal(dataset->labels[0], 1);
+            assert_int_equal(dataset->labels[1], 0);
+            assert_int_equal(dataset->labels[2], 0);
+        }
+        an_dataset_close(dataset);
+    }
+
+    static const char *const strangers[] = {"ILSVRC2012_val_00000005.JPEG",
+                                            "ILSVRC2012_val_00000000.JPEG", "ILSVRC2012_val_x.JPEG",
+                                            "ILSVRC2012_val_1x.JPEG", "n2_1.JPEG"};
+    for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
+        tar_put(&val, '0', strangers[i], WHITE);
+        save(&val, "ILSVRC2012_img_val.tar");
+        assert_refused("", AN_SPLIT_HELD_OUT, ALEXNET_MISMATCH,
+                       "is none of the 4 pictures that the development kit has classes for");
+    }
+}
+
+static void test_kits_that_will_not_do(void **state) {
+    (void)state;
+    static const struct {
+        kit kit;
+        alexnet_status status;
+        const char *part;
+    } cases[] = {
+        {{"others", "ILSVRC2012_ID", {1, 2, 3, 4}, {0, 0, 0, 3}, {"n3", "n1", "n2", "n9"}, "1\n"},
+         ALEXNET_FORMAT,
+         "kit/data/meta.mat: holds no variable `synsets`"},
+        {{"synsets", "ILSVRC2010_ID", {1, 2, 3, 4}, {0, 0, 0, 3}, {"n3", "n1", "n2", "n9"}, "1\n"},
+         ALEXNET_FORMAT,
+         "the IDs of its classes are not 1, 2, ..."},
+        {{"synsets", "ILSVRC2012_ID", {1, 2, 2, 4}, {0, 0, 0, 3}, {"n3", "n1", "n2", "n9"}, "1\n"},
+         ALEXNET_FORMAT,
+         "the IDs of its classes are not 1, 2, ..."},
+        {{"synsets", "ILSVRC2012_ID", {1, 2, 4, 3}, {0, 0, 0, 3}, {"n3", "n1", "n2", "n9"}, "1\n"},
+         ALEXNET_FORMAT,
+         "the IDs of its classes are not 1, 2, ..."},
+        {{"synsets", "ILSVRC2012_ID", {1, 2, 3, 4}, {1, 1, 1, 3}, {"n3", "n1", "n2", "n9"}, "1\n"},
+         ALEXNET_FORMAT,
+         "none of its synsets has the number of children 0"},
+        {{"synsets", "ILSVRC2012_ID", {1, 2, 3, 4}, {0, 0, 0, 3}, {"n3", "n1", "", "n9"}, "1\n"},
+         ALEXNET_FORMAT,
+         "a class has no WNID or no words"},
+        {{"synsets", "ILSVRC2012_ID", {1, 2, 3, 4}, {0, 0, 0, 3}, {"n3", "n1", "n3", "n9"}, "1\n"},
+         ALEXNET_FORMAT,
+         "has the class n3 twice"},
+        {{"synsets", "ILSVRC2012_ID", {1, 2, 3, 4}, {0, 0, 0, 3}, {"n3", "n1", "n4", "n9"}, "1\n"},
+         ALEXNET_MISMATCH,
+         "n2.tar: its class is none of those of the development kit"},
+        {{"synsets", "ILSVRC2012_ID", {1, 2, 3, 4}, {0, 0, 0, 3}, {"n3", "n1", "n2", "n9"}, "1\n4"},
+         ALEXNET_FORMAT,
+         "ground_truth.txt: line 2 is no ID of a class, 1 to 3"},
+        {{"synsets", "ILSVRC2012_ID", {1, 2, 3, 4}, {0, 0, 0, 3}, {"n3", "n1", "n2", "n9"}, "0\n"},
+         ALEXNET_FORMAT,
+         "line 1 is no ID"},
+        {{"synsets", "ILSVRC2012_ID", {1, 2, 3, 4}, {0, 0, 0, 3}, {"n3", "n1", "n2", "n9"}, "1\nx"},
+         ALEXNET_FORMAT,
+         "line 2 is no ID"},
+        {{"synsets",
+          "ILSVRC2012_ID",
+          {1, 2, 3, 4},
+          {0, 0, 0, 3},
+          {"n3", "n1", "n2", "n9"},
+          "99999999999999999999999\n"},
+         ALEXNET_FORMAT,
+         "line 1 is no ID"},
+        {{"synsets", "ILSVRC2012_ID", {1, 2, 3, 4}, {0, 0, 0, 3}, {"n3", "n1", "n2", "n9"}, NULL},
+         ALEXNET_FORMAT,
+         "holds no data/ILSVRC2012_validation_ground_truth.txt"},
+    };
+    put_train();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put_kit(&cases[i].kit);
+        assert_refused("", AN_SPLIT_TRAIN, cases[i].status, cases[i].part);
+    }
+    tar_file meta = {0};
+    tar_append(&meta, 300);
+    save_kit(&meta, "1\n");
+    assert_refused("", AN_SPLIT_TRAIN, ALEXNET_FORMAT, "meta.mat: is no MATLAB 5 file");
+    (void)write_temporary("ILSVRC2012_devkit_t12.tar.gz", "no gzip", 7);
+    assert_refused("", AN_SPLIT_TRAIN, ALEXNET_FORMAT, "devkit_t12.tar.gz: is damaged at byte");
+}
+
+/* Opens what there is: for a damaged kit that is success, or a sentence. */
+static bool is_opened(void) {
+    an_dataset *dataset = NULL;
+    alexnet_error error = {0};
+    const bool is =
+        an_dataset_open(temporary(""), AN_SPLIT_TRAIN, 1, &dataset, &error) == ALEXNET_OK;
+    assert_true(is || error.message[0]);
+    an_dataset_close(dataset);
+    return is;
+}
+
+/* Cut off and changed meta.mat: read or refused, and nothing else. */
+static void test_damaged_synsets(void **state) {
+    (void)state;
+    put_train();
+    size_t refused = 0;
+    tar_file meta = meta_of(&good, MAT_COMPRESSION_NONE);
+    for (size_t i = 0; i < 3 * meta.size; i++) {
+        tar_file copy = {0};
+        const size_t at = i / 3, size = i % 3 == 0 ? at : meta.size;
+        if (i % 3 == 0 && at % 8 != 0)
+            continue;
+        memcpy(tar_append(&copy, size), meta.bytes, size);
+        if (i % 3 == 1)
+            copy.bytes[at] ^= (uint8_t)(1 << at % 8);
+        if (i % 3 == 2)
+            copy.bytes[at] = 0xff;
+        save_kit(&copy, "1\n");
+        refused += !is_opened();
+    }
+    assert_true(refused > meta.size); /* of sizes and types each, but not of padding and words */
+    free(meta.bytes);
+    meta = meta_of(&good, MAT_COMPRESSION_NONE);
+    save_kit(&meta, "1\n");
+    assert_true(is_opened());
+}
+
+#endif
+
+/* --- WebDataset ---------------------------------------------------------------------------- */
+
+static void test_samples(void **state) {
+    (void)state;
+    tar_file shard = {0};
+    tar_put_text(&shard, '0', "__index__.json", "of the shard");
+    tar_put_text(&shard, '0', "no key", "x");
+    tar_put_text(&shard, '0', ".hidden.jpg", "x");
+    tar_put_text(&shard, '0', "a/x.cls", " 1\n");
+    tar_put(&shard, '0', "a/x.JPG", WHITE);
+    tar_put(&shard, '0', "b/x.png", WHITE); /* another folder: another key */
+    tar_put_text(&shard, '0', "b/x.json", "{\"label\": \"name\", \"cls\": 2}");
+    tar_put(&shard, '0', "b/xx.ppm", WHITE); /* the key before begins as this one */
+    tar_put_text(&shard, '0', "b/xx.cls", "0");
+    save(&shard, "set-train-7.tar");
+    tar_put(&shard, '0', "y.pgm", WHITE);
+    tar_put_text(&shard, '0', "y.cls", "2");
+    save(&shard, "set-test-8.tar");
+    static const char name[] = "set-train-{7..8}.tar";
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_IO, "set-train-8.tar: cannot be opened");
+    assert_true(an_dataset_has_held_out(temporary(name)));
+    an_dataset *dataset = opened(name, AN_SPLIT_HELD_OUT); /* shard 7 of them is not there */
+    assert_int_equal(dataset->count, 1);
+    assert_int_equal(dataset->classes, 3);
+    an_dataset_close(dataset);
+    assert_false(an_dataset_has_held_out(temporary("set-train-7.tar")));
+    assert_false(an_dataset_has_held_out(temporary("set-test-8.tar")));
+    for (an_split split = AN_SPLIT_TRAIN; split <= AN_SPLIT_HELD_OUT; split++) {
+        dataset = opened("set-train-7.tar", split);
+        assert_string_equal(dataset->kind->name, "webdataset");
+        assert_int_equal(dataset->count, 3);
+        assert_int_equal(dataset->classes, 3);
+        assert_string_equal(dataset->class_names[2], "2");
+        static const int labels[] = {1, 2, 0};
+        static const char *const names[] = {"tar/a/x.JPG", "tar/b/x.png", "tar/b/xx.ppm"};
+        for (size_t i = 0; i < 3; i++) {
+            char text[600];
+            an_dataset_describe(dataset, i, text, sizeof text);
+            assert_non_null(strstr(text, names[i]));
+            assert_int_equal(dataset->labels[i], labels[i]);
+        }
+        an_dataset_close(dataset);
+    }
+}
+
+static void test_samples_that_will_not_do(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *class, *part;
+    } cases[] = {
+        {"k.txt", "1", "shard.tar: the sample 'k' has no picture (jpg,"},
+        {"k.jpg.txt", "1", "the sample 'k' has no picture"},
+        {"k.jpg", "", "the sample 'k' has no class: a number in a file cls"},
+        {"k.jpg", "cat", "has no class"},
+        {"k.jpg", "1 2", "has no class"},
+        {"k.jpg", "-1", "has no class"},
+        {"k.jpg", "1.5", "has no class"},
+        {"k.jpg", "99999999999999999999", "is of class 9223372036854775807, of 1048576"},
+        {"k.jpg", "1048576", "is of class 1048576, of 1048576"},
+        {"k.jpg", "0", "holds a single class"},
+        {"k.jpg", "{\"label\": \"cat\"}", "has no class"},
+        {"k.jpg", "{\"label\": -3}", "has no class"},
+        {"k.jpg", "{\"label\": ", "has no class"},
+        {"k.jpg", "[[[", "has no class"},
+    };
+    static const char name[] = "shard.tar";
+    tar_file shard = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bool json = strchr("{[", cases[i].class[0]) && cases[i].class[0];
+        tar_put(&shard, '0', cases[i].name, WHITE);
+        tar_put_text(&shard, '0', json ? "k.json" : "k.cls", cases[i].class);
+        save(&shard, name);
+        assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT, cases[i].part);
+    }
+    tar_put(&shard, '0', "k.jpg", WHITE);
+    tar_put(&shard, '0', "k.png", WHITE);
+    save(&shard, name);
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT, "'k' has more than one picture");
+    tar_put(&shard, '0', "k.jpg", WHITE);
+    save(&shard, name);
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT, "'k' has no class");
+    save(&shard, name);
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT, "holds no samples");
+    (void)write_temporary("classes.txt", "a\nb\n", 4);
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT, "holds no samples");
+    tar_put(&shard, '0', "k.jpg", WHITE);
+    tar_put_text(&shard, '0', "k.cls", "2");
+    save(&shard, name);
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT, "'k' is of class 2, of 2");
+    (void)write_temporary("classes.txt", "a\n\nb\n", 5);
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT, "classes.txt: line 2 is empty");
+    (void)write_temporary(name, "no archive", 10);
+    unlink(temporary("classes.txt"));
+    assert_refused(name, AN_SPLIT_TRAIN, ALEXNET_FORMAT,
+                   "shard.tar: the file ends within a header");
+}
+
+/* Of two shards that are damaged, the first is named, whichever was read first. */
+static void test_first_failure_counts(void **state) {
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        char name[32];
+        tar_file shard = {0};
+        snprintf(name, sizeof name, "s-%d.tar", i);
+        for (int k = 0; k < (i == 3 ? 2000 : 1); k++) {
+            tar_put(&shard, '0', "k.jpg", WHITE);
+            tar_put_text(&shard, '0', "k.cls", "1");
+            if (k < 1999)
+                tar_put_text(&shard, '0', "__between__", "");
+        }
+        if (i >= 3)
+            tar_put_text(&shard, '0', "bad.txt", "");
+        save(&shard, name);
+    }
+    for (int i = 0; i < 10; i++)
+        assert_refused("s-{0..9}.tar", AN_SPLIT_TRAIN, ALEXNET_FORMAT, "s-3.tar: the sample");
+}
+
+static void test_names_of_shards(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t count;
+        const char *first, *last;
+    } good_names[] = {
+        {"a.tar", 1, "a.tar", "a.tar"},
+        {"a-{000000..000146}.tar", 147, "a-000000.tar", "a-000146.tar"},
+        {"{8..11}.tar", 4, "8.tar", "11.tar"},
+        {"{08..11}", 4, "08", "11"},
+        {"{8..011}", 4, "008", "011"},
+        {"{0..0}", 1, "0", "0"},
+        {"{1..2}/x{00..03}{5..6}", 16, "1/x005", "2/x036"},
+        {"{00000..65535}", 65536, "00000", "65535"},
+    };
+    an_shards shards;
+    for (size_t i = 0; i < sizeof good_names / sizeof *good_names; i++) {
+        assert_ok(an_shards_expand(good_names[i].name, false, &shards, error));
+        assert_int_equal(shards.count, good_names[i].count);
+        assert_string_equal(shards.paths[0], good_names[i].first);
+        assert_string_equal(shards.paths[shards.count - 1], good_names[i].last);
+        an_shards_free(&shards);
+    }
+    static const char *const bad_names[] = {"{",       "{}",      "{1}",    "{1..}",   "{..2}",
+                                            "{2..1}",  "{a..b}",  "{1..2",  "{1...2}", "{1,2}",
+                                            "{-1..2}", "{1..2}{", "{ 1..2}"};
+    for (size_t i = 0; i < sizeof bad_names / sizeof *bad_names; i++) {
+        assert_fails(an_shards_expand(bad_names[i], false, &shards, error), ALEXNET_INVALID,
+                     "braces in a name hold a range that counts up");
+        assert_null(shards.paths);
+    }
+    static const char *const many[] = {"{0..65536}", "{0..999999999}", "{0..999}{0..999}"};
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++)
+        assert_fails(an_shards_expand(many[i], false, &shards, error), ALEXNET_INVALID,
+                     "stands for more than 65536 files");
+    assert_fails(an_shards_expand("{0..9999999999}", false, &shards, error), ALEXNET_INVALID,
+                 "braces");
+}
+
+static void test_other_files(void **state) {
+    (void)state;
+    (void)write_temporary("set.tar.gz", "x", 1);
+    assert_refused("set.tar.gz", AN_SPLIT_TRAIN, ALEXNET_IO,
+                   "set.tar.gz: is a file, but no data set");
+    assert_refused("nowhere.tar", AN_SPLIT_TRAIN, ALEXNET_IO, "there is no such folder");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_learning_without_a_kit, setup),
+        cmocka_unit_test_setup(test_archives_to_learn_from_that_will_not_do, setup),
+        cmocka_unit_test_setup(test_inflate, setup),
+#ifdef AN_WITH_MATIO
+        cmocka_unit_test_setup(test_kit, setup),
+        cmocka_unit_test_setup(test_kits_that_will_not_do, setup),
+        cmocka_unit_test_setup(test_damaged_synsets, setup),
+#endif
+        cmocka_unit_test_setup(test_samples, setup),
+        cmocka_unit_test_setup(test_samples_that_will_not_do, setup),
+        cmocka_unit_test_setup(test_first_failure_counts, setup),
+        cmocka_unit_test_setup(test_names_of_shards, setup),
+        cmocka_unit_test_setup(test_other_files, setup),
+    };
+    return cmocka_run_group_tests(tests, make_temporary_folder, remove_temporary_folder);
+}
