@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "core/json.h"
 #include "core/memory.h"
 #include "core/threads.h"
-#include "formats/json.h"
 
 /* Bytes of a run.json, with the names of up to a million classes. */
 static const size_t description_limit = (size_t)256 << 20;
