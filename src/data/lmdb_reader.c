@@ -95,6 +95,15 @@ static alexnet_status find_value(const walk *self, const page *in, const uint8_t
     return ALEXNET_OK;
 }
 
+/* True where a record's key is larger than that of the one before it. */
+static bool is_behind(const an_lmdb_record *record) {
+    const an_lmdb_record *before = record - 1;
+    const size_t shorter =
+        before->key_size < record->key_size ? before->key_size : record->key_size;
+    const int order = memcmp(before->key, record->key, shorter);
+    return order < 0 || (order == 0 && before->key_size < record->key_size);
+}
+
 static alexnet_status add_record(walk *self, const page *in, const uint8_t *node) {
     const unsigned flags = an_lmdb_u16(node + AN_LMDB_NODE_FLAGS);
     if (flags & ~(unsigned)AN_LMDB_NODE_BIG)
@@ -108,6 +117,8 @@ static alexnet_status add_record(walk *self, const page *in, const uint8_t *node
     *record = (an_lmdb_record){.key = node + AN_LMDB_NODE_HEADER,
                                .key_size = an_lmdb_u16(node + AN_LMDB_NODE_KEY_SIZE),
                                .value_size = an_lmdb_u32(node)};
+    if (self->out->count > 0 && !is_behind(record))
+        return damaged(self, in->number, "holds a key that is out of order");
     AN_TRY(find_value(self, in, record->key + record->key_size, flags, record));
     self->out->count++;
     return ALEXNET_OK;

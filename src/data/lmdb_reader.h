@@ -3,11 +3,12 @@
  *
  * liblmdb trusts its file: a page number out of a damaged one leads it out of the map, and the
  * process ends. Here the tree is walked once, on opening, and every number in it is checked before
- * it is used: pages lie inside the file, nodes, keys and values inside their pages, no page is
- * visited twice, the tree is at most AN_LMDB_DEPTH deep, and the index takes no more memory than
- * three times the file. So any bytes are either read or refused with a sentence. It also takes no
- * lock file, which read-only media do not let be made, and no transaction a thread. What is not
- * protected, as with every mapped file: the file must not be cut or written to while it is open.
+ * it is used: pages lie inside the file, nodes, keys and values inside their pages, keys
+ * are in order, no more pages are visited than there are, the tree is at most AN_LMDB_DEPTH deep,
+ * and the index takes no more memory than three times the file. So any bytes are either read or
+ * refused with a sentence. It also takes no lock file, which read-only media do not let be made,
+ * and no transaction a thread. What is not protected, as with every mapped file: the file must not
+ * be cut or written to while it is open.
  *
  * Refused: databases of 32-bit machines, with several values a key, or with named databases inside.
  */
