@@ -33,14 +33,15 @@ static void lmdb_describe(const an_dataset *dataset, size_t index, char *text, s
     snprintf(text, size, "%s/%.*s", dataset->name, record->key_size, (const char *)record->key);
 }
 
-static alexnet_status parse(const lmdb *self, size_t index, an_datum *out, alexnet_error *error) {
+static alexnet_status parse(const lmdb *self, const char *name, size_t index, an_datum *out,
+                            alexnet_error *error) {
     const an_lmdb_record *record = &self->database.records[index];
     if (an_datum_parse(record->value, record->value_size, out))
         return ALEXNET_OK;
     return an_fail(error, ALEXNET_FORMAT,
                    "%s: record %zu (%.*s) is no whole Datum; these are not Caffe's pictures, or "
                    "damaged",
-                   self->base.name, index, record->key_size, (const char *)record->key);
+                   name, index, record->key_size, (const char *)record->key);
 }
 
 /* Planes as they lie; a single one, gray, three times. */
@@ -74,7 +75,7 @@ static alexnet_status lmdb_fetch(const an_dataset *dataset, size_t index, an_sam
                                  alexnet_error *error) {
     an_datum datum;
     char name[512];
-    AN_TRY(parse((const lmdb *)dataset, index, &datum, error));
+    AN_TRY(parse((const lmdb *)dataset, dataset->name, index, &datum, error));
     if (datum.label != dataset->labels[index])
         return an_fail(error, ALEXNET_FORMAT,
                        "%s: record %zu is of class %d, but " AN_PACKED_LABELS
@@ -223,16 +224,16 @@ static alexnet_status name_classes(an_dataset *base, const names_file *file, ale
 }
 
 /* Reads the classes of all records. */
-static alexnet_status read_labels(const lmdb *self, int32_t *labels, int *classes,
+static alexnet_status read_labels(const lmdb *self, const char *name, int32_t *labels, int *classes,
                                   alexnet_error *error) {
     an_datum datum;
     *classes = 0;
     for (size_t i = 0; i < self->database.count; i++) {
-        AN_TRY(parse(self, i, &datum, error));
+        AN_TRY(parse(self, name, i, &datum, error));
         if (datum.label < 0 || datum.label >= AN_PACKED_MOST_CLASSES)
             return an_fail(error, ALEXNET_FORMAT,
-                           "%s: record %zu is of class %d; classes from 0 to %d are read",
-                           self->base.name, i, datum.label, AN_PACKED_MOST_CLASSES - 1);
+                           "%s: record %zu is of class %d; classes from 0 to %d are read", name, i,
+                           datum.label, AN_PACKED_MOST_CLASSES - 1);
         labels[i] = datum.label;
         *classes = datum.label >= *classes ? datum.label + 1 : *classes;
     }
@@ -253,22 +254,22 @@ static alexnet_status check_classes(const char *name, int classes, const names_f
 }
 
 static alexnet_status take_caffe(lmdb *self, const char *name, alexnet_error *error) {
-    names_file file;
+    const size_t count = self->database.count;
+    names_file file = {0};
+    int32_t *labels = NULL;
     int classes;
-    alexnet_status status = find_names(name, &file, error);
-    AN_TRY_CLEANUP(status);
-    /* One class at first: how many there are only the records tell. */
-    AN_TRY_CLEANUP(an_dataset_begin(&self->base, &lmdb_kind, name, self->database.count, 1, error));
-    AN_TRY_CLEANUP(read_labels(self, self->base.labels, &classes, error));
+    alexnet_status status;
+    AN_TRY_CLEANUP(an_alloc((void **)&labels, count, sizeof *labels, "classes", error));
+    AN_TRY_CLEANUP(read_labels(self, name, labels, &classes, error));
+    AN_TRY_CLEANUP(find_names(name, &file, error));
     AN_TRY_CLEANUP(check_classes(name, classes, &file, error));
-    free(self->base.class_names);
-    self->base.classes = file.lines > classes ? file.lines : classes;
-    self->base.class_names = calloc((size_t)self->base.classes + 1, sizeof(char *));
-    if (!self->base.class_names)
-        AN_TRY_CLEANUP(an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for classes", name));
+    classes = file.lines > classes ? file.lines : classes;
+    AN_TRY_CLEANUP(an_dataset_begin(&self->base, &lmdb_kind, name, count, classes, error));
+    memcpy(self->base.labels, labels, count * sizeof *labels);
     status = name_classes(&self->base, &file, error);
 cleanup:
     close_names(&file);
+    an_free(labels);
     return status;
 }
 

@@ -145,6 +145,7 @@ alexnet_status an_packed_write(const char *folder, const an_packed *packed, alex
 static alexnet_status read_file(const char *folder, const char *name, size_t limit, uint8_t **bytes,
                                 size_t *size, alexnet_error *error) {
     *bytes = NULL;
+    *size = 0;
     char *path = an_path_join(folder, name);
     if (!path)
         return no_memory(folder, error);

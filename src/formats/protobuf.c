@@ -127,7 +127,10 @@ static alexnet_status next_field(const an_protobuf *memory, const ProtobufCMessa
                                  an_wire *from, field *out, alexnet_error *error) {
     const bool whole = an_wire_next(from, &out->wire);
     out->about = protobuf_c_message_descriptor_get_field(type, out->wire.number);
-    return whole ? ALEXNET_OK : refuse(memory, type, from, out, error);
+    if (whole)
+        return ALEXNET_OK;
+    (void)refuse(memory, type, from, out, error);
+    return ALEXNET_FORMAT; /* a constant, so that the field is seen to be whole otherwise */
 }
 
 /* How one value of a type lies in a file, and how many bytes it takes in a structure. */
