@@ -5,13 +5,13 @@ find_package(OpenMP REQUIRED COMPONENTS C)
 find_package(Threads REQUIRED)
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
-pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 
 add_library(alexnet_dependencies INTERFACE)
 target_link_libraries(alexnet_dependencies INTERFACE
-    OpenMP::OpenMP_C Threads::Threads PkgConfig::JPEG PkgConfig::PNG PkgConfig::JANSSON
-    PkgConfig::ZLIB m)
+    OpenMP::OpenMP_C Threads::Threads PkgConfig::JPEG PkgConfig::PNG PkgConfig::ZLIB
+    PkgConfig::JANSSON m)
 
 # oneDNN: the cpu backend's primitives. Debian ships no pkg-config file for it.
 find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h)

@@ -4,7 +4,7 @@ install(TARGETS alexnet alexnet_static alexnet_shared)
 install(DIRECTORY include/alexnet TYPE INCLUDE)
 
 # The libraries that programs linked with the static one need beside it.
-set(ALEXNET_PC_REQUIRES "libjpeg libpng jansson zlib")
+set(ALEXNET_PC_REQUIRES "libjpeg libpng zlib jansson")
 set(ALEXNET_PC_LIBS "${OpenMP_C_FLAGS} -lpthread -lm")
 if(CAIRO_FOUND)
     string(APPEND ALEXNET_PC_REQUIRES " cairo")

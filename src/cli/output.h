@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 #include "core/clock.h"
+#include "core/json.h"
 #include "core/status.h"
-#include "formats/json.h"
 
 /* A short text as a value, so that several can stand in one printf. */
 typedef struct an_text {

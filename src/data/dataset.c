@@ -6,9 +6,13 @@
 #include "core/memory.h"
 
 /* Folders of class folders come last: any other kind's folder may look like one. */
-static const an_dataset_source *const sources[] = {&an_shapes_source,     &an_ilsvrc_source,
-                                                   &an_webdataset_source, &an_cifar_source,
-                                                   &an_folder_source,     NULL};
+static const an_dataset_source *const sources[] = {&an_shapes_source,
+                                                   &an_ilsvrc_source,
+                                                   &an_webdataset_source,
+                                                   &an_cifar_source,
+                                                   &an_lmdb_source,
+                                                   &an_folder_source,
+                                                   NULL};
 
 static const an_dataset_source *find_source(const char *name) {
     for (const an_dataset_source *const *source = sources; *source; source++)
@@ -50,6 +54,12 @@ alexnet_status an_dataset_begin(an_dataset *dataset, const an_dataset_kind *kind
     return ALEXNET_OK;
 }
 
+void an_statistics_free(an_statistics *statistics) {
+    if (statistics)
+        free(statistics->mean_image);
+    free(statistics);
+}
+
 void an_dataset_close(an_dataset *dataset) {
     if (!dataset)
         return;
@@ -57,9 +67,7 @@ void an_dataset_close(an_dataset *dataset) {
         free(dataset->class_names[i]);
     for (int i = 0; dataset->class_ids && i < dataset->classes; i++)
         free(dataset->class_ids[i]);
-    if (dataset->statistics)
-        free(dataset->statistics->mean_image);
-    free(dataset->statistics);
+    an_statistics_free(dataset->statistics);
     free(dataset->class_names);
     free(dataset->class_ids);
     free(dataset->labels);

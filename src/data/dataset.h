@@ -3,9 +3,10 @@
  *
  * Recognised by what is named: a folder of class folders (class index = position of the folder's
  * name in byte order, as in torchvision's ImageFolder), a folder with CIFAR-10's or CIFAR-100's
- * binary files, ILSVRC's archives or the folder that holds them, tar shards of WebDataset, or
- * `shapes[:N]`, drawn by the program. A folder that holds train/ and val/ or test/ stands for the
- * one that the split asks for; docs/data.md says what does for the others.
+ * binary files, ILSVRC's archives or the folder that holds them, tar shards of WebDataset, an LMDB
+ * database with Caffe's records, or `shapes[:N]`, drawn by the program. A folder that holds train/
+ * and val/ or test/ stands for the one that the split asks for; docs/data.md says what does for the
+ * others.
  *
  * One file each kind; a kind fills an an_dataset_kind.
  */
@@ -83,6 +84,9 @@ typedef struct an_statistics {
     float *mean_image;       /* (3, side, side) */
 } an_statistics;
 
+/* Frees them; NULL is allowed. */
+void an_statistics_free(an_statistics *statistics);
+
 /* What every data set begins with. */
 struct an_dataset {
     const an_dataset_kind *kind;
@@ -140,7 +144,7 @@ alexnet_status an_dataset_begin(an_dataset *dataset, const an_dataset_kind *kind
 
 /* The kinds, in the order in which a name is tried: a row in dataset.c each. */
 extern const an_dataset_source an_shapes_source, an_ilsvrc_source, an_webdataset_source,
-    an_cifar_source, an_folder_source;
+    an_cifar_source, an_lmdb_source, an_folder_source;
 
 /* `count` pictures of `shapes`; 0 stands for 2,000 to learn from and 500 held out. */
 alexnet_status an_shapes_open(size_t count, an_split split, uint64_t seed, an_dataset **out,

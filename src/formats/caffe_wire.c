@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/wire.h"
 #include "formats/caffe.h"
-#include "formats/wire.h"
 
 /* --- recognition --------------------------------------------------------------------------- */
 

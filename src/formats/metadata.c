@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "core/memory.h"
-#include "formats/json.h"
 
 /* The largest short side that pictures are resized to. */
 enum { max_resize = 8192 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/wire.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "values are used as they lie in the file");
@@ -79,85 +80,57 @@ alexnet_status an_protobuf_take(an_protobuf *memory, size_t count, size_t size, 
 
 /* --- fields -------------------------------------------------------------------------------- */
 
-enum { VARINT = 0, EIGHT_BYTES = 1, LENGTH = 2, FOUR_BYTES = 5 };
-
-static const char *const wire_types[8] = {[VARINT] = "a varint",
-                                          [EIGHT_BYTES] = "8 bytes",
-                                          [LENGTH] = "a length with bytes",
-                                          [FOUR_BYTES] = "4 bytes"};
-
-/* What is left of a message. */
-typedef struct cursor {
-    const uint8_t *at, *end;
-} cursor;
+static const char *const wire_types[8] = {[AN_WIRE_VARINT] = "a varint",
+                                          [AN_WIRE_FIXED64] = "8 bytes",
+                                          [AN_WIRE_BYTES] = "a length with bytes",
+                                          [AN_WIRE_FIXED32] = "4 bytes"};
 
 /* A field as it lies in the file. */
 typedef struct field {
     const ProtobufCFieldDescriptor *about; /* NULL: unknown */
-    const uint8_t *begin;
-    int wire_type;
-    uint64_t number; /* of a VARINT */
-    cursor content;  /* of the others */
+    an_wire_field wire;
 } field;
 
-static size_t offset_of(const an_protobuf *memory, const uint8_t *at) {
-    return (size_t)(at - memory->bytes);
+static size_t offset_of(const an_protobuf *memory, const field *it) {
+    return (size_t)(it->wire.begin - memory->bytes);
 }
 
-/* 7 bits a byte, the lowest first, while the 8th is set; at most 10 bytes. */
-static bool read_varint(cursor *from, uint64_t *out) {
-    *out = 0;
-    for (unsigned shift = 0; shift < 64 && from->at < from->end; shift += 7) {
-        const uint8_t byte = *from->at++;
-        *out |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return true;
-    }
-    return false;
-}
-
-/* The content of a field that is not a VARINT begins at *from. */
-static alexnet_status read_content(an_protobuf *memory, cursor *from, field *out,
-                                   alexnet_error *error) {
-    const char *known = out->about ? out->about->name : "of an unknown number";
-    uint64_t size = out->wire_type == EIGHT_BYTES ? 8 : 4;
-    if (out->wire_type == LENGTH && !read_varint(from, &size))
-        return an_fail(error, ALEXNET_FORMAT,
-                       "%s: the field at byte %zu (%s) has no length; the file is damaged or was "
-                       "not copied whole",
-                       memory->path, offset_of(memory, out->begin), known);
-    if (size > (size_t)(from->end - from->at))
-        return an_fail(error, ALEXNET_FORMAT,
-                       "%s: the field at byte %zu (%s) takes %llu bytes where only %zu are left; "
-                       "the file is damaged or was not copied whole",
-                       memory->path, offset_of(memory, out->begin), known, (unsigned long long)size,
-                       (size_t)(from->end - from->at));
-    out->content = (cursor){from->at, from->at + size};
-    from->at += size;
-    return ALEXNET_OK;
-}
-
-/* The next field of a message that has one. */
-static alexnet_status next_field(an_protobuf *memory, const ProtobufCMessageDescriptor *type,
-                                 cursor *from, field *out, alexnet_error *error) {
-    uint64_t tag;
-    *out = (field){.begin = from->at};
-    const bool whole = read_varint(from, &tag);
-    out->wire_type = (int)(tag & 7);
-    if (!whole || tag >> 3 == 0 || tag > UINT32_MAX || !wire_types[out->wire_type])
+/* Says why no field could be read where one begins. */
+static alexnet_status refuse(const an_protobuf *memory, const ProtobufCMessageDescriptor *type,
+                             const an_wire *rest, const field *it, alexnet_error *error) {
+    const char *known = it->about ? it->about->name : "of an unknown number";
+    const size_t offset = offset_of(memory, it);
+    if (it->wire.number == 0 || !wire_types[it->wire.type])
         return an_fail(error, ALEXNET_FORMAT,
                        "%s: no field begins at byte %zu, where one of %s should; the file is "
                        "damaged or of another format",
-                       memory->path, offset_of(memory, out->begin), type->short_name);
-    out->about = protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3));
-    if (out->wire_type != VARINT)
-        return read_content(memory, from, out, error);
-    if (!read_varint(from, &out->number))
+                       memory->path, offset, type->short_name);
+    if (it->wire.type == AN_WIRE_VARINT)
         return an_fail(error, ALEXNET_FORMAT,
                        "%s: the number at byte %zu does not end; the file is damaged or was not "
                        "copied whole",
-                       memory->path, offset_of(memory, out->begin));
-    return ALEXNET_OK;
+                       memory->path, offset);
+    if (!it->wire.bytes)
+        return an_fail(error, ALEXNET_FORMAT,
+                       "%s: the field at byte %zu (%s) has no length; the file is damaged or was "
+                       "not copied whole",
+                       memory->path, offset, known);
+    return an_fail(error, ALEXNET_FORMAT,
+                   "%s: the field at byte %zu (%s) takes %llu bytes where only %zu are left; "
+                   "the file is damaged or was not copied whole",
+                   memory->path, offset, known, (unsigned long long)it->wire.value,
+                   (size_t)(rest->end - it->wire.bytes));
+}
+
+/* The next field of a message that has one. */
+static alexnet_status next_field(const an_protobuf *memory, const ProtobufCMessageDescriptor *type,
+                                 an_wire *from, field *out, alexnet_error *error) {
+    const bool whole = an_wire_next(from, &out->wire);
+    out->about = protobuf_c_message_descriptor_get_field(type, out->wire.number);
+    if (whole)
+        return ALEXNET_OK;
+    (void)refuse(memory, type, from, out, error);
+    return ALEXNET_FORMAT; /* a constant, so that the field is seen to be whole otherwise */
 }
 
 /* How one value of a type lies in a file, and how many bytes it takes in a structure. */
@@ -168,24 +141,24 @@ static int wire_type_of(ProtobufCType type, size_t *size) {
     case PROTOBUF_C_TYPE_ENUM:
     case PROTOBUF_C_TYPE_BOOL:
         *size = 4;
-        return VARINT;
+        return AN_WIRE_VARINT;
     case PROTOBUF_C_TYPE_INT64:
     case PROTOBUF_C_TYPE_UINT64:
         *size = 8;
-        return VARINT;
+        return AN_WIRE_VARINT;
     case PROTOBUF_C_TYPE_FLOAT:
         *size = 4;
-        return FOUR_BYTES;
+        return AN_WIRE_FIXED32;
     case PROTOBUF_C_TYPE_DOUBLE:
         *size = 8;
-        return EIGHT_BYTES;
+        return AN_WIRE_FIXED64;
     case PROTOBUF_C_TYPE_STRING:
     case PROTOBUF_C_TYPE_MESSAGE:
         *size = sizeof(void *);
-        return LENGTH;
+        return AN_WIRE_BYTES;
     case PROTOBUF_C_TYPE_BYTES:
         *size = sizeof(ProtobufCBinaryData);
-        return LENGTH;
+        return AN_WIRE_BYTES;
     default: /* the zigzag and fixed types, which no definition here uses */
         *size = 1;
         return -1;
@@ -193,33 +166,33 @@ static int wire_type_of(ProtobufCType type, size_t *size) {
 }
 
 static bool is_packed(const field *it, int wire_type) {
-    return it->about->label == PROTOBUF_C_LABEL_REPEATED && it->wire_type == LENGTH &&
-           wire_type != LENGTH;
+    return it->about->label == PROTOBUF_C_LABEL_REPEATED && it->wire.type == AN_WIRE_BYTES &&
+           wire_type != AN_WIRE_BYTES;
 }
 
 /* Of how many values a field of the right wire type is. */
 static alexnet_status count_values(an_protobuf *memory, const field *it, size_t *out,
                                    alexnet_error *error) {
-    size_t size, bytes = (size_t)(it->content.end - it->content.at);
+    size_t size, bytes = (size_t)(it->wire.end - it->wire.bytes);
     const int wire_type = wire_type_of(it->about->type, &size);
     *out = 1;
-    if (it->wire_type == wire_type)
+    if (it->wire.type == wire_type)
         return ALEXNET_OK;
     if (!is_packed(it, wire_type))
         return an_fail(
             error, ALEXNET_FORMAT, "%s: the field at byte %zu (%s) is %s, which is not known of it",
-            memory->path, offset_of(memory, it->begin), it->about->name, wire_types[it->wire_type]);
+            memory->path, offset_of(memory, it), it->about->name, wire_types[it->wire.type]);
     *out = bytes / size;
     bool whole = bytes % size == 0;
-    if (wire_type == VARINT) {
+    if (wire_type == AN_WIRE_VARINT) {
         *out = 0;
-        for (const uint8_t *at = it->content.at; at < it->content.end; at++)
+        for (const uint8_t *at = it->wire.bytes; at < it->wire.end; at++)
             *out += *at < 0x80;
-        whole = bytes == 0 || it->content.end[-1] < 0x80;
+        whole = bytes == 0 || it->wire.end[-1] < 0x80;
     }
     if (!whole)
         return an_fail(error, ALEXNET_FORMAT, "%s: the numbers at byte %zu (%s) end within one",
-                       memory->path, offset_of(memory, it->begin), it->about->name);
+                       memory->path, offset_of(memory, it), it->about->name);
     return ALEXNET_OK;
 }
 
@@ -247,13 +220,13 @@ static bool is_utf8(const uint8_t *text, size_t size) {
 
 static alexnet_status store_text(an_protobuf *memory, const field *it, void *out,
                                  alexnet_error *error) {
-    const size_t size = (size_t)(it->content.end - it->content.at);
+    const size_t size = (size_t)(it->wire.end - it->wire.bytes);
     void *copy;
-    if (!is_utf8(it->content.at, size))
+    if (!is_utf8(it->wire.bytes, size))
         return an_fail(error, ALEXNET_FORMAT, "%s: the text at byte %zu (%s) is not UTF-8",
-                       memory->path, offset_of(memory, it->begin), it->about->name);
+                       memory->path, offset_of(memory, it), it->about->name);
     AN_TRY(an_protobuf_take(memory, size + 1, 1, &copy, error));
-    memcpy(copy, it->content.at, size);
+    memcpy(copy, it->wire.bytes, size);
     memcpy(out, &copy, sizeof copy);
     return ALEXNET_OK;
 }
@@ -267,20 +240,20 @@ static void store_number(ProtobufCType type, uint64_t number, void *out) {
 
 /* Calls itself by way of `store`, as deep as the definition nests messages. */
 static alexnet_status unpack(an_protobuf *memory, const ProtobufCMessageDescriptor *type,
-                             cursor from, ProtobufCMessage **out, alexnet_error *error);
+                             an_wire from, ProtobufCMessage **out, alexnet_error *error);
 
 /* The values of a field, of which there is one unless it is packed, to `out`. */
 static alexnet_status store(an_protobuf *memory, const field *it, uint8_t *out,
                             alexnet_error *error) {
     size_t size;
     const int wire_type = wire_type_of(it->about->type, &size);
-    cursor content = it->content;
-    if (is_packed(it, wire_type) && wire_type == VARINT) {
-        for (uint64_t number; content.at < content.end; out += size) {
-            if (!read_varint(&content, &number))
+    an_wire content = an_wire_inside(&it->wire);
+    if (is_packed(it, wire_type) && wire_type == AN_WIRE_VARINT) {
+        for (uint64_t number; content.next < content.end; out += size) {
+            if (!an_wire_varint(&content, &number))
                 return an_fail(error, ALEXNET_FORMAT,
                                "%s: the numbers at byte %zu (%s) hold one of more than 10 bytes",
-                               memory->path, offset_of(memory, it->begin), it->about->name);
+                               memory->path, offset_of(memory, it), it->about->name);
             store_number(it->about->type, number, out);
         }
         return ALEXNET_OK;
@@ -295,16 +268,16 @@ static alexnet_status store(an_protobuf *memory, const field *it, uint8_t *out,
     case PROTOBUF_C_TYPE_STRING:
         return store_text(memory, it, out, error);
     case PROTOBUF_C_TYPE_BYTES: {
-        const ProtobufCBinaryData data = {(size_t)(content.end - content.at),
-                                          (uint8_t *)(uintptr_t)content.at};
+        const ProtobufCBinaryData data = {(size_t)(content.end - content.next),
+                                          (uint8_t *)(uintptr_t)content.next};
         memcpy(out, &data, sizeof data);
         return ALEXNET_OK;
     }
     default:
-        if (wire_type == VARINT)
-            store_number(it->about->type, it->number, out);
-        else if (content.at < content.end)
-            memcpy(out, content.at, (size_t)(content.end - content.at));
+        if (wire_type == AN_WIRE_VARINT)
+            store_number(it->about->type, it->wire.value, out);
+        else if (content.next < content.end)
+            memcpy(out, content.next, (size_t)(content.end - content.next));
         return ALEXNET_OK;
     }
 }
@@ -318,8 +291,8 @@ static size_t *count_of(ProtobufCMessage *message, const ProtobufCFieldDescripto
 
 /* Counts the values of every repeated field, and checks the form of all. */
 static alexnet_status count_all(an_protobuf *memory, const ProtobufCMessageDescriptor *type,
-                                cursor from, ProtobufCMessage *message, alexnet_error *error) {
-    while (from.at < from.end) {
+                                an_wire from, ProtobufCMessage *message, alexnet_error *error) {
+    while (from.next < from.end) {
         field it;
         size_t values;
         AN_TRY(next_field(memory, type, &from, &it, error));
@@ -355,7 +328,7 @@ static alexnet_status store_only(an_protobuf *memory, const field *it, ProtobufC
     const uint64_t bit = UINT64_C(1) << (it->about - message->descriptor->fields);
     if (*seen & bit)
         return an_fail(error, ALEXNET_FORMAT, "%s: the field at byte %zu (%s) is there twice",
-                       memory->path, offset_of(memory, it->begin), it->about->name);
+                       memory->path, offset_of(memory, it), it->about->name);
     *seen |= bit;
     if (it->about->type != PROTOBUF_C_TYPE_STRING && it->about->type != PROTOBUF_C_TYPE_MESSAGE)
         *(protobuf_c_boolean *)(void *)((uint8_t *)message + it->about->quantifier_offset) = 1;
@@ -377,7 +350,7 @@ static alexnet_status store_next(an_protobuf *memory, const field *it, ProtobufC
 }
 
 static alexnet_status unpack(an_protobuf *memory, const ProtobufCMessageDescriptor *type,
-                             cursor from, ProtobufCMessage **out, alexnet_error *error) {
+                             an_wire from, ProtobufCMessage **out, alexnet_error *error) {
     void *taken;
     uint64_t seen = 0;
     AN_TRY(an_protobuf_take(memory, 1, type->sizeof_message, &taken, error));
@@ -385,7 +358,7 @@ static alexnet_status unpack(an_protobuf *memory, const ProtobufCMessageDescript
     type->message_init(message);
     AN_TRY(count_all(memory, type, from, message, error));
     AN_TRY(make_room(memory, type, message, error));
-    while (from.at < from.end) {
+    while (from.next < from.end) {
         field it;
         AN_TRY(next_field(memory, type, &from, &it, error));
         if (!it.about)
@@ -407,7 +380,7 @@ alexnet_status an_protobuf_unpack(const char *path, const ProtobufCMessageDescri
     if (!*memory)
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to read it", path);
     **memory = (an_protobuf){.path = path, .bytes = bytes, .budget = budget};
-    const cursor whole = {bytes, size > 0 ? bytes + size : bytes};
+    const an_wire whole = an_wire_of(bytes, size);
     const alexnet_status status = unpack(*memory, type, whole, out, error);
     if (status != ALEXNET_OK) {
         an_protobuf_free(*memory);

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "core/memory.h"
-#include "formats/json.h"
 #include "formats/safetensors.h"
 
 static const char map_key[] = "\"weight_map\"";

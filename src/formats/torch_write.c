@@ -3,8 +3,8 @@
 #include <string.h>
 #include <zip.h>
 
+#include "core/json.h"
 #include "core/memory.h"
-#include "formats/json.h"
 #include "formats/quantise.h"
 #include "formats/torch.h"
 

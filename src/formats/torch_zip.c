@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/json.h"
+#include "core/json.h"
 #include "formats/torch_reader.h"
 #include "formats/zip.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/file.h"
-#include "formats/json.h"
+#include "core/json.h"
 #include "inspect/chart.h"
 #include "inspect/inspect.h"
 

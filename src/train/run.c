@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "core/json.h"
 #include "core/memory.h"
 #include "core/threads.h"
-#include "formats/json.h"
 #include "train/settings_json.h"
 #include "train/tensorboard.h"
 

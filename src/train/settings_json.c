@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/json.h"
+#include "core/json.h"
 
 typedef enum field_type { TEXT, PATH, INT, SIZE, U64, REAL, BOOL, WORD } field_type;
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "core/file.h"
-#include "formats/json.h"
+#include "core/json.h"
 #include "train/run.h"
 
 static void copy_text(const char *text, char *out, size_t size) {

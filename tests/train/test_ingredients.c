@@ -3,10 +3,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/json.h"
 #include "data/loader.h"
 #include "eval/evaluate.h"
 #include "fixture.h"
-#include "formats/json.h"
 #include "formats/safetensors.h"
 #include "formats/weights.h"
 

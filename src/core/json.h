@@ -1,6 +1,6 @@
-/* What the readers and writers of JSON share. */
-#ifndef AN_FORMATS_JSON_H
-#define AN_FORMATS_JSON_H
+/* What the writers of JSON share. */
+#ifndef AN_CORE_JSON_H
+#define AN_CORE_JSON_H
 
 #include <jansson.h>
 

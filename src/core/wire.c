@@ -1,4 +1,4 @@
-#include "formats/wire.h"
+#include "core/wire.h"
 
 an_wire an_wire_of(const uint8_t *bytes, size_t size) {
     return (an_wire){bytes, size ? bytes + size : bytes};
@@ -25,26 +25,25 @@ bool an_wire_varint(an_wire *wire, uint64_t *out) {
 
 /* Where a value that begins at rest->next ends; NULL where it does not end in the message. */
 static const uint8_t *find_end(an_wire *rest, an_wire_field *field) {
-    uint64_t size = 0;
     switch (field->type) {
     case AN_WIRE_VARINT:
         field->bytes = rest->next;
         return an_wire_varint(rest, &field->value) ? rest->next : NULL;
     case AN_WIRE_FIXED64:
-        size = sizeof(uint64_t);
+        field->value = sizeof(uint64_t);
         break;
     case AN_WIRE_FIXED32:
-        size = sizeof(uint32_t);
+        field->value = sizeof(uint32_t);
         break;
     case AN_WIRE_BYTES:
-        if (!an_wire_varint(rest, &size))
+        if (!an_wire_varint(rest, &field->value))
             return NULL;
         break;
     default:
         return NULL;
     }
     field->bytes = rest->next;
-    return size <= (size_t)(rest->end - rest->next) ? rest->next + size : NULL;
+    return field->value <= (size_t)(rest->end - rest->next) ? rest->next + field->value : NULL;
 }
 
 bool an_wire_next(an_wire *wire, an_wire_field *out) {

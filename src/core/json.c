@@ -1,4 +1,4 @@
-#include "formats/json.h"
+#include "core/json.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /*
- * Protobuf's wire format, field by field, for what is no message of a known definition: whether
- * bytes are one at all, and numbers that are written in any of several ways.
+ * Protobuf's wire format, field by field, where it lies: what the unpacking of messages
+ * (formats/protobuf.h) rests on, and enough by itself for messages of a few fields.
  *
  * A message is a row of fields: a tag, number << 3 | type, as a varint (7 bits a byte, the lowest
  * first, the highest bit set on all but the last byte), and a value: a varint, 8 bytes, 4 bytes, or
  * a length as a varint and so many bytes (a string, a message, packed numbers).
  */
-#ifndef AN_FORMATS_WIRE_H
-#define AN_FORMATS_WIRE_H
+#ifndef AN_CORE_WIRE_H
+#define AN_CORE_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@ typedef enum an_wire_type {
 typedef struct an_wire_field {
     uint32_t number; /* 0: not even the tag could be read */
     int type;        /* an_wire_type; of a field that could not be read, anything */
-    uint64_t value;  /* AN_WIRE_VARINT */
+    uint64_t value;  /* AN_WIRE_VARINT; of the others, how many bytes the value has */
     const uint8_t *begin, *bytes, *end; /* of the tag; of the value, behind its length; behind it */
 } an_wire_field;
 
@@ -38,7 +38,8 @@ an_wire an_wire_of(const uint8_t *bytes, size_t size);
 an_wire an_wire_inside(const an_wire_field *field);
 
 /* Reads a field and goes on behind it. False at the end (next == end) and before bytes that are no
- * whole field, of which `out` then has the tag; groups are not known. */
+ * whole field, of which `out` then has what could be read: the tag, where the value begins (`bytes`
+ * is NULL where its length could not be read) and its length; groups are not known. */
 bool an_wire_next(an_wire *wire, an_wire_field *out);
 
 /* Reads a varint and goes on behind it; false where there is none. */

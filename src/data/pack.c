@@ -1,0 +1,419 @@
+#include "data/pack.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "core/memory.h"
+#include "core/random.h"
+#include "data/datum.h"
+#include "data/lmdb_reader.h"
+#include "data/lmdb_writer.h"
+#include "data/pack_state.h"
+#include "data/pack_workers.h"
+#include "data/packed.h"
+
+enum {
+    MOST_PICTURES = 100000000, /* keys have eight digits */
+    DIGITS = 8,
+    TOLERATED_BROKEN = 10 /* whatever their share */
+};
+
+typedef struct pack {
+    an_pack_job job;
+    const char *folder;
+    const an_pack_observer *observer;
+    char *part, *note, *database; /* paths */
+    uint32_t *order;
+    json_t *settings;
+    an_lmdb_writer writer;
+    an_pack_state state;
+    size_t resumed; /* the position where this call began */
+    double noted;   /* when the state was saved */
+} pack;
+
+static uint32_t crc_of(uint64_t crc, const void *bytes, size_t size) {
+    return (uint32_t)crc32_z((uLong)crc, bytes, size);
+}
+
+/* --- what is packed, and how --------------------------------------------------------------- */
+
+/* A picture's name without that of the data set. */
+static const char *short_name(const an_dataset *dataset, size_t picture, char *text, size_t size) {
+    const size_t length = strlen(dataset->name);
+    an_dataset_describe(dataset, picture, text, size);
+    const char *rest = strncmp(text, dataset->name, length) == 0 ? text + length : text;
+    return rest + strspn(rest, "/");
+}
+
+/* Tells one list of pictures and classes from another. */
+static uint32_t list_crc(const an_dataset *dataset) {
+    char text[512];
+    uint32_t crc = 0;
+    for (int i = 0; i < dataset->classes; i++)
+        crc = crc_of(crc, dataset->class_names[i], strlen(dataset->class_names[i]) + 1);
+    for (size_t i = 0; i < dataset->count; i++) {
+        const char *name = short_name(dataset, i, text, sizeof text);
+        crc = crc_of(crc, name, strlen(name) + 1);
+        crc = crc_of(crc, &dataset->labels[i], sizeof dataset->labels[i]);
+    }
+    return crc;
+}
+
+static json_t *describe_settings(const an_dataset *dataset, const an_pack_options *options) {
+    char encoding[64] = "raw", list[16];
+    if (!options->raw)
+        snprintf(encoding, sizeof encoding, "JPEG %d %s%s", options->quality,
+                 options->full_colour ? "4:4:4" : "4:2:0", options->reencode ? " anew" : "");
+    snprintf(list, sizeof list, "%08" PRIx32, list_crc(dataset));
+    return json_pack("{s:s, s:I, s:i, s:s, s:i, s:b, s:s, s:b, s:I}", "kind", dataset->kind->name,
+                     "pictures", (json_int_t)dataset->count, "classes", dataset->classes, "list",
+                     list, "resize", options->resize, "square", options->square, "encoding",
+                     encoding, "shuffle", options->shuffle, "seed", (json_int_t)options->seed);
+}
+
+/* Refuses to go on, or to be done, with what was made in another way. */
+static alexnet_status compare_settings(const pack *self, const json_t *theirs,
+                                       alexnet_error *error) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(self->settings, key, value) {
+        const json_t *other = json_object_get(theirs, key);
+        if (json_equal(value, other))
+            continue;
+        char *ours = json_dumps(value, JSON_ENCODE_ANY);
+        char *before = other ? json_dumps(other, JSON_ENCODE_ANY) : NULL;
+        (void)an_fail(
+            error, ALEXNET_INVALID,
+            "%s: holds a pack that began with %s %s, and now it is %s; give what it began "
+            "with, or choose another folder",
+            self->folder, strcmp(key, "list") == 0 ? "the list of pictures" : key,
+            before ? before : "unknown", ours ? ours : "another");
+        free(ours);
+        free(before);
+        return ALEXNET_INVALID;
+    }
+    return ALEXNET_OK;
+}
+
+static alexnet_status check(const an_dataset *dataset, const an_pack_options *options,
+                            alexnet_error *error) {
+    if (dataset->count >= MOST_PICTURES)
+        return an_fail(error, ALEXNET_INVALID, "%s: %zu pictures are more than the %d that fit",
+                       dataset->name, dataset->count, MOST_PICTURES - 1);
+    if (dataset->classes > AN_PACKED_MOST_CLASSES)
+        return an_fail(error, ALEXNET_INVALID, "%s: %d classes are more than the %d that fit",
+                       dataset->name, dataset->classes, AN_PACKED_MOST_CLASSES);
+    if (options->resize < 0 || options->resize > AN_MAX_IMAGE_SIDE)
+        return an_fail(error, ALEXNET_INVALID, "pictures cannot be resized to %d; 1 to %d can be",
+                       options->resize, AN_MAX_IMAGE_SIDE);
+    if (options->quality < 1 || options->quality > 100)
+        return an_fail(error, ALEXNET_INVALID, "a JPEG has a quality of 1 to 100, not %d",
+                       options->quality);
+    return ALEXNET_OK;
+}
+
+static alexnet_status make_order(pack *self, alexnet_error *error) {
+    const an_dataset *dataset = self->job.dataset;
+    if (!self->job.options->shuffle)
+        return ALEXNET_OK;
+    self->order = malloc(dataset->count * sizeof *self->order);
+    if (!self->order)
+        return an_fail(error, ALEXNET_NO_MEMORY, "no memory for the order of %zu pictures",
+                       dataset->count);
+    /* An order of its own, not that of a training run's first epoch. */
+    an_random random = an_random_stream(self->job.options->seed, AN_RANDOM_ORDER, UINT32_MAX, 0);
+    an_random_permutation(&random, self->order, (uint32_t)dataset->count);
+    self->job.order = self->order;
+    return ALEXNET_OK;
+}
+
+/* --- packing ------------------------------------------------------------------------------- */
+
+/* Notes how far it is, so that a killed pack goes on from here. */
+static alexnet_status note(pack *self, alexnet_error *error) {
+    AN_TRY(an_lmdb_writer_sync(&self->writer, error));
+    AN_TRY(an_pack_state_save(self->note, self->settings, &self->state, &self->writer.tree, error));
+    self->noted = an_seconds();
+    return ALEXNET_OK;
+}
+
+/* Begins anew, or goes on. */
+static alexnet_status begin(pack *self, alexnet_error *error) {
+    if (!an_is_file(self->note)) {
+        AN_TRY(an_lmdb_writer_begin(&self->writer, NULL, error));
+        return note(self, error);
+    }
+    json_t *settings;
+    an_lmdb_tree *tree = malloc(sizeof *tree);
+    if (!tree)
+        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to go on", self->folder);
+    alexnet_status status = an_pack_state_load(self->note, &settings, &self->state, tree, error);
+    if (status == ALEXNET_OK)
+        status = compare_settings(self, settings, error);
+    if (status == ALEXNET_OK && self->state.position > self->job.dataset->count)
+        status =
+            an_fail(error, ALEXNET_FORMAT, "%s: is damaged; remove it to begin anew", self->note);
+    if (status == ALEXNET_OK) {
+        json_decref(settings);
+        settings = NULL;
+        self->resumed = (size_t)self->state.position;
+        self->noted = an_seconds();
+        status = an_lmdb_writer_begin(&self->writer, tree, error);
+    } else {
+        json_decref(settings);
+    }
+    free(tree);
+    return status;
+}
+
+static alexnet_status pass_over(pack *self, const alexnet_error *failure, alexnet_error *error) {
+    const size_t count = self->job.dataset->count;
+    if (failure->status == ALEXNET_NO_MEMORY)
+        return an_fail(error, failure->status, "%s", failure->message);
+    self->state.broken++;
+    if (self->observer && self->observer->broken)
+        self->observer->broken(self->observer->context, failure->message);
+    if (self->state.broken <= TOLERATED_BROKEN ||
+        (double)self->state.broken <= self->job.options->max_broken * (double)count)
+        return ALEXNET_OK;
+    return an_fail(error, ALEXNET_FORMAT,
+                   "%s: %llu of %zu pictures cannot be read, which is too many; the last for this "
+                   "reason: %s; mend or remove them, or tolerate more",
+                   self->job.dataset->name, (unsigned long long)self->state.broken, count,
+                   failure->message);
+}
+
+static alexnet_status take_chunk(pack *self, const an_pack_chunk *chunk, alexnet_error *error) {
+    char name[AN_LMDB_MOST_KEY + 1], key[AN_LMDB_MOST_KEY + 1];
+    for (size_t i = 0; i < chunk->count; i++) {
+        if (chunk->failures[i].status != ALEXNET_OK) {
+            AN_TRY(pass_over(self, &chunk->failures[i], error));
+            continue;
+        }
+        const size_t picture = an_pack_picture(&self->job, chunk->first + i);
+        const an_encoded *value = &chunk->values[i];
+        const int length = snprintf(key, sizeof key, "%08zu_%s", chunk->first + i,
+                                    short_name(self->job.dataset, picture, name, sizeof name));
+        const size_t key_size = length < (int)sizeof key ? (size_t)length : sizeof key - 1;
+        AN_TRY(an_lmdb_put(&self->writer, key, key_size, value->bytes, value->size, error));
+        self->state.crc = crc_of(self->state.crc, value->bytes, value->size);
+    }
+    self->state.position = chunk->first + chunk->count;
+    return an_colour_sums_merge(&self->state.sums, &chunk->sums, error);
+}
+
+/* Tells the observer; INTERRUPTED where that wants no more. */
+static alexnet_status show(const pack *self, size_t done, size_t of, bool verifying,
+                           alexnet_error *error) {
+    const an_pack_progress now = {done, of, self->resumed, verifying};
+    if (!self->observer || !self->observer->progress ||
+        self->observer->progress(self->observer->context, &now))
+        return ALEXNET_OK;
+    return an_fail(error, ALEXNET_INTERRUPTED, "stopped; the same command goes on from here");
+}
+
+static alexnet_status pack_pictures(pack *self, alexnet_error *error) {
+    const size_t count = self->job.dataset->count;
+    an_pack_workers *workers;
+    alexnet_status status = ALEXNET_OK;
+    AN_TRY(an_pack_workers_start(&self->job, self->resumed, &workers, error));
+    for (const an_pack_chunk *chunk;
+         status == ALEXNET_OK && (chunk = an_pack_workers_next(workers));) {
+        AN_TRY_CLEANUP(take_chunk(self, chunk, error));
+        if (an_seconds() - self->noted >= self->job.options->checkpoint)
+            AN_TRY_CLEANUP(note(self, error));
+        status = show(self, (size_t)self->state.position, count, false, error);
+        if (status == ALEXNET_INTERRUPTED)
+            status = note(self, error) == ALEXNET_OK ? status : ALEXNET_IO;
+    }
+    if (status == ALEXNET_OK)
+        status = note(self, error);
+cleanup:
+    an_pack_workers_free(workers);
+    return status;
+}
+
+/* --- finishing ----------------------------------------------------------------------------- */
+
+static alexnet_status not_as_written(const pack *self, const an_lmdb_record *record,
+                                     alexnet_error *error) {
+    return an_fail(error, ALEXNET_FORMAT,
+                   "%s: the record %.*s is not as it was written; is the disk at fault? Remove the "
+                   "folder and pack again",
+                   self->part, record->key_size, (const char *)record->key);
+}
+
+/* The position that a record's key begins with; SIZE_MAX where it does not. */
+static size_t position_of(const an_lmdb_record *record) {
+    size_t position = 0;
+    if (record->key_size < DIGITS + 1 || record->key[DIGITS] != '_')
+        return SIZE_MAX;
+    for (int i = 0; i < DIGITS; i++) {
+        const unsigned digit = record->key[i] - (unsigned)'0';
+        if (digit > 9)
+            return SIZE_MAX;
+        position = 10 * position + digit;
+    }
+    return position;
+}
+
+/* True where a record holds a picture as it says. */
+static bool is_picture(const an_datum *datum, const an_pack_options *options) {
+    an_jpeg_header header;
+    if (options->raw)
+        return !datum->encoded && datum->size == 3 * (size_t)datum->width * (size_t)datum->height;
+    return datum->encoded && an_jpeg_read_header(datum->data, datum->size, &header) &&
+           header.width == datum->width && header.height == datum->height;
+}
+
+/* Reads a record back, and notes its class. */
+static alexnet_status verify_record(const pack *self, const an_lmdb_record *record, size_t least,
+                                    int32_t *label, uint32_t *crc, alexnet_error *error) {
+    const an_dataset *dataset = self->job.dataset;
+    const size_t position = position_of(record);
+    an_datum datum;
+    *crc = crc_of(*crc, record->value, record->value_size);
+    if (position < least || position >= dataset->count ||
+        !an_datum_parse(record->value, record->value_size, &datum) ||
+        datum.label != dataset->labels[an_pack_picture(&self->job, position)] ||
+        !is_picture(&datum, self->job.options))
+        return not_as_written(self, record, error);
+    *label = datum.label;
+    return ALEXNET_OK;
+}
+
+static alexnet_status verify(const pack *self, int32_t *labels, alexnet_error *error) {
+    enum { SHOW_EVERY = 256 };
+    an_lmdb database;
+    uint32_t crc = 0;
+    size_t next = 0;
+    AN_TRY(an_lmdb_open(self->part, &database, error));
+    alexnet_status status = ALEXNET_OK;
+    for (size_t i = 0; i < database.count && status == ALEXNET_OK; i++) {
+        const an_lmdb_record *record = &database.records[i];
+        status = i < self->writer.tree.records
+                     ? verify_record(self, record, next, &labels[i], &crc, error)
+                     : not_as_written(self, record, error);
+        next = position_of(record) + 1;
+        if (status == ALEXNET_OK && (i + 1) % SHOW_EVERY == 0)
+            status = show(self, i + 1, database.count, true, error);
+    }
+    if (status == ALEXNET_OK &&
+        (database.count != self->writer.tree.records || crc != self->state.crc))
+        status = an_fail(error, ALEXNET_FORMAT,
+                         "%s: what was read back is not what was written; is the disk at fault? "
+                         "Remove the folder and pack again",
+                         self->part);
+    an_lmdb_close(&database);
+    return status;
+}
+
+/* Makes the part file a database, verifies it, and writes what lies beside it. */
+static alexnet_status finish(pack *self, alexnet_error *error) {
+    const an_dataset *dataset = self->job.dataset;
+    const size_t images = (size_t)self->writer.tree.records;
+    if (images == 0)
+        return an_fail(error, ALEXNET_FORMAT, "%s: none of its pictures can be read",
+                       dataset->name);
+    AN_TRY(an_lmdb_writer_finish(&self->writer, error));
+    an_packed packed = {.images = images,
+                        .bytes = self->writer.tree.pages * AN_LMDB_PAGE,
+                        .crc = (uint32_t)self->state.crc,
+                        .classes = dataset->classes,
+                        .class_names = dataset->class_names,
+                        .class_ids = dataset->class_ids,
+                        .settings = self->settings};
+    alexnet_status status;
+    AN_TRY(an_alloc((void **)&packed.labels, images, sizeof *packed.labels, "classes", error));
+    AN_TRY_CLEANUP(verify(self, packed.labels, error));
+    AN_TRY_CLEANUP(an_colour_sums_finish(&self->state.sums, &packed.statistics, error));
+    AN_TRY_CLEANUP(an_packed_write(self->folder, &packed, error));
+    AN_TRY_CLEANUP(an_file_commit(self->writer.descriptor, self->part, self->database, error));
+    (void)unlink(self->note);
+cleanup:
+    an_free(packed.labels);
+    an_statistics_free(packed.statistics);
+    return status;
+}
+
+/* What there is to say about a database that is finished already. */
+static alexnet_status take_finished(const pack *self, an_pack_result *result,
+                                    alexnet_error *error) {
+    an_packed packed;
+    if (!an_packed_is_in(self->folder))
+        return an_fail(error, ALEXNET_INVALID,
+                       "%s: holds a database that alexnet pack did not make; choose another folder",
+                       self->folder);
+    AN_TRY(an_packed_read(self->folder, &packed, error));
+    const alexnet_status status = compare_settings(self, packed.settings, error);
+    *result = (an_pack_result){.images = packed.images,
+                               .broken = self->job.dataset->count - packed.images,
+                               .bytes = packed.bytes,
+                               .was_there = true};
+    an_packed_free(&packed);
+    if (status == ALEXNET_OK)
+        (void)unlink(self->note); /* from a pack that was killed just before it would have done */
+    return status;
+}
+
+/* --- all of it ----------------------------------------------------------------------------- */
+
+static alexnet_status prepare(pack *self, alexnet_error *error) {
+    const an_dataset *dataset = self->job.dataset;
+    AN_TRY(check(dataset, self->job.options, error));
+    AN_TRY(make_order(self, error));
+    AN_TRY(an_make_folder(self->folder, error));
+    self->part = an_path_join(self->folder, AN_PACKED_PART);
+    self->note = an_path_join(self->folder, AN_PACKED_STATE);
+    self->database = an_path_join(self->folder, AN_PACKED_DATABASE);
+    self->settings = describe_settings(dataset, self->job.options);
+    if (!self->part || !self->note || !self->database || !self->settings)
+        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to pack", dataset->name);
+    return ALEXNET_OK;
+}
+
+static alexnet_status run(pack *self, an_pack_result *result, alexnet_error *error) {
+    AN_TRY(prepare(self, error));
+    if (an_is_file(self->database))
+        return take_finished(self, result, error);
+    AN_TRY(an_lmdb_writer_open(&self->writer, self->part, error));
+    /* Another process may have finished it between the two lines above; it has let go of it. */
+    if (an_is_file(self->database))
+        return take_finished(self, result, error);
+    AN_TRY(begin(self, error));
+    AN_TRY(pack_pictures(self, error));
+    AN_TRY(finish(self, error));
+    *result = (an_pack_result){.images = (size_t)self->writer.tree.records,
+                               .broken = (size_t)self->state.broken,
+                               .bytes = self->writer.tree.pages * AN_LMDB_PAGE};
+    return ALEXNET_OK;
+}
+
+alexnet_status an_pack(const an_dataset *dataset, const char *folder,
+                       const an_pack_options *options, const an_pack_observer *observer,
+                       an_pack_result *result, alexnet_error *error) {
+    *result = (an_pack_result){0};
+    pack *self = calloc(1, sizeof *self);
+    if (!self)
+        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to pack", dataset->name);
+    self->job = (an_pack_job){.dataset = dataset, .options = options};
+    self->folder = folder;
+    self->observer = observer;
+    const alexnet_status status = run(self, result, error);
+    an_lmdb_writer_close(&self->writer);
+    an_colour_sums_free(&self->state.sums);
+    json_decref(self->settings);
+    free(self->order);
+    free(self->part);
+    free(self->note);
+    free(self->database);
+    free(self);
+    return status;
+}
