@@ -1,5 +1,6 @@
 #include "formats/json.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "core/memory.h"
@@ -17,4 +18,8 @@ json_t *an_json_string(const char *text) {
     string = json_string(copy);
     free(copy);
     return string;
+}
+
+json_t *an_json_number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
 }

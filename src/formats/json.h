@@ -8,4 +8,7 @@
  * that an odd folder name cannot keep a file from being written. NULL where memory ran out. */
 json_t *an_json_string(const char *text);
 
+/* A number; null for what JSON cannot say (NaN, infinity). */
+json_t *an_json_number(double value);
+
 #endif
