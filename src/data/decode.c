@@ -29,10 +29,12 @@ static bool begins(const uint8_t *bytes, size_t size, size_t offset, const char 
     return size >= offset + length && memcmp(bytes + offset, magic, length) == 0;
 }
 
-/* Says what a file is that is none of ours. */
-static alexnet_status refuse(const uint8_t *bytes, size_t size, const char *name,
-                             alexnet_error *error) {
+alexnet_status an_decode_refuse(const uint8_t *bytes, size_t size, const char *name,
+                                alexnet_error *error) {
     static const char advice[] = "convert it to one of them or take it away";
+    if (size == 0)
+        return an_fail(error, ALEXNET_FORMAT, "%s: is empty (0 bytes); copy or download it again",
+                       name);
     for (size_t i = 0; i < sizeof known_others / sizeof *known_others; i++)
         if (begins(bytes, size, known_others[i].offset, known_others[i].magic,
                    known_others[i].length))
@@ -54,20 +56,34 @@ static alexnet_status refuse(const uint8_t *bytes, size_t size, const char *name
                    advice);
 }
 
+an_image_format an_image_recognise(const uint8_t *bytes, size_t size) {
+    if (begins(bytes, size, 0, "\xff\xd8\xff", 3))
+        return AN_FORMAT_JPEG;
+    if (begins(bytes, size, 0, "\x89PNG\r\n\x1a\n", 8))
+        return AN_FORMAT_PNG;
+    if (size >= 2 && bytes[0] == 'P' && strchr("2356", bytes[1]) && bytes[1] != 0)
+        return AN_FORMAT_PPM;
+    return AN_FORMAT_OTHER;
+}
+
 alexnet_status an_image_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
                                alexnet_error *error) {
-    alexnet_status status;
-    if (size == 0)
-        status = an_fail(error, ALEXNET_FORMAT, "%s: is empty (0 bytes); copy or download it again",
-                         name);
-    else if (begins(bytes, size, 0, "\xff\xd8\xff", 3))
+    alexnet_status status = ALEXNET_OK;
+    switch (an_image_recognise(bytes, size)) {
+    case AN_FORMAT_JPEG:
         status = an_jpeg_decode(bytes, size, name, out, error);
-    else if (begins(bytes, size, 0, "\x89PNG\r\n\x1a\n", 8))
+        break;
+    case AN_FORMAT_PNG:
         status = an_png_decode(bytes, size, name, out, error);
-    else if (size >= 2 && bytes[0] == 'P' && strchr("2356", bytes[1]) && bytes[1] != 0)
+        break;
+    case AN_FORMAT_PPM:
         status = an_ppm_decode(bytes, size, name, out, error);
-    else
-        status = refuse(bytes, size, name, error);
+        break;
+    case AN_FORMAT_OTHER:
+    case AN_FORMAT_PIXELS:
+        status = an_decode_refuse(bytes, size, name, error);
+        break;
+    }
     if (status != ALEXNET_OK)
         out->width = out->height = 0;
     return status;

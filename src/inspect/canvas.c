@@ -172,6 +172,20 @@ alexnet_status an_canvas_image(const an_canvas *canvas, const an_image *image, d
     return ALEXNET_OK;
 }
 
+alexnet_status an_canvas_square(const an_canvas *canvas, const an_image *image, double x, double y,
+                                double side, alexnet_error *error) {
+    const double shorter = image->width < image->height ? image->width : image->height;
+    const double width = side * image->width / shorter;
+    const double height = side * image->height / shorter;
+    cairo_save(canvas->cairo);
+    cairo_rectangle(canvas->cairo, x, y, side, side);
+    cairo_clip(canvas->cairo);
+    const alexnet_status status = an_canvas_image(
+        canvas, image, x + (side - width) / 2, y + (side - height) / 2, width, height, true, error);
+    cairo_restore(canvas->cairo);
+    return status;
+}
+
 void an_canvas_title(const an_canvas *canvas, double width, const char *title) {
     if (title)
         an_canvas_text_within(canvas, 16, 32, 18, width, an_ink, title);

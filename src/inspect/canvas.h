@@ -62,6 +62,10 @@ double an_canvas_text_width(const an_canvas *canvas, double size, const char *te
 alexnet_status an_canvas_image(const an_canvas *canvas, const an_image *image, double x, double y,
                                double width, double height, bool smooth, alexnet_error *error);
 
+/* The centre square of a picture, scaled to side x side: about what a network sees of it. */
+alexnet_status an_canvas_square(const an_canvas *canvas, const an_image *image, double x, double y,
+                                double side, alexnet_error *error);
+
 /* The height that a heading takes at the top of a sheet. */
 enum { AN_HEADING = 48 };
 

@@ -39,6 +39,20 @@ typedef struct an_sheet_entry {
 alexnet_status an_draw_sheet(const an_sheet_entry *entries, size_t count, const char *title,
                              const char *path, alexnet_error *error);
 
+/* Some pictures of a class. */
+typedef struct an_sheet_row {
+    const char *label, *note; /* its name, and what else is to be said */
+    const an_image *images;   /* (count) an empty one is left out */
+    size_t count;
+} an_sheet_row;
+
+/* The side of a picture on a sheet of so many rows. */
+int an_rows_side(size_t rows);
+
+/* Rows of pictures below each other, in several columns where there are many. */
+alexnet_status an_draw_rows(const an_sheet_row *rows, size_t count, const char *title,
+                            const char *path, alexnet_error *error);
+
 /* A class that was often taken for another. */
 typedef struct an_matrix_pair {
     const char *name, *answer;
