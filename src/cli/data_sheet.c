@@ -89,11 +89,11 @@ alexnet_status an_data_draw(const data_findings *found, size_t per_class, const 
     char title[640];
     alexnet_status status;
     if (self.classes < all)
-        snprintf(title, sizeof title, "%.300s: the first %zu of %zu classes", part->dataset->name,
-                 self.classes, all);
+        snprintf(title, sizeof title, "%.300s: the first %s of %s classes", part->dataset->name,
+                 an_thousands(self.classes).text, an_thousands(all).text);
     else
-        snprintf(title, sizeof title, "%.300s: %s pictures in %zu classes", part->dataset->name,
-                 an_thousands(part->summary.pictures).text, all);
+        snprintf(title, sizeof title, "%.300s: %s pictures in %s classes", part->dataset->name,
+                 an_thousands(part->summary.pictures).text, an_thousands(all).text);
     AN_TRY_CLEANUP(begin(&self, error));
     AN_TRY_CLEANUP(fill(&self, error));
     status = an_draw_rows(self.rows, self.classes, title, path, error);

@@ -50,15 +50,16 @@ static alexnet_status read_small(const an_dataset *dataset, size_t index, an_ima
     enum { side = 176 };
     int width, height;
     if (an_dataset_read(dataset, index, scratch, NULL) != ALEXNET_OK) {
-        AN_TRY(an_image_reserve(out, 1, 1, error));
-        memset(out->pixels, 0xee, 3);
-        return ALEXNET_OK;
+        AN_TRY(an_image_reserve(scratch, 1, 1, error));
+        memset(scratch->pixels, 0xee, 3);
     }
     an_short_side_size(scratch->width, scratch->height, side, &width, &height);
     return an_image_resize(scratch, width, height, out, error);
 }
 
-static void describe(const an_dataset *dataset, const an_mistake *mistake, an_sheet_entry *entry) {
+static void describe(const an_dataset *dataset, const an_mistake *mistake, const an_image *image,
+                     an_sheet_entry *entry) {
+    entry->image = image;
     entry->caption = dataset->class_names[mistake->label];
     entry->count = mistake->count;
     entry->right = -1;
@@ -73,25 +74,25 @@ static void describe(const an_dataset *dataset, const an_mistake *mistake, an_sh
 static alexnet_status draw_mistakes(const char *path, const an_dataset *dataset,
                                     const an_confusion *confusion, alexnet_error *error) {
     const size_t count = confusion->mistake_count;
-    an_image *images = calloc(count, sizeof *images), scratch = {0};
-    an_sheet_entry *entries = calloc(count, sizeof *entries);
-    alexnet_status status = ALEXNET_OK;
-    if (!images || !entries)
-        status = an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to draw it", path);
-    for (size_t i = 0; i < count && status == ALEXNET_OK; i++) {
-        status = read_small(dataset, confusion->mistakes[i].index, &scratch, &images[i], error);
-        entries[i].image = &images[i];
-        describe(dataset, &confusion->mistakes[i], &entries[i]);
+    an_image *images = NULL, scratch = {0};
+    an_sheet_entry *entries = NULL;
+    alexnet_status status;
+    AN_TRY_CLEANUP(an_alloc((void **)&images, count, sizeof *images, "the mistakes", error));
+    AN_TRY_CLEANUP(an_alloc((void **)&entries, count, sizeof *entries, "the mistakes", error));
+    for (size_t i = 0; i < count; i++) {
+        const an_mistake *mistake = &confusion->mistakes[i];
+        AN_TRY_CLEANUP(read_small(dataset, mistake->index, &scratch, &images[i], error));
+        describe(dataset, mistake, &images[i], &entries[i]);
     }
-    if (status == ALEXNET_OK)
-        status = an_draw_sheet(entries, count,
-                               "Worst mistakes: what it is, and what was answered (green: right)",
-                               path, error);
+    status = an_draw_sheet(entries, count,
+                           "Worst mistakes: what it is, and what was answered (green: right)", path,
+                           error);
+cleanup:
     for (size_t i = 0; images && i < count; i++)
         an_image_free(&images[i]);
     an_image_free(&scratch);
-    free(images);
-    free(entries);
+    an_free(images);
+    an_free(entries);
     return status;
 }
 

@@ -42,6 +42,7 @@ static uint8_t to_byte(uint32_t value, uint32_t largest) {
 /* Reads the header behind its two letters, and moves behind the largest value. */
 static alexnet_status read_header(cursor *at, const char *name, uint32_t *width, uint32_t *height,
                                   uint32_t *largest, alexnet_error *error) {
+    *width = *height = *largest = 0;
     if (!next_number(at, width) || !next_number(at, height) || !next_number(at, largest) ||
         *largest < 1 || *largest > 65535)
         return an_fail(error, ALEXNET_FORMAT,

@@ -47,9 +47,11 @@ alexnet_status an_draw_rows(const an_sheet_row *rows, size_t count, const char *
                            error));
     an_canvas_title(&canvas, columns * width - MARGIN, title);
     alexnet_status status = ALEXNET_OK;
-    for (size_t i = 0; status == ALEXNET_OK && i < count; i++)
-        status = draw_row(&canvas, &rows[i], side, MARGIN + (double)(i / height) * width,
-                          AN_HEADING + (double)(i % height) * (side + GAP), error);
+    for (size_t i = 0; status == ALEXNET_OK && i < count; i++) {
+        const size_t column = i / height, line = i % height;
+        status = draw_row(&canvas, &rows[i], side, MARGIN + (double)column * width,
+                          AN_HEADING + (double)line * (side + GAP), error);
+    }
     const alexnet_status written = an_canvas_end(&canvas, error);
     return status == ALEXNET_OK ? written : status;
 }
