@@ -3,7 +3,9 @@
 
 #include "cli/classifier.h"
 #include "cli/command.h"
+#include "cli/eval_report.h"
 #include "cli/network.h"
+#include "core/file.h"
 #include "data/loader.h"
 #include "eval/votes.h"
 
@@ -15,6 +17,8 @@ typedef struct eval_settings {
     int workers;
     int split; /* an_split */
     double max_broken;
+    const char *report;
+    size_t mistakes;
 } eval_settings;
 
 static const an_option options[] = {
@@ -63,6 +67,19 @@ static const an_option options[] = {
      .high = 1,
      .fallback = "0.1",
      .help = "share of unreadable pictures that ends the evaluation"},
+    {.name = "report",
+     .type = AN_OPTION_TEXT,
+     .offset = offsetof(eval_settings, report),
+     .value = "FOLDER",
+     .help = "also write which classes are taken for which, and the worst mistakes, into here"},
+    {.name = "mistakes",
+     .type = AN_OPTION_COUNT,
+     .offset = offsetof(eval_settings, mistakes),
+     .value = "N",
+     .low = 0,
+     .high = 600,
+     .fallback = "24",
+     .help = "the report's worst mistakes: wrong answers of the highest probability"},
     {0}};
 
 /* What is told while it goes. */
@@ -88,21 +105,60 @@ static void broken(void *context, const char *message) {
         an_display_warn(&on->display, message);
 }
 
-static alexnet_status print_result(const eval_settings *settings, const an_evaluation *found,
+/* What came of it; `confusion` is NULL without a report. */
+static alexnet_status print_result(const eval_settings *settings, const an_dataset *dataset,
+                                   const an_evaluation *found, const an_confusion *confusion,
                                    alexnet_error *error) {
     const double rate = found->seconds > 0 ? (double)found->images / found->seconds : 0;
-    if (settings->common.json)
-        return an_print_json(
-            json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:f}", "images", (json_int_t)found->images,
-                      "top1", an_json_number(found->top1), "top5", an_json_number(found->top5),
-                      "loss", an_json_number(found->loss), "images_per_second",
-                      an_json_number(rate), "broken", (json_int_t)found->broken, "seconds",
-                      found->seconds),
-            error);
+    if (settings->common.json) {
+        json_t *json = json_pack(
+            "{s:I, s:o, s:o, s:o, s:o, s:I, s:f}", "images", (json_int_t)found->images, "top1",
+            an_json_number(found->top1), "top5", an_json_number(found->top5), "loss",
+            an_json_number(found->loss), "images_per_second", an_json_number(rate), "broken",
+            (json_int_t)found->broken, "seconds", found->seconds);
+        if (confusion)
+            json_object_set_new(json, "classes", an_report_classes(dataset, confusion));
+        return an_print_json(json, error);
+    }
     printf("%s pictures in %s (%.1f images/s): top-1 %s, top-5 %s, loss %.4f\n",
            an_thousands(found->images).text, an_duration(found->seconds).text, rate,
            an_percent(found->top1).text, an_percent(found->top5).text, found->loss);
+    if (confusion) {
+        an_eval_report_print(dataset, confusion);
+        printf("\nThe report is in %s\n", settings->report);
+    }
     return ALEXNET_OK;
+}
+
+/* The result, with its report. The result is printed even where the report cannot be written. */
+static alexnet_status tell(const eval_settings *settings, const an_dataset *dataset,
+                           const an_votes *votes, alexnet_error *error) {
+    an_evaluation found;
+    an_confusion confusion = {0};
+    alexnet_status status;
+    AN_TRY(an_votes_count(votes, &found, error));
+    if (!settings->report)
+        return print_result(settings, dataset, &found, NULL, error);
+    status = an_confusion_count(votes, settings->mistakes, &confusion, error);
+    if (status == ALEXNET_OK)
+        status = an_eval_report_write(settings->report, dataset, &found, &confusion, error);
+    const alexnet_status printed =
+        print_result(settings, dataset, &found, status == ALEXNET_OK ? &confusion : NULL,
+                     status == ALEXNET_OK ? error : NULL);
+    an_confusion_free(&confusion);
+    return status == ALEXNET_OK ? printed : status;
+}
+
+/* What would only come out after hours of computing. */
+static alexnet_status check_report(const eval_settings *settings, const an_dataset *dataset,
+                                   alexnet_error *error) {
+    if (!settings->report)
+        return ALEXNET_OK;
+    if (dataset->classes > AN_MOST_CONFUSED_CLASSES)
+        return an_fail(error, ALEXNET_UNSUPPORTED,
+                       "%s has %d classes; a --report is made of at most %d", dataset->name,
+                       dataset->classes, AN_MOST_CONFUSED_CLASSES);
+    return an_make_folder(settings->report, error);
 }
 
 /* Adds the votes of one network. */
@@ -153,7 +209,6 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     view on = {.display = an_display_begin(common.progress), .passes = networks->count};
     an_dataset *dataset = NULL;
     an_votes votes = {0};
-    an_evaluation found;
     alexnet_status status;
     (void)count;
     common.weights = networks->items[0];
@@ -161,11 +216,11 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     if (settings->views != 1 && settings->views != 10)
         return an_fail(error, ALEXNET_INVALID, "--views %d: there are 1 or 10", settings->views);
     AN_TRY(an_dataset_open(arguments[0], (an_split)settings->split, common.seed, &dataset, error));
+    AN_TRY_CLEANUP(check_report(settings, dataset, error));
     for (int i = 0; i < networks->count; i++)
         AN_TRY_CLEANUP(add_network(settings, networks->items[i], dataset, &votes, &on, error));
-    AN_TRY_CLEANUP(an_votes_count(&votes, &found, error));
     an_display_end(&on.display);
-    status = print_result(settings, &found, error);
+    status = tell(settings, dataset, &votes, error);
 cleanup:
     an_display_end(&on.display);
     an_votes_free(&votes);
@@ -184,9 +239,15 @@ const an_command an_command_eval = {
             "held-out part that part is taken.\n"
             "\n"
             "Ten views of each picture (--views 10) and several networks (--weights again and\n"
-            "again) vote: their probabilities are averaged, as the paper did it.",
+            "again) vote: their probabilities are averaged, as the paper did it.\n"
+            "\n"
+            "--report FOLDER writes there how often each class was taken for which\n"
+            "(confusion.csv, confusion.png), how right the network is about each class\n"
+            "(classes.csv), its worst mistakes (mistakes.png), and all of it with the names of\n"
+            "the files (report.json). The classes it is wrong about most often are printed.",
     .examples = "  alexnet eval --weights runs/shapes-1/best.safetensors shapes:1000\n"
                 "  alexnet eval --weights a.safetensors --weights b.safetensors --views 10 photos\n"
+                "  alexnet eval --weights best.safetensors --report report photos\n"
                 "  alexnet eval --weights best.safetensors --json photos/val",
     .options = options,
     .size = sizeof(eval_settings),

@@ -103,10 +103,6 @@ int an_columns(const char *text) {
     return columns;
 }
 
-json_t *an_json_number(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 alexnet_status an_print_json(json_t *json, alexnet_error *error) {
     if (!json)
         return an_fail(error, ALEXNET_NO_MEMORY,

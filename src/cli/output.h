@@ -41,9 +41,6 @@ void an_print_name(FILE *stream, const char *name);
 /* Columns that a text takes on the terminal: its UTF-8 characters. */
 int an_columns(const char *text);
 
-/* A JSON number; null for what JSON cannot say (NaN, infinity). */
-json_t *an_json_number(double value);
-
 /*
  * Prints a document on stdout and releases it. NULL, which jansson's builders return where memory
  * runs out or a string is not UTF-8, fails.

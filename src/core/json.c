@@ -1,5 +1,6 @@
 #include "core/json.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,10 @@ json_t *an_json_string(const char *text) {
     string = json_string(copy);
     free(copy);
     return string;
+}
+
+json_t *an_json_number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 alexnet_status an_json_lines(const char *path,

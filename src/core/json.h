@@ -10,6 +10,9 @@
  * that an odd folder name cannot keep a file from being written. NULL where memory ran out. */
 json_t *an_json_string(const char *text);
 
+/* A number; null for what JSON cannot say (NaN, infinity). */
+json_t *an_json_number(double value);
+
 /*
  * Hands each line of a file of JSON documents, one a line, to `take`, until that fails. A last line
  * without an end is passed over: somebody is writing it. FORMAT, naming the line, where one is no

@@ -30,10 +30,12 @@ static bool begins(const uint8_t *bytes, size_t size, size_t offset, const char 
     return size >= offset + length && memcmp(bytes + offset, magic, length) == 0;
 }
 
-/* Says what a file is that is none of ours. */
-static alexnet_status refuse(const uint8_t *bytes, size_t size, const char *name,
-                             alexnet_error *error) {
+alexnet_status an_decode_refuse(const uint8_t *bytes, size_t size, const char *name,
+                                alexnet_error *error) {
     static const char advice[] = "convert it to one of them or take it away";
+    if (size == 0)
+        return an_fail(error, ALEXNET_FORMAT, "%s: is empty (0 bytes); copy or download it again",
+                       name);
     for (size_t i = 0; i < sizeof known_others / sizeof *known_others; i++)
         if (begins(bytes, size, known_others[i].offset, known_others[i].magic,
                    known_others[i].length))
@@ -55,6 +57,16 @@ static alexnet_status refuse(const uint8_t *bytes, size_t size, const char *name
                    advice);
 }
 
+an_image_format an_image_recognise(const uint8_t *bytes, size_t size) {
+    if (begins(bytes, size, 0, "\xff\xd8\xff", 3))
+        return AN_FORMAT_JPEG;
+    if (begins(bytes, size, 0, "\x89PNG\r\n\x1a\n", 8))
+        return AN_FORMAT_PNG;
+    if (size >= 2 && bytes[0] == 'P' && strchr("2356", bytes[1]) && bytes[1] != 0)
+        return AN_FORMAT_PPM;
+    return AN_FORMAT_OTHER;
+}
+
 /* What a decoder without parts has made: the whole picture. */
 static void is_whole(an_decoded *out) {
     out->raster = an_raster_of(&out->image);
@@ -67,21 +79,21 @@ static void is_whole(an_decoded *out) {
 alexnet_status an_image_decode_part(const uint8_t *bytes, size_t size, const char *name,
                                     const an_chooser *chooser, an_decoded *out,
                                     alexnet_error *error) {
-    alexnet_status status;
-    if (size == 0)
-        status = an_fail(error, ALEXNET_FORMAT, "%s: is empty (0 bytes); copy or download it again",
-                         name);
-    else if (begins(bytes, size, 0, "\xff\xd8\xff", 3))
+    switch (an_image_recognise(bytes, size)) {
+    case AN_FORMAT_JPEG:
         return an_jpeg_decode(bytes, size, name, chooser, out, error);
-    else if (begins(bytes, size, 0, "\x89PNG\r\n\x1a\n", 8))
-        status = an_png_decode(bytes, size, name, &out->image, error);
-    else if (size >= 2 && bytes[0] == 'P' && strchr("2356", bytes[1]) && bytes[1] != 0)
-        status = an_ppm_decode(bytes, size, name, &out->image, error);
-    else
-        status = refuse(bytes, size, name, error);
-    if (status == ALEXNET_OK)
-        is_whole(out);
-    return status;
+    case AN_FORMAT_PNG:
+        AN_TRY(an_png_decode(bytes, size, name, &out->image, error));
+        break;
+    case AN_FORMAT_PPM:
+        AN_TRY(an_ppm_decode(bytes, size, name, &out->image, error));
+        break;
+    case AN_FORMAT_OTHER:
+    case AN_FORMAT_PIXELS:
+        return an_decode_refuse(bytes, size, name, error);
+    }
+    is_whole(out);
+    return ALEXNET_OK;
 }
 
 alexnet_status an_image_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,

@@ -98,12 +98,9 @@ static uint32_t tiff_integer(const uint8_t *at, int bytes, bool big_endian) {
     return value;
 }
 
-/*
- * The orientation, 1 to 8, in an EXIF block: "Exif\0\0" and a TIFF structure: byte order, 42, the
- * offset of a table of 12-byte entries {tag, type, count, value}. 1 (upright) where there is none
- * or the block is damaged.
- */
-static int exif_orientation(const uint8_t *block, size_t size) {
+/* The block is "Exif\0\0" and a TIFF structure: byte order, 42, the offset of a table of 12-byte
+ * entries {tag, type, count, value}. */
+int an_exif_orientation(const uint8_t *block, size_t size) {
     enum { HEADER = 6, ENTRY = 12, ORIENTATION = 0x0112, SHORT = 3 };
     if (size < HEADER + 8 || memcmp(block, "Exif\0\0", HEADER) != 0)
         return 1;
@@ -131,7 +128,7 @@ static int find_orientation(const struct jpeg_decompress_struct *info) {
     for (jpeg_saved_marker_ptr marker = info->marker_list; marker; marker = marker->next)
         if (marker->marker == EXIF_MARKER && marker->data_length >= 4 &&
             memcmp(marker->data, "Exif", 4) == 0)
-            return exif_orientation(marker->data, marker->data_length);
+            return an_exif_orientation(marker->data, marker->data_length);
     return 1;
 }
 

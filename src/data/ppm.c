@@ -39,19 +39,38 @@ static uint8_t to_byte(uint32_t value, uint32_t largest) {
     return value >= largest ? 255 : (uint8_t)((value * 255 + largest / 2) / largest);
 }
 
+/* Reads the header behind its two letters, and moves behind the largest value. */
+static alexnet_status read_header(cursor *at, const char *name, uint32_t *width, uint32_t *height,
+                                  uint32_t *largest, alexnet_error *error) {
+    *width = *height = *largest = 0;
+    if (!next_number(at, width) || !next_number(at, height) || !next_number(at, largest) ||
+        *largest < 1 || *largest > 65535)
+        return an_fail(error, ALEXNET_FORMAT,
+                       "%s: this PPM's header lacks width, height or a largest value of 1 to "
+                       "65535; write the file again",
+                       name);
+    return an_decode_check_size(name, *width, *height, error);
+}
+
+alexnet_status an_ppm_probe(const uint8_t *bytes, size_t size, const char *name, an_image_info *out,
+                            alexnet_error *error) {
+    cursor at = {bytes + 2, bytes + size};
+    uint32_t width, height, largest;
+    AN_TRY(read_header(&at, name, &width, &height, &largest, error));
+    out->width = (int)width;
+    out->height = (int)height;
+    out->channels = bytes[1] == '3' || bytes[1] == '6' ? 3 : 1;
+    out->depth = largest > 255 ? 16 : 8;
+    return ALEXNET_OK;
+}
+
 alexnet_status an_ppm_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
                              alexnet_error *error) {
     const bool text = bytes[1] <= '3';
     const size_t channels = bytes[1] == '3' || bytes[1] == '6' ? 3 : 1;
     cursor at = {bytes + 2, bytes + size};
     uint32_t width, height, largest;
-    if (!next_number(&at, &width) || !next_number(&at, &height) || !next_number(&at, &largest) ||
-        largest < 1 || largest > 65535)
-        return an_fail(error, ALEXNET_FORMAT,
-                       "%s: this PPM's header lacks width, height or a largest value of 1 to "
-                       "65535; write the file again",
-                       name);
-    AN_TRY(an_decode_check_size(name, width, height, error));
+    AN_TRY(read_header(&at, name, &width, &height, &largest, error));
 
     /* Checked before memory is taken: a value needs a digit and a space, or its bytes. */
     const size_t values = (size_t)width * height * channels;

@@ -10,12 +10,14 @@ alexnet_status an_votes_begin(an_votes *votes, size_t pictures, int classes, ale
     *votes = (an_votes){.pictures = pictures, .classes = classes};
     AN_TRY(an_alloc((void **)&votes->sums, pictures, (size_t)classes * sizeof *votes->sums,
                     "the answers for all pictures", error));
-    return an_alloc((void **)&votes->labels, pictures, sizeof *votes->labels, "labels", error);
+    AN_TRY(an_alloc((void **)&votes->labels, pictures, sizeof *votes->labels, "labels", error));
+    return an_alloc((void **)&votes->indices, pictures, sizeof *votes->indices, "indices", error);
 }
 
 void an_votes_free(an_votes *votes) {
     an_free(votes->sums);
     an_free(votes->labels);
+    an_free(votes->indices);
     *votes = (an_votes){0};
 }
 
@@ -39,6 +41,7 @@ static alexnet_status add_inputs(an_votes *votes, an_plan *plan, const an_batch 
 static alexnet_status add_batch(an_votes *votes, an_plan *plan, const an_batch *batch,
                                 float *logits, alexnet_error *error) {
     for (int i = 0; i < batch->count; i++) {
+        votes->indices[batch->position + (size_t)i] = batch->indices[i];
         if (batch->labels[i] >= votes->classes)
             return an_fail(error, ALEXNET_MISMATCH,
                            "the data set has a class %d, but the network tells only %d classes "

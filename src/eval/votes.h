@@ -15,6 +15,7 @@ typedef struct an_votes {
     int views;       /* of each picture, over all passes */
     float *sums;     /* (pictures, classes), in the order of the loader's epoch 0 */
     int32_t *labels; /* (pictures), -1 where a picture was broken */
+    size_t *indices; /* (pictures) in the data set */
     size_t broken;
     double seconds; /* of all passes */
 } an_votes;

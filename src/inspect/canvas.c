@@ -123,6 +123,20 @@ void an_canvas_text_within(const an_canvas *canvas, double x, double y, double s
     an_canvas_text(canvas, x, y, size, AN_LEFT, colour, shortened);
 }
 
+void an_canvas_text_rising(const an_canvas *canvas, double x, double y, double degrees, double size,
+                           double width, an_rgb colour, const char *text) {
+    cairo_save(canvas->cairo);
+    cairo_translate(canvas->cairo, x, y);
+    cairo_rotate(canvas->cairo, -degrees * 3.14159265358979 / 180);
+    an_canvas_text_within(canvas, 0, 0, size, width, colour, text);
+    cairo_restore(canvas->cairo);
+}
+
+double an_canvas_text_width(const an_canvas *canvas, double size, const char *text) {
+    cairo_set_font_size(canvas->cairo, size);
+    return text_width(canvas, text);
+}
+
 alexnet_status an_canvas_image(const an_canvas *canvas, const an_image *image, double x, double y,
                                double width, double height, bool smooth, alexnet_error *error) {
     cairo_surface_t *surface =
@@ -156,6 +170,20 @@ alexnet_status an_canvas_image(const an_canvas *canvas, const an_image *image, d
     cairo_restore(canvas->cairo);
     cairo_surface_destroy(surface);
     return ALEXNET_OK;
+}
+
+alexnet_status an_canvas_square(const an_canvas *canvas, const an_image *image, double x, double y,
+                                double side, alexnet_error *error) {
+    const double shorter = image->width < image->height ? image->width : image->height;
+    const double width = side * image->width / shorter;
+    const double height = side * image->height / shorter;
+    cairo_save(canvas->cairo);
+    cairo_rectangle(canvas->cairo, x, y, side, side);
+    cairo_clip(canvas->cairo);
+    const alexnet_status status = an_canvas_image(
+        canvas, image, x + (side - width) / 2, y + (side - height) / 2, width, height, true, error);
+    cairo_restore(canvas->cairo);
+    return status;
 }
 
 void an_canvas_title(const an_canvas *canvas, double width, const char *title) {

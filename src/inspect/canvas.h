@@ -51,9 +51,20 @@ void an_canvas_text(const an_canvas *canvas, double x, double y, double size, an
 void an_canvas_text_within(const an_canvas *canvas, double x, double y, double size, double width,
                            an_rgb colour, const char *text);
 
+/* The same, going up to the right from (x, y) at `degrees` to the horizontal. */
+void an_canvas_text_rising(const an_canvas *canvas, double x, double y, double degrees, double size,
+                           double width, an_rgb colour, const char *text);
+
+/* How long a line of text is. */
+double an_canvas_text_width(const an_canvas *canvas, double size, const char *text);
+
 /* A picture, scaled to width x height; `smooth`: interpolated, otherwise its pixels are squares. */
 alexnet_status an_canvas_image(const an_canvas *canvas, const an_image *image, double x, double y,
                                double width, double height, bool smooth, alexnet_error *error);
+
+/* The centre square of a picture, scaled to side x side: about what a network sees of it. */
+alexnet_status an_canvas_square(const an_canvas *canvas, const an_image *image, double x, double y,
+                                double side, alexnet_error *error);
 
 /* The height that a heading takes at the top of a sheet. */
 enum { AN_HEADING = 48 };

@@ -46,6 +46,46 @@ typedef struct an_sheet_entry {
 alexnet_status an_draw_sheet(const an_sheet_entry *entries, size_t count, const char *title,
                              const char *path, alexnet_error *error);
 
+/* Some pictures of a class. */
+typedef struct an_sheet_row {
+    const char *label, *note; /* its name, and what else is to be said */
+    const an_image *images;   /* (count) an empty one is left out */
+    size_t count;
+} an_sheet_row;
+
+/* The side of a picture on a sheet of so many rows. */
+int an_rows_side(size_t rows);
+
+/* Rows of pictures below each other, in several columns where there are many. */
+alexnet_status an_draw_rows(const an_sheet_row *rows, size_t count, const char *title,
+                            const char *path, alexnet_error *error);
+
+/* A class that was often taken for another. */
+typedef struct an_matrix_pair {
+    const char *name, *answer;
+    uint32_t times;
+} an_matrix_pair;
+
+/* How often each class was taken for which. */
+typedef struct an_matrix {
+    int classes;
+    const uint32_t *counts; /* (true class, answer) */
+    char *const *names;     /* (classes) */
+    /* Matrices too large for a name beside each class are drawn in this order, (classes), with the
+     * blocks of neighbours framed: (classes), in the order, numbers that go up from 0. */
+    const int *order, *blocks;
+    const an_matrix_pair *pairs; /* (pair_count) most often first; listed as far as there is room */
+    size_t pair_count;
+} an_matrix;
+
+/*
+ * A confusion matrix as a heat map: a row for each true class, each cell as dark as its share of
+ * the row; what is right in green, wrong in red. With few classes their names and the counts stand
+ * there, with many those of the blocks and the pairs most often confused.
+ */
+alexnet_status an_draw_matrix(const an_matrix *matrix, const char *title, const char *path,
+                              alexnet_error *error);
+
 /* A picture that a search has found, and how alike it is (0 to 1). */
 typedef struct an_sheet_find {
     const char *path;

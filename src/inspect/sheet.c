@@ -24,25 +24,9 @@ static void draw_answer(const an_canvas *canvas, const an_sheet_entry *entry, in
     an_canvas_text_within(canvas, x, y + 10, 11, PICTURE - 44, an_ink, entry->labels[i]);
 }
 
-/* The centre square of a picture, which is about what the network sees of it. */
-static alexnet_status draw_square(const an_canvas *canvas, const an_image *image, double x,
-                                  double y, alexnet_error *error) {
-    const double shorter = image->width < image->height ? image->width : image->height;
-    const double width = PICTURE * image->width / shorter;
-    const double height = PICTURE * image->height / shorter;
-    cairo_save(canvas->cairo);
-    cairo_rectangle(canvas->cairo, x, y, PICTURE, PICTURE);
-    cairo_clip(canvas->cairo);
-    const alexnet_status status =
-        an_canvas_image(canvas, image, x + (PICTURE - width) / 2, y + (PICTURE - height) / 2, width,
-                        height, true, error);
-    cairo_restore(canvas->cairo);
-    return status;
-}
-
 static alexnet_status draw_entry(const an_canvas *canvas, const an_sheet_entry *entry, double x,
                                  double y, alexnet_error *error) {
-    AN_TRY(draw_square(canvas, entry->image, x, y, error));
+    AN_TRY(an_canvas_square(canvas, entry->image, x, y, PICTURE, error));
     y += PICTURE + 4;
     if (entry->caption)
         an_canvas_text_within(canvas, x, y + 12, 12, PICTURE, an_ink, entry->caption);
@@ -87,7 +71,7 @@ static alexnet_status draw_file(const an_canvas *canvas, const char *path, doubl
         an_short_side_size(image.width, image.height, PICTURE, &width, &height);
         status = an_image_resize(&image, width, height, &small, error);
         if (status == ALEXNET_OK)
-            status = draw_square(canvas, &small, x, y, error);
+            status = an_canvas_square(canvas, &small, x, y, PICTURE, error);
     } else {
         an_canvas_fill(canvas, x, y, PICTURE, PICTURE, track);
     }

@@ -46,3 +46,20 @@ alexnet_status an_draw_finds(const an_sheet_search *searches, size_t count, cons
     (void)searches, (void)count, (void)title;
     return cannot_draw(path, error);
 }
+
+alexnet_status an_draw_matrix(const an_matrix *matrix, const char *title, const char *path,
+                              alexnet_error *error) {
+    (void)matrix, (void)title;
+    return cannot_draw(path, error);
+}
+
+int an_rows_side(size_t rows) {
+    (void)rows;
+    return 1;
+}
+
+alexnet_status an_draw_rows(const an_sheet_row *rows, size_t count, const char *title,
+                            const char *path, alexnet_error *error) {
+    (void)rows, (void)count, (void)title;
+    return cannot_draw(path, error);
+}

@@ -136,7 +136,8 @@ static void put_scalars(buffer *summary, const char *prefix, const json_t *objec
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)object, key, value) {
         char tag[160];
-        snprintf(tag, sizeof tag, "%s/%s", prefix, key);
+        if (snprintf(tag, sizeof tag, "%s/%s", prefix, key) >= (int)sizeof tag)
+            continue; /* longer than any name that this program writes */
         if (json_is_number(value) && !says_when(key))
             put_scalar(summary, tag, json_number_value(value));
         else if (json_is_object(value) && levels > 1)

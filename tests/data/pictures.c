@@ -20,6 +20,17 @@ uint8_t wave_value(int x, int y, int channel) {
     return (uint8_t)lround(128 + 60 * across + 50 * down);
 }
 
+void make_exif(uint8_t out[EXIF_SIZE], bool big_endian, int orientation) {
+    static const uint8_t little[EXIF_SIZE] = {
+        'E', 'x', 'i', 'f', 0,  0, 'I', 'I', 42,   0, 8, 0, 0, 0, 2, 0, 0x00, 0x01, 3, 0,
+        1,   0,   0,   0,   99, 0, 0,   0,   0x12, 1, 3, 0, 1, 0, 0, 0, 0,    0,    0, 0};
+    static const uint8_t big[EXIF_SIZE] = {
+        'E', 'x', 'i', 'f', 0, 0,  'M', 'M', 0, 42,   0, 0, 0, 8, 0, 2, 0x01, 0x00, 0, 3,
+        0,   0,   0,   1,   0, 99, 0,   0,   1, 0x12, 0, 3, 0, 0, 0, 1, 0,    0,    0, 0};
+    memcpy(out, big_endian ? big : little, EXIF_SIZE);
+    out[36 + (big_endian ? 1 : 0)] = (uint8_t)orientation;
+}
+
 /* 127 scans: each coefficient alone, first without its lowest bit, then that bit. */
 static int fill_many_scans(jpeg_scan_info *scans) {
     int count = 0;

@@ -12,6 +12,11 @@ typedef struct encoded {
     size_t size;
 } encoded;
 
+enum { EXIF_SIZE = 6 + 8 + 2 + 2 * 12 + 4 };
+
+/* An EXIF block whose table has another entry before the orientation. */
+void make_exif(uint8_t out[EXIF_SIZE], bool big_endian, int orientation);
+
 typedef struct jpeg_recipe {
     int width, height;
     int channels; /* 1 gray, 3 RGB, 4 CMYK */

@@ -68,20 +68,6 @@ static void test_jpeg_of_every_kind(void **state) {
     }
 }
 
-enum { EXIF_SIZE = 6 + 8 + 2 + 2 * 12 + 4 };
-
-/* An EXIF block whose table has another entry before the orientation. */
-static void make_exif(uint8_t out[EXIF_SIZE], bool big_endian, int orientation) {
-    static const uint8_t little[EXIF_SIZE] = {
-        'E', 'x', 'i', 'f', 0,  0, 'I', 'I', 42,   0, 8, 0, 0, 0, 2, 0, 0x00, 0x01, 3, 0,
-        1,   0,   0,   0,   99, 0, 0,   0,   0x12, 1, 3, 0, 1, 0, 0, 0, 0,    0,    0, 0};
-    static const uint8_t big[EXIF_SIZE] = {
-        'E', 'x', 'i', 'f', 0, 0,  'M', 'M', 0, 42,   0, 0, 0, 8, 0, 2, 0x01, 0x00, 0, 3,
-        0,   0,   0,   1,   0, 99, 0,   0,   1, 0x12, 0, 3, 0, 0, 0, 1, 0,    0,    0, 0};
-    memcpy(out, big_endian ? big : little, EXIF_SIZE);
-    out[36 + (big_endian ? 1 : 0)] = (uint8_t)orientation;
-}
-
 /* The distance of upright pixel (x, y) from one side of the picture. */
 enum side { TOP, RIGHT, BOTTOM, LEFT };
 static int distance_from(enum side side, int x, int y, int width, int height) {

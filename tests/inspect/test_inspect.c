@@ -112,6 +112,86 @@ static void test_saliency_and_sheet(void **state) {
     assert_fails(an_draw_sheet(entries, 0, "sheet", path, error), ALEXNET_INVALID, "no picture");
 }
 
+/* The colours of a matrix's cells, at every size from three classes to a thousand. */
+static void test_matrix(void **state) {
+    (void)state;
+    static const int sizes[] = {1, 3, 10, 25, 40, 100, 300, 1000};
+    const char *path = in_folder("matrix.png");
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        const int n = sizes[s];
+        uint32_t *counts = calloc((size_t)n * (size_t)n, sizeof *counts);
+        int *order = calloc((size_t)n, sizeof *order), *blocks = calloc((size_t)n, sizeof *blocks);
+        char **names = calloc((size_t)n, sizeof *names);
+        char name[] = "a name of some length";
+        an_image image = {0};
+        assert_true(counts && order && blocks && names);
+        for (int i = 0; i < n; i++) {
+            order[i] = n - 1 - i; /* class 0 comes last where there is an order */
+            blocks[i] = i / 20;
+            names[i] = name;
+            counts[(size_t)i * (size_t)n + (size_t)i] = 9;
+            counts[(size_t)i * (size_t)n] += i == n - 1 ? 0 : 1; /* many are taken for class 0 */
+        }
+        const an_matrix_pair pair = {"one", "another", 7};
+        const an_matrix matrix = {n, counts, names, order, blocks, &pair, n > 25 ? 1 : 0};
+        assert_ok(an_draw_matrix(&matrix, "matrix", path, error));
+        assert_ok(an_image_read(path, &image, error));
+        int green = 0, red = 0;
+        for (size_t i = 0; i < (size_t)image.width * (size_t)image.height; i++) {
+            const uint8_t *p = image.pixels + 3 * i;
+            green += p[1] > p[0] + 40 && p[1] > p[2] + 20;
+            red += p[0] > p[1] + 12 && p[0] > p[2] + 12;
+        }
+        /* The diagonal is green over nearly all of each cell, the column of class 0 red. */
+        const int cell = n <= 10    ? 40
+                         : n <= 25  ? 30
+                         : n <= 40  ? 18
+                         : n <= 100 ? 11
+                         : n <= 300 ? 4
+                                    : 2;
+        assert_in_range(image.width, n * cell, 480 + n * 60 + 600);
+        assert_true(green >= n * cell * cell * 6 / 10);
+        assert_true(red >= (n - 2) * cell * cell * 6 / 10);
+        free(counts);
+        free(order);
+        free(blocks);
+        free(names);
+        an_image_free(&image);
+        unlink(path);
+    }
+}
+
+/* Each row's pictures stand in their places; an empty one leaves a gap. */
+static void test_rows(void **state) {
+    (void)state;
+    an_image images[3] = {0}, sheet = {0};
+    for (int i = 0; i < 3; i += 2) {
+        assert_ok(an_image_reserve(&images[i], 30, 20, error));
+        for (int v = 0; v < 1800; v++)
+            images[i].pixels[v] = (uint8_t)(v % 3 == i ? 220 : 10);
+    }
+    const char *path = in_folder("rows.png");
+    an_sheet_row rows[500];
+    for (size_t i = 0; i < 500; i++)
+        rows[i] = (an_sheet_row){"a class", "3 pictures", images, 3};
+    assert_ok(an_draw_rows(rows, 2, "rows", path, error));
+    assert_ok(an_image_read(path, &sheet, error));
+    const int left = 16 + 180, step = 84;
+    for (int row = 0; row < 2; row++) {
+        assert_true(pixel(&sheet, left + 40, 48 + row * step + 40)[0] == 220);
+        assert_true(pixel(&sheet, left + step + 40, 48 + row * step + 40)[0] == 255);
+        assert_true(pixel(&sheet, left + 2 * step + 40, 48 + row * step + 40)[2] == 220);
+    }
+    assert_ok(an_draw_rows(rows, 500, "rows", path, error));
+    assert_ok(an_image_read(path, &sheet, error));
+    assert_true(sheet.width < 5 * sheet.height && sheet.height < 5 * sheet.width);
+    assert_fails(an_draw_rows(rows, 0, "rows", path, error), ALEXNET_INVALID, "no picture");
+    for (int i = 0; i < 3; i++)
+        an_image_free(&images[i]);
+    an_image_free(&sheet);
+    unlink(path);
+}
+
 static void test_curves(void **state) {
     (void)state;
     static const char metrics[] = "{\"step\": 1, \"loss\": 2.3}\n"
@@ -155,6 +235,8 @@ int main(void) {
         cmocka_unit_test(test_filters_show_their_colours),
         cmocka_unit_test(test_activations_of_every_shape),
         cmocka_unit_test(test_saliency_and_sheet),
+        cmocka_unit_test(test_matrix),
+        cmocka_unit_test(test_rows),
         cmocka_unit_test(test_curves),
         cmocka_unit_test(test_steps_are_round),
         cmocka_unit_test(test_refuses_other_types),
