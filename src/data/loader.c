@@ -40,6 +40,7 @@ struct an_loader {
     uint32_t *chosen;         /* (pictures) the samples that the limit leaves, ascending */
     uint32_t *order;          /* (pictures) the samples in this epoch's order */
     uint32_t epoch;
+    size_t first_position; /* at which the epoch was begun */
     slot *slots;
     size_t slot_count;
     pthread_t *threads;
@@ -77,6 +78,41 @@ static size_t begin_of(const an_loader *loader, size_t batch) {
     return batch < loader->batches ? batch * (size_t)loader->options.batch : loader->pictures;
 }
 
+static int compare_samples(const void *a, const void *b) {
+    const uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* Tells the data set about the window that begins at a position, run by run of neighbours. */
+static void announce_window(const an_loader *loader, size_t begin) {
+    if (begin >= loader->pictures)
+        return;
+    const size_t count = smaller(loader->options.shuffle_window, loader->pictures - begin);
+    uint32_t *samples = malloc(count * sizeof *samples);
+    if (!samples) /* it is only advice */
+        return;
+    memcpy(samples, loader->order + begin, count * sizeof *samples);
+    qsort(samples, count, sizeof *samples, compare_samples);
+    for (size_t first = 0, i = 1; i <= count; i++)
+        if (i == count || samples[i] != samples[i - 1] + 1) {
+            loader->dataset->expect(loader->dataset, samples[first], i - first);
+            first = i;
+        }
+    free(samples);
+}
+
+/* Whoever makes the first picture of a window announces the next one, and whoever makes the first
+ * after a start its own, too. */
+static void announce(const an_loader *loader, size_t position) {
+    const size_t window = loader->options.shuffle_window;
+    if (!loader->dataset->expect || window == 0 || !loader->options.shuffle)
+        return;
+    if (position == loader->first_position)
+        announce_window(loader, position / window * window);
+    if (position == loader->first_position || position % window == 0)
+        announce_window(loader, (position / window + 1) * window);
+}
+
 /* Makes one picture's input: fetch, decode, resize, crop, mirror, normalise. */
 static alexnet_status make_input(const an_loader *loader, size_t position, an_workspace *own,
                                  float *out, alexnet_error *error) {
@@ -84,6 +120,7 @@ static alexnet_status make_input(const an_loader *loader, size_t position, an_wo
     const size_t sample = loader->order[position];
     const an_occasion occasion = {options->seed, loader->epoch, sample, position};
     char name[512];
+    announce(loader, position);
     an_dataset_describe(loader->dataset, sample, name, sizeof name);
     AN_TRY(an_dataset_fetch(loader->dataset, sample, &own->stored, error));
     if (an_augmentation_is_random(&options->augmentation))
@@ -165,11 +202,6 @@ static alexnet_status check(const an_dataset *dataset, const an_preprocess *prep
                        "0 and 1",
                        options->max_broken);
     return ALEXNET_OK;
-}
-
-static int compare_samples(const void *a, const void *b) {
-    const uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
-    return (left > right) - (left < right);
 }
 
 /* Chooses the samples of every epoch: all of them, or `limit` random ones in ascending order. */
@@ -352,6 +384,7 @@ alexnet_status an_loader_start(an_loader *loader, uint32_t epoch, size_t first_b
     pthread_mutex_unlock(&loader->mutex);
 
     loader->epoch = epoch;
+    loader->first_position = begin_of(loader, first_batch);
     if (loader->options.shuffle) {
         AN_TRY(an_order_shuffle(loader->options.seed, loader->options.shuffle_once ? 0 : epoch,
                                 loader->options.shuffle_window, loader->order,

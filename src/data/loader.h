@@ -24,7 +24,8 @@ typedef struct an_loader_options {
     bool shuffle;          /* a new order each epoch; otherwise the data set's */
     bool shuffle_once;     /* with shuffle: every epoch in the first one's order (net #145) */
     size_t shuffle_window; /* pictures in each part of an epoch that is read from few places of the
-                              data set (order.h); 0: the epoch, from everywhere */
+                              data set (order.h), each announced to it while the one before is
+                              read; 0: the epoch, from everywhere */
     an_augmentation augmentation;
     size_t limit;      /* use only this many pictures, a random choice by the seed; 0: all */
     double max_broken; /* give up once more than this share of an epoch's pictures (and more than

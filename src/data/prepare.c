@@ -39,8 +39,10 @@ alexnet_status an_prepare_views(an_workspace *workspace, const char *name,
     if (width == decoded->width && height == decoded->height) {
         seen = an_raster_part(&decoded->raster, part);
     } else {
-        AN_TRY(an_resize_part(&workspace->resizer, &decoded->raster, width, height, part,
-                              &workspace->resized, error));
+        const alexnet_status status = an_resize_part(&workspace->resizer, &decoded->raster, width,
+                                                     height, part, &workspace->resized, error);
+        if (status != ALEXNET_OK)
+            return an_fail_in(error, status, "%s", name);
         seen = an_raster_of(&workspace->resized);
     }
     for (int view = 0; view < views; view++, out += 3 * (size_t)side * (size_t)side) {
@@ -105,7 +107,9 @@ alexnet_status an_prepare_drawn(an_workspace *workspace, const char *name,
     AN_TRY(an_sample_decode_part(&workspace->stored, name, &chooser, &workspace->decoded, error));
     /* Decoders that know no parts have not asked. */
     (void)ask(&asked, workspace->decoded.width, workspace->decoded.height);
-    AN_TRY(fit(workspace, &asked.view.need, &pixels, error));
+    const alexnet_status status = fit(workspace, &asked.view.need, &pixels, error);
+    if (status != ALEXNET_OK)
+        return an_fail_in(error, status, "%s", name);
     an_normalise_pixels(&pixels, asked.view.mirror, preprocess, &asked.view.tint, out);
     return ALEXNET_OK;
 }

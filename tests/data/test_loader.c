@@ -446,6 +446,62 @@ static void an_epoch_can_be_abandoned(void **state) {
     an_dataset_close(&data->base);
 }
 
+/* What a data set was told to expect, and how many pictures had been fetched by then. */
+typedef struct expected {
+    fake base;
+    _Atomic int fetched;
+    int told[100]; /* fetched when the sample was announced; -1: never */
+    int runs;
+} expected;
+
+static void expect_run(const an_dataset *dataset, size_t first, size_t count) {
+    expected *self = (expected *)(uintptr_t)dataset;
+    self->runs++;
+    for (size_t i = first; i < first + count; i++) {
+        assert_int_equal(self->told[i], -1);
+        self->told[i] = self->fetched;
+    }
+}
+
+static alexnet_status fetch_counted(const an_dataset *dataset, size_t index, an_sample *out,
+                                    alexnet_error *error) {
+    expected *self = (expected *)(uintptr_t)dataset;
+    self->fetched++;
+    return fake_fetch(dataset, index, out, error);
+}
+
+/* Every sample is announced once, in a few runs, a window before it is fetched. */
+static void windows_are_announced(void **state) {
+    (void)state;
+    enum { COUNT = 100, WINDOW = 40 };
+    static const an_dataset_kind kind = {"fake", fake_destroy, fetch_counted, fake_describe};
+    expected *data = calloc(1, sizeof *data);
+    assert_non_null(data);
+    assert_ok(an_dataset_begin(&data->base.base, &kind, "fake", COUNT, 7, error));
+    data->base.starved = SIZE_MAX;
+    data->base.base.expect = expect_run;
+    an_loader_options options = defaults;
+    options.shuffle_window = WINDOW;
+    options.workers = 1;
+    for (size_t first = 0; first <= 6; first += 6) { /* from batch 6 of 8 on: the second window */
+        data->fetched = data->runs = 0;
+        for (int i = 0; i < COUNT; i++)
+            data->told[i] = -1;
+        an_loader *loader = create(&data->base, options);
+        record r = take_epoch(loader, options.batch, 0, first);
+        assert_in_range(data->runs, 3, 3 * 8);
+        for (size_t i = 0; i + first * 8 < COUNT; i++) {
+            const size_t window = (i + first * 8) / WINDOW;
+            const int begin = (int)(window * WINDOW) - (int)(first * 8),
+                      told = data->told[r.indices[i]];
+            assert_true(told == 0 || told == begin - WINDOW);
+        }
+        forget(&r);
+        an_loader_free(loader);
+    }
+    an_dataset_close(&data->base.base);
+}
+
 static void a_limit_is_a_choice_by_the_seed(void **state) {
     (void)state;
     enum { COUNT = 100, LIMIT = 20 };
@@ -657,6 +713,7 @@ int main(void) {
         cmocka_unit_test(views_are_centre_and_corners),
         cmocka_unit_test(an_epoch_can_begin_in_the_middle),
         cmocka_unit_test(an_epoch_can_be_abandoned),
+        cmocka_unit_test(windows_are_announced),
         cmocka_unit_test(a_limit_is_a_choice_by_the_seed),
         cmocka_unit_test(broken_pictures_are_left_out_and_named_in_order),
         cmocka_unit_test(too_many_broken_pictures_end_the_epoch),
