@@ -47,6 +47,27 @@ void an_mapping_forget(const an_mapping *mapping, size_t offset, size_t size) {
         (void)madvise((void *)(uintptr_t)(mapping->bytes + begin), end - begin, MADV_DONTNEED);
 }
 
+static void advise(const an_mapping *mapping, int advice) {
+    if (mapping->bytes)
+        (void)madvise((void *)(uintptr_t)mapping->bytes, mapping->size, advice);
+}
+
+void an_mapping_read_randomly(const an_mapping *mapping) {
+    advise(mapping, MADV_RANDOM);
+}
+
+void an_mapping_read_in_order(const an_mapping *mapping) {
+    advise(mapping, MADV_SEQUENTIAL);
+}
+
+void an_mapping_fetch(const an_mapping *mapping, const uint8_t *part, size_t size) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t begin = (size_t)(part - mapping->bytes) / page * page;
+    const size_t end = (size_t)(part - mapping->bytes) + size;
+    if (size > 0)
+        (void)madvise((void *)(uintptr_t)(mapping->bytes + begin), end - begin, MADV_WILLNEED);
+}
+
 alexnet_status an_read_file(const char *path, size_t limit, uint8_t **bytes, size_t *size,
                             alexnet_error *error) {
     size_t capacity = 0;

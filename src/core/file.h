@@ -25,6 +25,14 @@ void an_unmap(an_mapping *mapping);
  */
 void an_mapping_forget(const an_mapping *mapping, size_t offset, size_t size);
 
+/* Tells the system that a mapping will be read here and there, so that it reads nothing ahead, or
+ * from its begin to its end. */
+void an_mapping_read_randomly(const an_mapping *mapping);
+void an_mapping_read_in_order(const an_mapping *mapping);
+
+/* Has the system begin to read a part of a mapping, all of it at once, that will be needed now. */
+void an_mapping_fetch(const an_mapping *mapping, const uint8_t *part, size_t size);
+
 /* Reads a file ("-": standard input) of at most `limit` bytes. *bytes is freed with free(). */
 alexnet_status an_read_file(const char *path, size_t limit, uint8_t **bytes, size_t *size,
                             alexnet_error *error);

@@ -295,6 +295,7 @@ static alexnet_status verify(const pack *self, int32_t *labels, alexnet_error *e
     uint32_t crc = 0;
     size_t next = 0;
     AN_TRY(an_lmdb_open(self->part, &database, error));
+    an_mapping_read_in_order(&database.mapping);
     alexnet_status status = ALEXNET_OK;
     for (size_t i = 0; i < database.count && status == ALEXNET_OK; i++) {
         const an_lmdb_record *record = &database.records[i];
