@@ -385,9 +385,11 @@ static alexnet_status run(pack *self, an_pack_result *result, alexnet_error *err
     if (an_is_file(self->database))
         return take_finished(self, result, error);
     AN_TRY(an_lmdb_writer_open(&self->writer, self->part, error));
-    /* Another process may have finished it between the two lines above; it has let go of it. */
-    if (an_is_file(self->database))
+    /* Another process may have finished it between the lines above; it has let go of it. */
+    if (an_is_file(self->database)) {
+        (void)unlink(self->part);
         return take_finished(self, result, error);
+    }
     AN_TRY(begin(self, error));
     AN_TRY(pack_pictures(self, error));
     AN_TRY(finish(self, error));
