@@ -47,9 +47,17 @@ void an_mapping_forget(const an_mapping *mapping, size_t offset, size_t size) {
         (void)madvise((void *)(uintptr_t)(mapping->bytes + begin), end - begin, MADV_DONTNEED);
 }
 
-void an_mapping_scatter(const an_mapping *mapping) {
+static void advise(const an_mapping *mapping, int advice) {
     if (mapping->bytes)
-        (void)madvise((void *)(uintptr_t)mapping->bytes, mapping->size, MADV_RANDOM);
+        (void)madvise((void *)(uintptr_t)mapping->bytes, mapping->size, advice);
+}
+
+void an_mapping_read_randomly(const an_mapping *mapping) {
+    advise(mapping, MADV_RANDOM);
+}
+
+void an_mapping_read_in_order(const an_mapping *mapping) {
+    advise(mapping, MADV_SEQUENTIAL);
 }
 
 void an_mapping_want(const an_mapping *mapping, size_t offset, size_t size) {

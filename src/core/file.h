@@ -25,10 +25,12 @@ void an_unmap(an_mapping *mapping);
  */
 void an_mapping_forget(const an_mapping *mapping, size_t offset, size_t size);
 
-/* Says that a mapping is read here and there: nothing is read ahead of what is touched. */
-void an_mapping_scatter(const an_mapping *mapping);
+/* Tells the system that a mapping will be read here and there, so that it reads nothing ahead, or
+ * from its begin to its end. */
+void an_mapping_read_randomly(const an_mapping *mapping);
+void an_mapping_read_in_order(const an_mapping *mapping);
 
-/* Says that bytes [offset, offset + size) are about to be read: they are fetched in one piece. */
+/* Has the system begin to read bytes [offset, offset + size) of a mapping, all in one go. */
 void an_mapping_want(const an_mapping *mapping, size_t offset, size_t size);
 
 /* Reads a file ("-": standard input) of at most `limit` bytes. *bytes is freed with free(). */

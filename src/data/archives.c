@@ -90,7 +90,7 @@ alexnet_status an_archives_map(an_archives *self, const char *path, alexnet_erro
     an_archive *archive = &self->archives[self->archive_count++];
     *archive = (an_archive){.path = copy};
     AN_TRY(an_map(path, &archive->mapping, error));
-    an_mapping_scatter(&archive->mapping);
+    an_mapping_read_randomly(&archive->mapping);
     return ALEXNET_OK;
 }
 

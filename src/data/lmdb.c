@@ -73,9 +73,13 @@ static alexnet_status take_planes(const an_datum *datum, const char *name, an_sa
 
 static alexnet_status lmdb_fetch(const an_dataset *dataset, size_t index, an_sample *out,
                                  alexnet_error *error) {
+    const lmdb *self = (const lmdb *)dataset;
+    const an_lmdb_record *record = &self->database.records[index];
     an_datum datum;
     char name[512];
-    AN_TRY(parse((const lmdb *)dataset, dataset->name, index, &datum, error));
+    an_mapping_want(&self->database.mapping,
+                    (size_t)(record->value - self->database.mapping.bytes), record->value_size);
+    AN_TRY(parse(self, dataset->name, index, &datum, error));
     if (datum.label != dataset->labels[index])
         return an_fail(error, ALEXNET_FORMAT,
                        "%s: record %zu is of class %d, but " AN_PACKED_LABELS

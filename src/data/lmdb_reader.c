@@ -217,6 +217,7 @@ bool an_lmdb_is_file(const char *path) {
 alexnet_status an_lmdb_open(const char *path, an_lmdb *out, alexnet_error *error) {
     *out = (an_lmdb){0};
     AN_TRY(an_map(path, &out->mapping, error));
+    an_mapping_read_randomly(&out->mapping); /* the pages of the tree lie far apart */
     walk self = {.path = path, .bytes = out->mapping.bytes, .out = out, .error = error};
     const alexnet_status status = list_records(&self);
     if (status != ALEXNET_OK)

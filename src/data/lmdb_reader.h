@@ -26,7 +26,7 @@ typedef struct an_lmdb_record {
 } an_lmdb_record;
 
 typedef struct an_lmdb {
-    an_mapping mapping;
+    an_mapping mapping; /* to be read here and there: an_mapping_want a value before it is read */
     size_t count;
     an_lmdb_record *records; /* (count) in the order of the keys */
 } an_lmdb;

@@ -57,11 +57,11 @@ alexnet_status an_lmdb_writer_open(an_lmdb_writer *writer, const char *path, ale
     writer->descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (writer->descriptor >= 0 && flock(writer->descriptor, LOCK_EX | LOCK_NB) == 0)
         return ALEXNET_OK;
-    if (writer->descriptor < 0)
-        (void)an_fail(error, ALEXNET_IO, "%s: cannot be written: %s", path, strerror(errno));
-    else
-        (void)an_fail(error, ALEXNET_IO, "%s: another process is writing it; wait for that one",
-                      path);
+    const bool locked = writer->descriptor >= 0 && errno == EWOULDBLOCK;
+    (void)an_fail(error, ALEXNET_IO,
+                  locked ? "%s: another process is writing it; wait for that one"
+                         : "%s: cannot be written: %s",
+                  path, strerror(errno));
     an_lmdb_writer_close(writer);
     return ALEXNET_IO;
 }

@@ -295,6 +295,7 @@ static alexnet_status verify(const pack *self, int32_t *labels, alexnet_error *e
     uint32_t crc = 0;
     size_t next = 0;
     AN_TRY(an_lmdb_open(self->part, &database, error));
+    an_mapping_read_in_order(&database.mapping);
     alexnet_status status = ALEXNET_OK;
     for (size_t i = 0; i < database.count && status == ALEXNET_OK; i++) {
         const an_lmdb_record *record = &database.records[i];
@@ -384,9 +385,11 @@ static alexnet_status run(pack *self, an_pack_result *result, alexnet_error *err
     if (an_is_file(self->database))
         return take_finished(self, result, error);
     AN_TRY(an_lmdb_writer_open(&self->writer, self->part, error));
-    /* Another process may have finished it between the two lines above; it has let go of it. */
-    if (an_is_file(self->database))
+    /* Another process may have finished it between the lines above; it has let go of it. */
+    if (an_is_file(self->database)) {
+        (void)unlink(self->part);
         return take_finished(self, result, error);
+    }
     AN_TRY(begin(self, error));
     AN_TRY(pack_pictures(self, error));
     AN_TRY(finish(self, error));

@@ -8,7 +8,11 @@
 #include "core/threads.h"
 #include "data/datum.h"
 
-enum { MOST_WORKERS = 1024 };
+enum {
+    MOST_WORKERS = 1024,
+    CHUNK_BYTES = 8 << 20, /* of the records of a chunk, about */
+    UNRESIZED = 2000       /* the short side of a photograph as it is */
+};
 
 /* A chunk, and whether its records are made. Chunk c is made in slot c mod slot_count. */
 typedef struct slot {
@@ -19,6 +23,7 @@ typedef struct slot {
 struct an_pack_workers {
     an_pack_job job;
     size_t first, chunks; /* the position of the first chunk; how many there are */
+    size_t chunk_size;    /* pictures of each but the last */
     slot *slots;
     size_t slot_count;
     pthread_t *threads;
@@ -131,10 +136,10 @@ static alexnet_status make_record(const an_pack_job *job, size_t position, scrat
 
 static void make_chunk(const an_pack_workers *workers, size_t number, scratch *own,
                        an_pack_chunk *chunk) {
-    const size_t begin = workers->first + number * AN_PACK_CHUNK;
+    const size_t begin = workers->first + number * workers->chunk_size;
     const size_t left = workers->job.dataset->count - begin;
     chunk->first = begin;
-    chunk->count = left < AN_PACK_CHUNK ? left : AN_PACK_CHUNK;
+    chunk->count = left < workers->chunk_size ? left : workers->chunk_size;
     an_colour_sums_clear(&chunk->sums);
     for (size_t i = 0; i < chunk->count; i++) {
         chunk->failures[i].status = ALEXNET_OK;
@@ -169,6 +174,14 @@ static void *work(void *argument) {
     return NULL;
 }
 
+/* As many pictures as bound the memory of all chunks; what is packed does not depend on it. */
+static size_t choose_chunk_size(const an_pack_options *options) {
+    const size_t side = options->resize > 0 ? (size_t)options->resize : UNRESIZED;
+    const size_t picture = side * side * 9 / 2 / (options->raw ? 1 : 8) + 1;
+    const size_t fit = CHUNK_BYTES / picture;
+    return fit < 1 ? 1 : fit < AN_PACK_CHUNK ? fit : AN_PACK_CHUNK;
+}
+
 static alexnet_status start_threads(an_pack_workers *workers, int count, alexnet_error *error) {
     workers->threads = calloc((size_t)count, sizeof *workers->threads);
     if (!workers->threads)
@@ -201,7 +214,8 @@ alexnet_status an_pack_workers_start(const an_pack_job *job, size_t first, an_pa
     const size_t left = job->dataset->count - first;
     workers->job = *job;
     workers->first = first;
-    workers->chunks = (left + AN_PACK_CHUNK - 1) / AN_PACK_CHUNK;
+    workers->chunk_size = choose_chunk_size(job->options);
+    workers->chunks = (left + workers->chunk_size - 1) / workers->chunk_size;
     workers->slot_count = 2 * (size_t)count + 2;
     pthread_mutex_init(&workers->mutex, NULL);
     pthread_cond_init(&workers->room, NULL);

@@ -6,7 +6,7 @@
 #include "data/jpeg_encode.h"
 #include "data/pack.h"
 
-enum { AN_PACK_CHUNK = 16 };
+enum { AN_PACK_CHUNK = 16 }; /* at most so many pictures at a time */
 
 /* What is packed. */
 typedef struct an_pack_job {

@@ -415,6 +415,31 @@ static void test_other_settings(void **state) {
     assert_int_equal(result.images, COUNT - COUNT / BROKEN);
 }
 
+/* A byte that changes on the disk between writing and the end is found when all is read back: in a
+ * picture, and in a class. */
+static void test_read_back(void **state) {
+    (void)state;
+    static const struct {
+        long from_end; /* of the first page of records */
+        const char *part;
+    } cases[] = {{600, "what was read back"}, {3, "is not as it was written"}};
+    for (size_t i = 0; i < 2; i++) {
+        an_pack_result result;
+        watch on = {.stop_at = 50};
+        assert_int_equal(pack_watched("disk", &on, NULL), ALEXNET_INTERRUPTED);
+        FILE *file = fopen("disk/pack.part", "r+b");
+        assert_non_null(file);
+        assert_int_equal(fseek(file, 3L * 4096 - cases[i].from_end, SEEK_SET), 0);
+        const int byte = fgetc(file);
+        assert_int_equal(fseek(file, -1, SEEK_CUR), 0);
+        assert_int_equal(fputc(byte ^ 1, file), byte ^ 1);
+        assert_int_equal(fclose(file), 0);
+        assert_fails(pack("disk", options(), &result, error), ALEXNET_FORMAT, cases[i].part);
+        assert_false(an_is_file("disk/data.mdb"));
+        remove_folder("disk");
+    }
+}
+
 static void test_refused(void **state) {
     (void)state;
     an_pack_result result;
@@ -468,7 +493,8 @@ int main(void) {
         cmocka_unit_test(test_as_it_is),    cmocka_unit_test(test_threads),
         cmocka_unit_test(test_shuffle),     cmocka_unit_test(test_killed),
         cmocka_unit_test(test_interrupted), cmocka_unit_test(test_other_settings),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_read_back),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_full_disk),
     };
     return cmocka_run_group_tests(tests, enter_scratch, leave_scratch);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes the seed corpora for `./run fuzz`: seeds.py FOLDER makes FOLDER/FORMAT/*, small files of each format as their
-own tools write them (Debian's python3-torch, python3-onnx and python3-protobuf)."""
+own tools write them (Debian's python3-torch, python3-onnx, python3-protobuf and python3-lmdb)."""
 import collections
 import json
 import pathlib
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 
+import lmdb
 import numpy as np
 import onnx
 import torch
@@ -145,8 +146,20 @@ def darknet():
     yield "transposed", struct.pack("<iiiQ", 1001, 2, 5, 64) + values
 
 
+def databases():
+    def database(count, size):
+        with tempfile.TemporaryDirectory() as folder:
+            with lmdb.open(folder, map_size=1 << 24) as env, env.begin(write=True) as transaction:
+                for i in range(count):
+                    datum = b"\x08\x01\x10\x01\x18" + bytes([size, 0x22, size]) + bytes(size) + b"\x28\x01"
+                    transaction.put(f"{i:08d}_x{i}".encode(), datum + (bytes([0x22, 0]) * 1500 if i == 1 else b""))
+            return (pathlib.Path(folder) / "data.mdb").read_bytes()
+    yield "leaf", database(3, 5)
+    yield "branch", database(200, 4)
+
+
 MAKERS = {"safetensors": safetensors, "safetensors-index": safetensors_index, "torch": torch_files,
-          "onnx": onnx_files, "caffe": caffe, "darknet": darknet}
+          "onnx": onnx_files, "caffe": caffe, "darknet": darknet, "lmdb": databases}
 
 
 def main():
