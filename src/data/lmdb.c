@@ -77,8 +77,8 @@ static alexnet_status lmdb_fetch(const an_dataset *dataset, size_t index, an_sam
     const an_lmdb_record *record = &self->database.records[index];
     an_datum datum;
     char name[512];
-    an_mapping_want(&self->database.mapping,
-                    (size_t)(record->value - self->database.mapping.bytes), record->value_size);
+    an_mapping_want(&self->database.mapping, (size_t)(record->value - self->database.mapping.bytes),
+                    record->value_size);
     AN_TRY(parse(self, dataset->name, index, &datum, error));
     if (datum.label != dataset->labels[index])
         return an_fail(error, ALEXNET_FORMAT,
