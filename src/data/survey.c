@@ -16,7 +16,7 @@ static const struct {
     {"extension", "content is not what the name says"},
     {"cmyk", "CMYK, as for printing"},
     {"grayscale", "grayscale"},
-    {"alpha", "transparent in part"},
+    {"alpha", "with an alpha channel, put over white"},
     {"turned", "turned by its EXIF orientation"},
     {"deep", "more than 8 bits a channel"},
     {"small", "a side below 16 pixels"},

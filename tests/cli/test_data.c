@@ -205,7 +205,19 @@ static void test_report(void **state) {
     assert_int_equal(got->code, 0);
     assert_non_null(strstr(got->out, "most often taken for"));
     assert_non_null(strstr(got->out, "The report is in report/again"));
-    assert_true(an_is_file("report/again/report.json")); /* the folder was made */
+    text = read_text("report/again/report.json"); /* the folder was made */
+    json = json_loads(text, 0, NULL);
+    free(text);
+    assert_non_null(json);
+    mistakes = value(json, "mistakes");
+    assert_true(json_array_size(mistakes) > 3);
+    for (size_t i = 0; i < json_array_size(mistakes); i++) { /* also of a random nine pictures */
+        char part[32];
+        json_t *mistake = json_array_get(mistakes, i);
+        snprintf(part, sizeof part, "ten/%s/", text_of(mistake, "class"));
+        assert_ptr_equal(strstr(text_of(mistake, "file"), part), text_of(mistake, "file"));
+    }
+    json_decref(json);
 }
 
 /* The same picture is looked at ten times, and by two networks: one report of the average. */
