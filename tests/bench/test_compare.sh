@@ -24,3 +24,9 @@ has "$("$1" --list --modes infer:1:half 2>&1 || true)" 'is no mode'
 has "$("$1" --show "$2")" 'inference, batch 1, fp32 *| 21.0 ±5 % *| 14.0 ±14 % *| 7.0 ±11 % ' \
     '2.00 (1.50 to 2.46)' '90 %' 'training, batch 64, bf16 *| failed *| - *| 160 ±0 % *| - ' \
     'inference, batch 1, fp32 *| 800 *| 400 *| 280 '
+
+# bench/loader says what is missing before it installs or measures anything.
+loader=$(dirname "$1")/loader
+has "$(PYTHONDONTWRITEBYTECODE=1 "$loader" /nowhere 2>&1 || true)" '/nowhere is no folder'
+has "$(PYTHONDONTWRITEBYTECODE=1 "$loader" / --alexnet /nowhere 2>&1 || true)" '/nowhere is not there'
+has "$(PYTHONDONTWRITEBYTECODE=1 "$loader" / --crops sideways 2>&1 || true)" "invalid choice: 'sideways'"

@@ -75,6 +75,28 @@ static void test_bench_peak(void **state) {
     json_decref(json);
 }
 
+/* Bare decoding has a figure only where there are files to decode. */
+static void test_bench_loader(void **state) {
+    (void)state;
+    json_t *json =
+        document("bench loader --data pictures-two --batch 2 --workers 1 --input-size %d "
+                 "--crop resized --noise 0.1 --progress none",
+                 input_size);
+    has_keys(json,
+             "images_per_second milliseconds cpu_milliseconds batch threads arch peak_memory");
+    has_keys(value(json, "bare_decoding"), "images_per_second cpu_milliseconds share_reached");
+    assert_true(json_number_value(value(json, "cpu_milliseconds")) > 0);
+    json_decref(json);
+    json = document("bench loader --data shapes:20 --batch 2 --workers 2 --input-size %d "
+                    "--progress none",
+                    input_size);
+    assert_true(json_is_null(value(json, "bare_decoding")));
+    json_decref(json);
+    expect(2, "random", "bench loader --crop somewhere");
+    expect(2, "noise", "bench loader --noise -1");
+    expect(1, "nowhere", "bench loader --data nowhere");
+}
+
 /* Each layer with its passes, whose times fit into the step's. */
 static void test_bench_layers(void **state) {
     (void)state;
@@ -389,12 +411,19 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_summary),       cmocka_unit_test(test_bench),
-        cmocka_unit_test(test_bench_layers),  cmocka_unit_test(test_bench_peak),
-        cmocka_unit_test(test_classify),      cmocka_unit_test(test_broken_pictures),
-        cmocka_unit_test(test_wrong_weights), cmocka_unit_test(test_convert),
-        cmocka_unit_test(test_fallback),      cmocka_unit_test(test_eval),
-        cmocka_unit_test(test_votes),         cmocka_unit_test(test_features_and_forward),
+        cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_loader),
+        cmocka_unit_test(test_bench_layers),
+        cmocka_unit_test(test_bench_peak),
+        cmocka_unit_test(test_classify),
+        cmocka_unit_test(test_broken_pictures),
+        cmocka_unit_test(test_wrong_weights),
+        cmocka_unit_test(test_convert),
+        cmocka_unit_test(test_fallback),
+        cmocka_unit_test(test_eval),
+        cmocka_unit_test(test_votes),
+        cmocka_unit_test(test_features_and_forward),
         cmocka_unit_test(test_inspect),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
