@@ -189,29 +189,30 @@ alexnet_status an_checkpoint_write_average(const char *path, const an_checkpoint
 
 /* --- loading -------------------------------------------------------------------------------- */
 
-/* The values of a parameter's tensor of this kind, in the mapped file. */
-static alexnet_status find(const an_weights_file *file, const an_parameter *parameter, int kind,
-                           const float **out, alexnet_error *error) {
+/* The values of a parameter's tensor of this kind, in the mapped file; NULL, and FORMAT in `error`,
+ * where it is not what it should be. */
+static const float *find(const an_weights_file *file, const an_parameter *parameter, int kind,
+                         alexnet_error *error) {
     tensor_name name;
-    *out = NULL;
     snprintf(name, sizeof name, "%s%s", prefixes[kind], parameter->name);
     const an_file_tensor *tensor = an_tensor_find(&file->file, name);
-    if (!tensor || strcmp(tensor->dtype, "F32") != 0 ||
-        tensor->size != parameter->count * sizeof(float) ||
-        (uintptr_t)tensor->bytes % _Alignof(float) != 0)
-        return an_fail(error, ALEXNET_FORMAT,
-                       "%s: is no checkpoint that training can go on from: its %s is %s",
-                       file->file.path, name, tensor ? "not what it should be" : "missing");
-    *out = (const float *)(const void *)tensor->bytes;
-    return ALEXNET_OK;
+    if (tensor && strcmp(tensor->dtype, "F32") == 0 &&
+        tensor->size == parameter->count * sizeof(float) &&
+        (uintptr_t)tensor->bytes % _Alignof(float) == 0)
+        return (const float *)(const void *)tensor->bytes;
+    (void)an_fail(error, ALEXNET_FORMAT,
+                  "%s: is no checkpoint that training can go on from: its %s is %s",
+                  file->file.path, name, tensor ? "not what it should be" : "missing");
+    return NULL;
 }
 
 alexnet_status an_checkpoint_load(const an_weights_file *file, an_plan *plan,
                                   alexnet_error *error) {
     AN_TRY(an_plan_load(plan, &file->weights, error));
     for (int i = 0; i < plan->network.parameter_count; i++) {
-        const float *values = NULL;
-        AN_TRY(find(file, &plan->network.parameters[i], MOMENTUM, &values, error));
+        const float *values = find(file, &plan->network.parameters[i], MOMENTUM, error);
+        if (!values)
+            return ALEXNET_FORMAT;
         AN_TRY(an_plan_write_momentum(plan, i, values, error));
     }
     return ALEXNET_OK;
@@ -221,8 +222,9 @@ alexnet_status an_checkpoint_load_average(const an_weights_file *file, const an_
                                           float *average, alexnet_error *error) {
     for (int i = 0; i < network->parameter_count; i++) {
         const an_parameter *parameter = &network->parameters[i];
-        const float *values = NULL;
-        AN_TRY(find(file, parameter, AVERAGE, &values, error));
+        const float *values = find(file, parameter, AVERAGE, error);
+        if (!values)
+            return ALEXNET_FORMAT;
         memcpy(average + parameter->offset, values, parameter->count * sizeof *values);
     }
     return ALEXNET_OK;

@@ -49,8 +49,10 @@ static void test_mean_image(void **state) {
     an_augmentation augmentation = settings.augmentation;
     float *image;
     settings.mean = AN_MEAN_IMAGE;
-    for (int i = 0; i < 3 * SIDE * SIDE; i++)
-        mean_image[i] = (float)(100 * (i / (SIDE * SIDE)) + 10 * (i / SIDE % SIDE) + i % SIDE);
+    for (int i = 0; i < 3 * SIDE * SIDE; i++) {
+        const int c = i / (SIDE * SIDE), y = i / SIDE % SIDE, x = i % SIDE;
+        mean_image[i] = (float)(100 * c + 10 * y + x);
+    }
     for (int bgr = 0; bgr < 2; bgr++) {
         an_preprocess preprocess = preprocess_of(bgr);
         assert_ok(an_colours_apply(&settings, &data, &preprocess, &augmentation, &image, error));
