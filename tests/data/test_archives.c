@@ -382,20 +382,19 @@ static void test_damaged_synsets(void **state) {
     put_train();
     size_t refused = 0;
     tar_file meta = meta_of(&good, MAT_COMPRESSION_NONE);
-    for (size_t i = 0; i < 3 * meta.size; i++) {
+    for (size_t at = 0; at < meta.size; at++) {
         tar_file copy = {0};
-        const size_t at = i / 3, size = i % 3 == 0 ? at : meta.size;
-        if (i % 3 == 0 && at % 8 != 0)
-            continue;
+        const size_t size = at % 8 == 5 ? at : meta.size;
         memcpy(tar_append(&copy, size), meta.bytes, size);
-        if (i % 3 == 1)
-            copy.bytes[at] ^= (uint8_t)(1 << at % 8);
-        if (i % 3 == 2)
+        if (size == meta.size && at % 2)
+            copy.bytes[at] ^= (uint8_t)(1 << at / 8 % 8);
+        else if (size == meta.size)
             copy.bytes[at] = 0xff;
         save_kit(&copy, "1\n");
         refused += !is_opened();
     }
-    assert_true(refused > meta.size); /* of sizes and types each, but not of padding and words */
+    assert_true(refused >
+                meta.size / 3); /* of sizes and types each, but not of padding and words */
     free(meta.bytes);
     meta = meta_of(&good, MAT_COMPRESSION_NONE);
     save_kit(&meta, "1\n");

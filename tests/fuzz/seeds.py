@@ -2,11 +2,13 @@
 """Writes the seed corpora for `./run fuzz`: seeds.py FOLDER makes FOLDER/FORMAT/*, small files of each format as their
 own tools write them (Debian's python3-torch, python3-onnx and python3-protobuf)."""
 import collections
+import io
 import json
 import pathlib
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 
 import numpy as np
@@ -145,7 +147,23 @@ def darknet():
     yield "transposed", struct.pack("<iiiQ", 1001, 2, 5, 64) + values
 
 
-MAKERS = {"safetensors": safetensors, "safetensors-index": safetensors_index, "torch": torch_files,
+def tar_files():
+    def packed(kind, files):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=kind) as archive:
+            for name, content in files:
+                info = tarfile.TarInfo(name)
+                info.size, info.mtime = len(content), 1.5
+                archive.addfile(info, io.BytesIO(content))
+        return out.getvalue()[:4096]
+    files = [("a/b.jpg", b"picture"), ("n" * 150 + "/" + "m" * 150, b"x" * 600), ("\N{SNOWMAN}.cls", b"7")]
+    for name, kind in ("ustar", tarfile.USTAR_FORMAT), ("gnu", tarfile.GNU_FORMAT), ("pax", tarfile.PAX_FORMAT):
+        few = files[:1] if kind == tarfile.USTAR_FORMAT else files
+        yield name, packed(kind, few)
+        yield f"{name}-nested", packed(tarfile.GNU_FORMAT, [("inner.tar", packed(kind, few[:1])), ("b", b"")])
+
+
+MAKERS = {"tar": tar_files, "safetensors": safetensors, "safetensors-index": safetensors_index, "torch": torch_files,
           "onnx": onnx_files, "caffe": caffe, "darknet": darknet}
 
 
