@@ -125,8 +125,8 @@ alexnet_status an_listings_read(size_t count, an_listing_reader read, void *cont
                                 alexnet_error *error) {
     alexnet_status status = ALEXNET_OK;
     size_t failed = count;
-    const int readers = count < READERS ? (int)count : READERS;
-#pragma omp parallel for schedule(dynamic) num_threads(readers)
+#pragma omp parallel for schedule(dynamic)                                                         \
+    num_threads(count < READERS ? (int)count : READERS) if (count > 2)
     for (size_t i = 0; i < count; i++) {
         alexnet_error own = {0};
         const alexnet_status one = read(context, i, &own);

@@ -26,6 +26,11 @@ typedef struct kit_files {
     uint8_t *buffers[2]; /* what they lie in */
 } kit_files;
 
+static alexnet_status fail_memory(const char *path, alexnet_error *error) {
+    (void)an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to read it", path);
+    return ALEXNET_NO_MEMORY; /* a constant, so that the analyser sees what is not used then */
+}
+
 static void release(kit_files *files) {
     free(files->meta.path);
     free(files->truth.path);
@@ -37,7 +42,7 @@ static alexnet_status open_in_folder(const char *folder, kit_file *file, uint8_t
                                      alexnet_error *error) {
     file->path = an_path_join(folder, file->name);
     if (!file->path)
-        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", folder);
+        return fail_memory(folder, error);
     AN_TRY(an_read_file(file->path, KIT_LIMIT, buffer, &file->size, error));
     file->bytes = *buffer;
     return ALEXNET_OK;
@@ -74,7 +79,7 @@ static alexnet_status open_in_archive(const char *path, kit_files *files, alexne
         file->size = member.size;
         file->path = an_path_join(path, member.name);
         if (!file->path)
-            return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", path);
+            return fail_memory(path, error);
     } while (found);
     if (!files->meta.path || !files->truth.path)
         return an_fail(error, ALEXNET_FORMAT,
@@ -108,7 +113,7 @@ static alexnet_status read_truth(const kit_file *file, const int32_t *class_of, 
                            "%s: line %zu is no ID of a class, 1 to %d; download the kit again",
                            file->path, kit->truth_count + 1, kit->classes);
         if (!an_grow((void **)&kit->truth, &capacity, kit->truth_count + 1, sizeof *kit->truth))
-            return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to read it", file->path);
+            return fail_memory(file->path, error);
         kit->truth[kit->truth_count++] = class_of[id - 1];
         while (at < file->size && strchr(" \t\r\n", file->bytes[at]) && file->bytes[at])
             at++;
@@ -125,13 +130,12 @@ static alexnet_status read_files(const kit_files *files, int year, an_devkit *ou
     alexnet_status status;
     AN_TRY_CLEANUP(an_synsets_read(files->meta.path, files->meta.bytes, files->meta.size, year,
                                    &synsets, &count, error));
-    order = calloc(count, sizeof *order);
-    class_of = calloc(count, sizeof *class_of);
-    out->wnids = calloc(count, sizeof *out->wnids);
-    out->words = calloc(count, sizeof *out->words);
+    order = calloc(count + 1, sizeof *order);
+    class_of = calloc(count + 1, sizeof *class_of);
+    out->wnids = calloc(count + 1, sizeof *out->wnids);
+    out->words = calloc(count + 1, sizeof *out->words);
     if (!order || !class_of || !out->wnids || !out->words)
-        AN_TRY_CLEANUP(
-            an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to read it", files->meta.path));
+        AN_TRY_CLEANUP(fail_memory(files->meta.path, error));
     for (size_t i = 0; i < count; i++)
         order[i] = (ranked){&synsets[i], i};
     qsort(order, count, sizeof *order, compare_wnids);

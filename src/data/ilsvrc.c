@@ -25,6 +25,11 @@ static const struct {
 static const an_dataset_kind ilsvrc_kind = {"ilsvrc", an_archives_destroy, an_archives_fetch,
                                             an_archives_describe};
 
+static alexnet_status fail_memory(const char *path, alexnet_error *error) {
+    (void)an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to list its pictures", path);
+    return ALEXNET_NO_MEMORY; /* a constant, so that the analyser sees what is not used then */
+}
+
 /* --- what there is ------------------------------------------------------------------------- */
 
 /* The files of a challenge; NULL: not there. */
@@ -135,8 +140,7 @@ static alexnet_status list_pictures(const an_mapping *mapping, an_tar tar, pictu
         const size_t size = strlen(member.name) + 1;
         if (!an_grow((void **)&out->text, &out->text_capacity, out->text_size + size, 1) ||
             !an_grow((void **)&out->items, &out->capacity, out->count + 1, sizeof *out->items))
-            return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to list its pictures",
-                           tar.path);
+            return fail_memory(tar.path, error);
         memcpy(out->text + out->text_size, member.name, size);
         out->items[out->count++] = (named){out->text_size, offset + member.place};
         out->text_size += size;
@@ -194,14 +198,14 @@ static alexnet_status find_classes(class_set *self, alexnet_error *error) {
         if (strcmp(extension, ".tar") != 0)
             continue;
         if (!an_grow((void **)&self->items, &self->capacity, self->count + 1, sizeof *self->items))
-            return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to list its classes", tar.path);
+            return fail_memory(tar.path, error);
         class_archive *item = &self->items[self->count++];
         *item = (class_archive){.path = an_path_join(tar.path, member.name),
                                 .wnid = strndup(base, (size_t)(extension - base)),
                                 .bytes = member.bytes,
                                 .size = member.size};
         if (!item->path || !item->wnid)
-            return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to list its classes", tar.path);
+            return fail_memory(tar.path, error);
     }
     if (self->count < 2)
         return an_fail(error, ALEXNET_FORMAT,
@@ -247,9 +251,9 @@ static alexnet_status open_train(an_archives *archives, const char *name, const 
     alexnet_status status;
     AN_TRY_CLEANUP(find_classes(&set, error));
     AN_TRY_CLEANUP(label_classes(&set, kit, error));
-    set.listings = calloc(set.count, sizeof *set.listings);
+    set.listings = calloc(set.count + 1, sizeof *set.listings);
     if (!set.listings)
-        AN_TRY_CLEANUP(an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", name));
+        AN_TRY_CLEANUP(fail_memory(name, error));
     AN_TRY_CLEANUP(an_listings_read(set.count, read_class, &set, error));
     AN_TRY_CLEANUP(an_archives_begin(archives, name, kit->classes ? kit->classes : (int)set.count,
                                      set.listings, set.count, error));
@@ -317,11 +321,13 @@ static alexnet_status read_kit(const parts *found, bool needed, const char *arch
                                alexnet_error *error) {
     if (!found->devkit && !needed)
         return ALEXNET_OK;
-    if (!found->devkit)
-        return an_fail(error, ALEXNET_IO,
-                       "%s: what its pictures show is told by the development kit, ILSVRC%d_devkit"
-                       "..., which is to lie beside it",
-                       archive, found->year);
+    if (!found->devkit) {
+        (void)an_fail(error, ALEXNET_IO,
+                      "%s: what its pictures show is told by the development kit, ILSVRC%d_devkit"
+                      "..., which is to lie beside it",
+                      archive, found->year);
+        return ALEXNET_IO;
+    }
     const alexnet_status status = an_devkit_read(found->devkit, found->year, kit, error);
     /* To learn, a class's WNID will do for a name. */
     return status == ALEXNET_UNSUPPORTED && !needed ? ALEXNET_OK : status;
@@ -342,7 +348,7 @@ static alexnet_status ilsvrc_open(const char *name, an_split split, uint64_t see
     AN_TRY_CLEANUP(read_kit(&found, !learn, path, &kit, error));
     archives = an_archives_new(&ilsvrc_kind);
     if (!archives)
-        AN_TRY_CLEANUP(an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", name));
+        AN_TRY_CLEANUP(fail_memory(name, error));
     AN_TRY_CLEANUP(an_archives_map(archives, path, error));
     AN_TRY_CLEANUP(learn ? open_train(archives, name, &kit, error)
                          : open_val(archives, name, found.year, &kit, error));

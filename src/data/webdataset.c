@@ -22,6 +22,11 @@ enum { LONGEST_CLASS = 64, LONGEST_JSON = 1 << 20 };
 static const an_dataset_kind webdataset_kind = {"webdataset", an_archives_destroy,
                                                 an_archives_fetch, an_archives_describe};
 
+static alexnet_status fail_memory(const char *path, alexnet_error *error) {
+    (void)an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to list its pictures", path);
+    return ALEXNET_NO_MEMORY; /* a constant, so that the analyser sees what is not used then */
+}
+
 /* A sample whose files are being collected. */
 typedef struct sample {
     size_t key_length; /* 0: there is none yet */
@@ -145,7 +150,7 @@ static alexnet_status read_names(const char *shard, int *classes, char ***out,
     for (size_t i = 0; i < sizeof files / sizeof *files && !*out && status == ALEXNET_OK; i++) {
         char *path = an_path_beside(shard, files[i]);
         if (!path)
-            status = an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", shard);
+            status = fail_memory(shard, error);
         else if (an_is_file(path))
             status = an_labels_read(path, classes, out, error);
         free(path);
@@ -158,8 +163,7 @@ static alexnet_status number_classes(an_dataset *dataset, alexnet_error *error) 
     for (int i = 0; i < dataset->classes; i++)
         if (asprintf(&dataset->class_names[i], "%d", i) < 0) {
             dataset->class_names[i] = NULL;
-            return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory for class names",
-                           dataset->name);
+            return fail_memory(dataset->name, error);
         }
     return ALEXNET_OK;
 }
@@ -175,11 +179,11 @@ static int largest_label(const an_listing *listings, size_t count) {
 static alexnet_status open_shards(const char *name, const an_shards *shards, an_dataset **out,
                                   alexnet_error *error) {
     shard_set set = {.archives = an_archives_new(&webdataset_kind),
-                     .listings = calloc(shards->count, sizeof *set.listings)};
+                     .listings = calloc(shards->count + 1, sizeof *set.listings)};
     char **names = NULL;
     alexnet_status status = ALEXNET_OK;
     if (!set.archives || !set.listings)
-        AN_TRY_CLEANUP(an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to open it", name));
+        AN_TRY_CLEANUP(fail_memory(name, error));
     AN_TRY_CLEANUP(read_names(shards->paths[0], &set.classes, &names, error));
     for (size_t i = 0; i < shards->count; i++)
         AN_TRY_CLEANUP(an_archives_map(set.archives, shards->paths[i], error));

@@ -2,11 +2,13 @@
 """Writes the seed corpora for `./run fuzz`: seeds.py FOLDER makes FOLDER/FORMAT/*, small files of each format as their
 own tools write them (Debian's python3-torch, python3-onnx, python3-protobuf and python3-lmdb)."""
 import collections
+import io
 import json
 import pathlib
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 
 import lmdb
@@ -158,8 +160,24 @@ def databases():
     yield "branch", database(200, 4)
 
 
+def tar_files():
+    def packed(kind, files):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=kind) as archive:
+            for name, content in files:
+                info = tarfile.TarInfo(name)
+                info.size, info.mtime = len(content), 1.5
+                archive.addfile(info, io.BytesIO(content))
+        return out.getvalue()[:4096]
+    files = [("a/b.jpg", b"picture"), ("n" * 150 + "/" + "m" * 150, b"x" * 600), ("\N{SNOWMAN}.cls", b"7")]
+    for name, kind in ("ustar", tarfile.USTAR_FORMAT), ("gnu", tarfile.GNU_FORMAT), ("pax", tarfile.PAX_FORMAT):
+        few = files[:1] if kind == tarfile.USTAR_FORMAT else files
+        yield name, packed(kind, few)
+        yield f"{name}-nested", packed(tarfile.GNU_FORMAT, [("inner.tar", packed(kind, few[:1])), ("b", b"")])
+
+
 MAKERS = {"safetensors": safetensors, "safetensors-index": safetensors_index, "torch": torch_files,
-          "onnx": onnx_files, "caffe": caffe, "darknet": darknet, "lmdb": databases}
+          "onnx": onnx_files, "caffe": caffe, "darknet": darknet, "lmdb": databases, "tar": tar_files}
 
 
 def main():
