@@ -36,8 +36,10 @@ static inline size_t tar_put_claiming(tar_file *self, char type, const char *nam
                                       const void *content, size_t size, const char *claimed) {
     uint8_t *header = tar_append(self, AN_TAR_BLOCK);
     const size_t place = self->size - AN_TAR_BLOCK;
-    memcpy(header, name, strnlen(name, 100));
-    memcpy(header + 124, claimed, strnlen(claimed, 12));
+    for (size_t i = 0; i < 100 && name[i]; i++)
+        header[i] = (uint8_t)name[i];
+    for (size_t i = 0; i < 12 && claimed[i]; i++)
+        header[124 + i] = (uint8_t)claimed[i];
     header[156] = (uint8_t)type;
     memcpy(header + 257, "ustar\00000", 8);
     tar_seal(header);
