@@ -34,8 +34,8 @@ size_t an_forget(void *part, size_t size);
 void an_free(void *block);
 
 /*
- * Makes an array of malloc(), or NULL, hold `needed` items of `item_size` bytes by doubling, keeping
- * what it holds; false where memory ran out.
+ * Makes an array of malloc(), or NULL, hold `needed` items of `item_size` bytes by doubling,
+ * keeping what it holds; false where memory ran out.
  */
 bool an_grow(void **items, size_t *capacity, size_t needed, size_t item_size);
 

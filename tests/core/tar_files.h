@@ -34,12 +34,15 @@ static inline void tar_seal(uint8_t *header) {
  * place. */
 static inline size_t tar_put_claiming(tar_file *self, char type, const char *name,
                                       const void *content, size_t size, const char *claimed) {
+    static const uint8_t magic[] = {'u', 's', 't', 'a', 'r', 0, '0', '0'};
     uint8_t *header = tar_append(self, AN_TAR_BLOCK);
     const size_t place = self->size - AN_TAR_BLOCK;
-    memcpy(header, name, strnlen(name, 100));
-    memcpy(header + 124, claimed, strnlen(claimed, 12));
+    for (size_t i = 0; i < 100 && name[i]; i++)
+        header[i] = (uint8_t)name[i];
+    for (size_t i = 0; i < 12 && claimed[i]; i++)
+        header[124 + i] = (uint8_t)claimed[i];
     header[156] = (uint8_t)type;
-    memcpy(header + 257, "ustar\00000", 8);
+    memcpy(header + 257, magic, sizeof magic);
     tar_seal(header);
     if (size > 0)
         memcpy(tar_append(self, (size + AN_TAR_BLOCK - 1) / AN_TAR_BLOCK * AN_TAR_BLOCK), content,

@@ -91,8 +91,8 @@ static void test_names(void **state) {
     char full[101], whole[300], gnu[1001], pax[1100];
     memset(full, 'n', 100);
     full[100] = '\0';
-    size_t place = tar_put_text(&a, '0', full, "1");
-    place = tar_put_text(&a, '0', full, "2");
+    tar_put_text(&a, '0', full, "1");
+    size_t place = tar_put_text(&a, '0', full, "2");
     memset(a.bytes + place + 345, 'p', 155);
     tar_seal(a.bytes + place);
     memset(whole, 'p', 155);

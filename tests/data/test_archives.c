@@ -360,6 +360,30 @@ static void test_damaged_synsets(void **state) {
     assert_true(is_opened());
 }
 
+/* Wrong sizes that libmatio would take, or that would have it read beyond the end. */
+static void test_checked_synsets(void **state) {
+    (void)state;
+    enum { header = 128, tag = 8, single = 7 };
+    static const char damaged[] = "meta.mat: `synsets` is damaged, or no array of structures";
+    put_train();
+    tar_file meta = meta_of(&good, MAT_COMPRESSION_NONE);
+    assert_int_equal(meta.bytes[meta.size - 2 * tag], 9); /* a double, of 8 bytes, comes last */
+    meta.bytes[meta.size - 2 * tag] = single;
+    save_kit(&meta, "1\n");
+    assert_refused("", AN_SPLIT_TRAIN, ALEXNET_FORMAT, damaged);
+    meta = meta_of(&good, MAT_COMPRESSION_NONE);
+    (void)tar_append(&meta, tag); /* more than its fields, within the array */
+    meta.bytes[header + 4] = (uint8_t)(meta.size - header - tag);
+    meta.bytes[header + 5] = (uint8_t)((meta.size - header - tag) >> 8);
+    save_kit(&meta, "1\n");
+    assert_refused("", AN_SPLIT_TRAIN, ALEXNET_FORMAT, damaged);
+    meta = meta_of(&good, MAT_COMPRESSION_NONE);
+    meta.size -= tag; /* of the last number */
+    save_kit(&meta, "1\n");
+    assert_refused("", AN_SPLIT_TRAIN, ALEXNET_FORMAT,
+                   "holds no variable `synsets`, or is damaged");
+}
+
 #endif
 
 int main(void) {
@@ -371,6 +395,7 @@ int main(void) {
         cmocka_unit_test_setup(test_kit, setup),
         cmocka_unit_test_setup(test_kits_that_will_not_do, setup),
         cmocka_unit_test_setup(test_damaged_synsets, setup),
+        cmocka_unit_test_setup(test_checked_synsets, setup),
 #endif
     };
     return cmocka_run_group_tests(tests, make_temporary_folder, remove_temporary_folder);
