@@ -80,6 +80,19 @@ void an_archives_describe(const an_dataset *dataset, size_t index, char *text, s
         snprintf(text, size, "%s, byte %zu", path, self->places[index]);
 }
 
+void an_archives_expect(const an_dataset *dataset, size_t first, size_t count) {
+    const an_archives *self = (const an_archives *)dataset;
+    for (const size_t end = first + count; first < end;) {
+        const an_archive *archive = find_archive(self, first);
+        const size_t behind = end < archive->end ? end : archive->end;
+        const size_t begin = self->places[first];
+        const size_t stop = behind < archive->end ? self->places[behind] : archive->mapping.size;
+        if (stop > begin) /* a class's pictures are in the order of names, not of places */
+            an_mapping_want(&archive->mapping, begin, stop - begin);
+        first = behind;
+    }
+}
+
 alexnet_status an_archives_map(an_archives *self, const char *path, alexnet_error *error) {
     char *copy = an_string_copy(path);
     if (!copy || !an_grow((void **)&self->archives, &self->archive_capacity,

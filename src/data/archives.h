@@ -24,13 +24,14 @@ typedef struct an_archives {
     size_t *places; /* (base.count) where each picture's header begins in its archive */
 } an_archives;
 
-/* A new one of a kind whose functions are the three below; NULL where memory ran out. */
+/* A new one of a kind whose functions are the four below; NULL where memory ran out. */
 an_archives *an_archives_new(const an_dataset_kind *kind);
 
 void an_archives_destroy(an_dataset *dataset);
 alexnet_status an_archives_fetch(const an_dataset *dataset, size_t index, an_sample *out,
                                  alexnet_error *error);
 void an_archives_describe(const an_dataset *dataset, size_t index, char *text, size_t size);
+void an_archives_expect(const an_dataset *dataset, size_t first, size_t count);
 
 /* Maps a further archive. */
 alexnet_status an_archives_map(an_archives *self, const char *path, alexnet_error *error);

@@ -74,6 +74,9 @@ typedef struct an_dataset_kind {
                             alexnet_error *error);
     /* The picture's name: a path, or a description such as "shapes/circle/17". */
     void (*describe)(const an_dataset *dataset, size_t index, char *text, size_t size);
+    /* Says that these samples will soon be fetched, for a kind that can have them read in one go;
+     * called by many threads at once. NULL where that gains nothing. */
+    void (*expect)(const an_dataset *dataset, size_t first, size_t count);
 } an_dataset_kind;
 
 /* How the colours of a data set's pictures are distributed; RGB, 0 to 255. */
@@ -97,9 +100,6 @@ struct an_dataset {
     char **class_ids;          /* (classes) "n01440764"; NULL where the names are all there is */
     int32_t *labels;           /* (count) */
     an_statistics *statistics; /* NULL where they are not known */
-    /* Says that these samples will soon be fetched, for a kind that can have them read in one go;
-     * called by many threads at once. NULL where that gains nothing. */
-    void (*expect)(const an_dataset *dataset, size_t first, size_t count);
 };
 
 /* A kind as data sets of it are recognised and opened. */

@@ -52,8 +52,8 @@ static alexnet_status folder_fetch(const an_dataset *dataset, size_t index, an_s
     return an_sample_read_file(out, path, error);
 }
 
-static const an_dataset_kind folder_kind = {"folder", folder_destroy, folder_fetch,
-                                            folder_describe};
+static const an_dataset_kind folder_kind = {"folder", folder_destroy, folder_fetch, folder_describe,
+                                            NULL};
 
 static alexnet_status add_entry(folder *self, const char *path, alexnet_error *error) {
     const size_t size = strlen(path) + 1;

@@ -23,7 +23,7 @@ static const struct {
 };
 
 static const an_dataset_kind ilsvrc_kind = {"ilsvrc", an_archives_destroy, an_archives_fetch,
-                                            an_archives_describe};
+                                            an_archives_describe, an_archives_expect};
 
 static alexnet_status fail_memory(const char *path, alexnet_error *error) {
     (void)an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to list its pictures", path);

@@ -95,7 +95,7 @@ static alexnet_status lmdb_fetch(const an_dataset *dataset, size_t index, an_sam
     return ALEXNET_OK;
 }
 
-static const an_dataset_kind lmdb_kind = {"lmdb", lmdb_destroy, lmdb_fetch, lmdb_describe};
+static const an_dataset_kind lmdb_kind = {"lmdb", lmdb_destroy, lmdb_fetch, lmdb_describe, NULL};
 
 /* --- a database of alexnet pack ------------------------------------------------------------ */
 

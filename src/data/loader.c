@@ -95,7 +95,7 @@ static void announce_window(const an_loader *loader, size_t begin) {
     qsort(samples, count, sizeof *samples, compare_samples);
     for (size_t first = 0, i = 1; i <= count; i++)
         if (i == count || samples[i] != samples[i - 1] + 1) {
-            loader->dataset->expect(loader->dataset, samples[first], i - first);
+            loader->dataset->kind->expect(loader->dataset, samples[first], i - first);
             first = i;
         }
     free(samples);
@@ -105,7 +105,7 @@ static void announce_window(const an_loader *loader, size_t begin) {
  * after a start its own, too. */
 static void announce(const an_loader *loader, size_t position) {
     const size_t window = loader->options.shuffle_window;
-    if (!loader->dataset->expect || window == 0 || !loader->options.shuffle)
+    if (!loader->dataset->kind->expect || window == 0 || !loader->options.shuffle)
         return;
     if (position == loader->first_position)
         announce_window(loader, position / window * window);

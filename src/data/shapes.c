@@ -236,8 +236,8 @@ static void shapes_destroy(an_dataset *dataset) {
     free(dataset);
 }
 
-static const an_dataset_kind shapes_kind = {"shapes", shapes_destroy, shapes_fetch,
-                                            shapes_describe};
+static const an_dataset_kind shapes_kind = {"shapes", shapes_destroy, shapes_fetch, shapes_describe,
+                                            NULL};
 
 alexnet_status an_shapes_open(size_t count, an_split split, uint64_t seed, an_dataset **out,
                               alexnet_error *error) {

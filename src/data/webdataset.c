@@ -19,8 +19,8 @@
 /* A sample's class is a number, or some fields; more is no description of a picture. */
 enum { LONGEST_CLASS = 64, LONGEST_JSON = 1 << 20 };
 
-static const an_dataset_kind webdataset_kind = {"webdataset", an_archives_destroy,
-                                                an_archives_fetch, an_archives_describe};
+static const an_dataset_kind webdataset_kind = {
+    "webdataset", an_archives_destroy, an_archives_fetch, an_archives_describe, an_archives_expect};
 
 static alexnet_status fail_memory(const char *path, alexnet_error *error) {
     (void)an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to list its pictures", path);

@@ -85,7 +85,7 @@ static alexnet_status fake_fetch(const an_dataset *dataset, size_t index, an_sam
     return ALEXNET_OK;
 }
 
-static const an_dataset_kind fake_kind = {"fake", fake_destroy, fake_fetch, fake_describe};
+static const an_dataset_kind fake_kind = {"fake", fake_destroy, fake_fetch, fake_describe, NULL};
 
 static fake *open_fake(size_t count) {
     fake *self = calloc(1, sizeof *self);
@@ -474,12 +474,12 @@ static alexnet_status fetch_counted(const an_dataset *dataset, size_t index, an_
 static void windows_are_announced(void **state) {
     (void)state;
     enum { COUNT = 100, WINDOW = 40 };
-    static const an_dataset_kind kind = {"fake", fake_destroy, fetch_counted, fake_describe};
+    static const an_dataset_kind kind = {"fake", fake_destroy, fetch_counted, fake_describe,
+                                         expect_run};
     expected *data = calloc(1, sizeof *data);
     assert_non_null(data);
     assert_ok(an_dataset_begin(&data->base.base, &kind, "fake", COUNT, 7, error));
     data->base.starved = SIZE_MAX;
-    data->base.base.expect = expect_run;
     an_loader_options options = defaults;
     options.shuffle_window = WINDOW;
     options.workers = 1;

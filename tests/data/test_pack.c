@@ -54,7 +54,7 @@ static alexnet_status fake_fetch(const an_dataset *dataset, size_t index, an_sam
     return ALEXNET_OK;
 }
 
-static const an_dataset_kind fake_kind = {"fake", fake_destroy, fake_fetch, fake_describe};
+static const an_dataset_kind fake_kind = {"fake", fake_destroy, fake_fetch, fake_describe, NULL};
 
 static an_dataset *open_fake(void) {
     fake *self = calloc(1, sizeof *self);

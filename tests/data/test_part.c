@@ -10,16 +10,6 @@
 
 #define NAME "folder/picture"
 
-enum { EXIF_SIZE = 28 };
-
-/* An EXIF block with nothing but an orientation. */
-static void make_exif(uint8_t out[EXIF_SIZE], int orientation) {
-    static const uint8_t block[EXIF_SIZE] = {'E', 'x', 'i', 'f',  0, 0, 'I', 'I', 42, 0, 8, 0, 0,
-                                             0,   1,   0,   0x12, 1, 3, 0,   1,   0,  0, 0, 0, 0};
-    memcpy(out, block, EXIF_SIZE);
-    out[24] = (uint8_t)orientation;
-}
-
 static const jpeg_recipe recipes[] = {
     {.width = 277, .height = 203, .channels = 3, .waves = true},
     {.width = 277, .height = 203, .channels = 3, .waves = true, .across = 2, .down = 2},
@@ -59,7 +49,7 @@ enum { RECIPES = sizeof recipes / sizeof *recipes };
 static encoded make(const jpeg_recipe *recipe, int orientation) {
     uint8_t exif[EXIF_SIZE];
     jpeg_recipe turned = *recipe;
-    make_exif(exif, orientation);
+    make_exif(exif, false, orientation);
     turned.exif = exif;
     turned.exif_size = sizeof exif;
     return make_jpeg(&turned);

@@ -46,7 +46,7 @@ static an_votes make_votes(int passes) {
         votes.labels[p] = made[p].label;
         votes.indices[p] = 100 + p;
     }
-    votes.passes = passes;
+    votes.views = passes;
     votes.broken = 1;
     return votes;
 }
