@@ -11,26 +11,11 @@ extern const an_command an_command_demo, an_command_summary, an_command_train, a
     an_command_man;
 
 const an_command *const an_commands[] = {
-    &an_command_demo,
-    &an_command_summary,
-    &an_command_train,
-    &an_command_compare,
-    &an_command_eval,
-    &an_command_data,
-    &an_command_pack,
-    &an_command_classify,
-    &an_command_forward,
-    &an_command_features,
-    &an_command_similar,
-    &an_command_lpips,
-    &an_command_inspect,
-    &an_command_convert,
-    &an_command_pull,
-    &an_command_bench,
-    &an_command_check,
-    &an_command_completion,
-    &an_command_man,
-    NULL,
+    &an_command_demo,    &an_command_summary,    &an_command_train,   &an_command_compare,
+    &an_command_eval,    &an_command_data,       &an_command_pack,    &an_command_classify,
+    &an_command_forward, &an_command_features,   &an_command_similar, &an_command_lpips,
+    &an_command_inspect, &an_command_convert,    &an_command_pull,    &an_command_bench,
+    &an_command_check,   &an_command_completion, &an_command_man,     NULL,
 };
 
 const an_command *an_command_find(const char *name) {

@@ -5,8 +5,8 @@
 #include "core/status.h"
 
 /*
- * Reads the names of exactly *classes classes; 0 becomes how many there are. Blanks around a name, a
- * byte-order mark and empty lines at the end do not count. MISMATCH where the file has more or
+ * Reads the names of exactly *classes classes; 0 becomes how many there are. Blanks around a name,
+ * a byte-order mark and empty lines at the end do not count. MISMATCH where the file has more or
  * fewer, FORMAT where a line is empty or too long, or the file is no text. *out (*classes) is freed
  * with an_labels_free.
  */
