@@ -53,7 +53,7 @@ static alexnet_status next_pickle(part *in, an_pickle *pickle, an_pickle_value *
 /* The next `count` little-endian numbers of 64 bits. */
 static alexnet_status next_numbers(const an_tensor_file *file, part *in, int64_t *out, size_t count,
                                    alexnet_error *error) {
-    if (count * sizeof *out > in->size - in->at)
+    if (!in->bytes || count * sizeof *out > in->size - in->at)
         return fail(file, in, "the member ends within a number", error);
     memcpy(out, in->bytes + in->at, count * sizeof *out);
     in->at += count * sizeof *out;
