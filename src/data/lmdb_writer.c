@@ -7,19 +7,14 @@
 #include <unistd.h>
 
 enum {
-    MODE = 0666,               /* of a file that is made, less the umask */
-    FREED = 64 << 20,          /* what notes and pages that changed leave free, at most */
-    CLEARED = sizeof(uint64_t) /* as much as a node takes for a value that lies outside its page */
+    MODE = 0666,     /* of a file that is made, less the umask */
+    FREED = 64 << 20 /* what notes and pages that changed leave free, at most */
 };
 
 static const char note_key[] = "!alexnet"; /* before digits and letters */
 
 static MDB_val bytes_of(const void *bytes, size_t size) {
     return (MDB_val){.mv_size = size, .mv_data = (void *)(uintptr_t)bytes}; /* LMDB reads only */
-}
-
-static MDB_val key_of_note(void) {
-    return bytes_of(note_key, sizeof note_key - 1);
 }
 
 static alexnet_status failed(const an_lmdb_writer *writer, int reason, alexnet_error *error) {
@@ -71,22 +66,15 @@ uint64_t an_lmdb_space(size_t key_size, size_t value_size) {
     return (uint64_t)key_size + value_size + page_size();
 }
 
-/* Opens the file with a map that is large enough; the file itself only grows with what it holds. */
-static int open_environment(const char *path, uint64_t space, unsigned flags, MDB_env **out) {
-    const uint64_t pages = (space + space / 4 + FREED) / page_size();
-    *out = NULL;
-    int reason = mdb_env_create(out);
-    if (reason == 0)
-        reason = mdb_env_set_mapsize(*out, pages * page_size());
-    if (reason == 0)
-        reason = mdb_env_open(*out, path, MDB_NOSUBDIR | MDB_NOLOCK | flags, MODE);
-    return reason;
-}
-
 /* --- batches ------------------------------------------------------------------------------- */
 
 alexnet_status an_lmdb_begin(an_lmdb_writer *writer, uint64_t space, alexnet_error *error) {
-    int reason = open_environment(writer->path, space, 0, &writer->environment);
+    const uint64_t pages = (space + space / 4 + FREED) / page_size();
+    int reason = mdb_env_create(&writer->environment);
+    if (reason == 0)
+        reason = mdb_env_set_mapsize(writer->environment, pages * page_size());
+    if (reason == 0)
+        reason = mdb_env_open(writer->environment, writer->path, MDB_NOSUBDIR | MDB_NOLOCK, MODE);
     if (reason == 0)
         reason = mdb_txn_begin(writer->environment, NULL, 0, &writer->transaction);
     if (reason == 0)
@@ -101,12 +89,10 @@ alexnet_status an_lmdb_put(an_lmdb_writer *writer, const void *key, size_t key_s
     return reason == 0 ? ALEXNET_OK : failed(writer, reason, error);
 }
 
-static int put_note(an_lmdb_writer *writer, const uint8_t *note, size_t size) {
-    MDB_val key = key_of_note(), data = bytes_of(note, size);
-    return mdb_put(writer->transaction, writer->records, &key, &data, 0);
-}
-
-static alexnet_status commit(an_lmdb_writer *writer, int reason, alexnet_error *error) {
+alexnet_status an_lmdb_commit(an_lmdb_writer *writer, const uint8_t *note, size_t size,
+                              alexnet_error *error) {
+    MDB_val key = bytes_of(note_key, sizeof note_key - 1), data = bytes_of(note, size);
+    int reason = note ? mdb_put(writer->transaction, writer->records, &key, &data, 0) : 0;
     if (reason == 0) {
         reason = mdb_txn_commit(writer->transaction);
         writer->transaction = NULL; /* also where it failed */
@@ -115,36 +101,7 @@ static alexnet_status commit(an_lmdb_writer *writer, int reason, alexnet_error *
     return reason == 0 ? ALEXNET_OK : failed(writer, reason, error);
 }
 
-alexnet_status an_lmdb_commit(an_lmdb_writer *writer, const uint8_t *note, size_t size,
-                              alexnet_error *error) {
-    return commit(writer, put_note(writer, note, size), error);
-}
-
-alexnet_status an_lmdb_commit_last(an_lmdb_writer *writer, alexnet_error *error) {
-    static const uint8_t nothing[CLEARED];
-    MDB_val key = key_of_note();
-    int reason = put_note(writer, nothing, sizeof nothing);
-    if (reason == 0)
-        reason = mdb_del(writer->transaction, writer->records, &key, NULL);
-    return commit(writer, reason, error);
-}
-
 bool an_lmdb_is_note(const an_lmdb_record *record) {
     return record->key_size == sizeof note_key - 1 &&
            memcmp(record->key, note_key, sizeof note_key - 1) == 0;
-}
-
-alexnet_status an_lmdb_copy(const an_lmdb_writer *writer, uint64_t space, int descriptor,
-                            alexnet_error *error) {
-    MDB_env *environment;
-    int reason = open_environment(writer->path, space, MDB_RDONLY, &environment);
-    if (reason == 0)
-        reason = mdb_env_copyfd2(environment, descriptor, MDB_CP_COMPACT);
-    mdb_env_close(environment);
-    if (reason == 0)
-        return ALEXNET_OK;
-    return an_fail(error, ALEXNET_IO,
-                   "%s: cannot be copied: %s; what it holds stays; the finished database needs as "
-                   "much room beside it",
-                   writer->path, mdb_strerror(reason));
 }

@@ -2,16 +2,11 @@
  * Writes an LMDB database from its first key to its last, with liblmdb.
  *
  * Records come in the order of their keys, in batches: a batch is one of LMDB's transactions, which
- * a killed process leaves whole or not at all. With each goes a note of the caller's, from which
- * writing goes on; it is the first record of the unfinished database. In the end it is taken away
- * and the database is copied without the pages that transactions freed.
+ * a killed process leaves whole or not at all. With each may go a note of the caller's, from which
+ * writing goes on; it is the first record of the unfinished database.
  *
- * The same records make the same copy, byte by byte, whatever batches they came in. LMDB's own part
- * in that: records that are appended fill pages in one way only, and a compacting copy numbers
- * pages anew. What it needs here: notes are all as large as to lie outside the page of their key;
- * the last one is overwritten before it is taken away, since LMDB leaves what it frees inside a
- * page; and every batch opens the file anew, since LMDB takes pages that it has written for new
- * ones without clearing them.
+ * The same records in the same batches, without notes, make the same bytes. In other batches they
+ * do not: LMDB keeps pages that it has freed, and what was in them.
  */
 #ifndef AN_DATA_LMDB_WRITER_H
 #define AN_DATA_LMDB_WRITER_H
@@ -21,7 +16,7 @@
 #include "core/status.h"
 #include "data/lmdb_reader.h"
 
-enum { AN_LMDB_MOST_KEY = 511, AN_LMDB_LEAST_NOTE = 32768 };
+enum { AN_LMDB_MOST_KEY = 511 };
 
 typedef struct an_lmdb_writer {
     const char *path;
@@ -41,7 +36,8 @@ alexnet_status an_lmdb_writer_open(an_lmdb_writer *writer, const char *path, ale
 /* What a record takes in the database, at most. */
 uint64_t an_lmdb_space(size_t key_size, size_t value_size);
 
-/* Begins a batch. `space`: what all records have taken and the batch will. */
+/* Begins a batch. `space`: what all records have taken and the batch will. The file's map is made
+ * for it; the file itself only grows with what it holds. */
 alexnet_status an_lmdb_begin(an_lmdb_writer *writer, uint64_t space, alexnet_error *error);
 
 /* Appends a record, whose key is larger than the one before and not longer than AN_LMDB_MOST_KEY,
@@ -49,20 +45,13 @@ alexnet_status an_lmdb_begin(an_lmdb_writer *writer, uint64_t space, alexnet_err
 alexnet_status an_lmdb_put(an_lmdb_writer *writer, const void *key, size_t key_size,
                            const uint8_t *value, size_t value_size, alexnet_error *error);
 
-/* Ends a batch: has its records and the note, of at least AN_LMDB_LEAST_NOTE bytes, on the disk.
- * The first batch has no records. A batch that fails leaves the database as it was. */
+/* Ends a batch: has its records and the note (NULL: none) on the disk. One that fails leaves the
+ * database as it was. */
 alexnet_status an_lmdb_commit(an_lmdb_writer *writer, const uint8_t *note, size_t size,
                               alexnet_error *error);
 
-/* Ends the last batch in the same way, and takes the note away. */
-alexnet_status an_lmdb_commit_last(an_lmdb_writer *writer, alexnet_error *error);
-
 /* True where a record, the first one of a database, is its note. */
 bool an_lmdb_is_note(const an_lmdb_record *record);
-
-/* Writes the finished database to an empty file. `space`: what all records have taken. */
-alexnet_status an_lmdb_copy(const an_lmdb_writer *writer, uint64_t space, int descriptor,
-                            alexnet_error *error);
 
 /* Gives up a batch that has not ended and closes the file; an all-zero writer is allowed. */
 void an_lmdb_writer_close(an_lmdb_writer *writer);

@@ -1,7 +1,6 @@
 #include "data/pack.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,14 +25,15 @@ enum {
     MOST_PICTURES = 100000000, /* keys have eight digits */
     DIGITS = 8,
     TOLERATED_BROKEN = 10, /* whatever their share */
-    BATCH = 64 << 20       /* bytes of records that wait in memory for the disk, about */
+    BATCH = 64 << 20,      /* bytes of records that wait in memory for the disk, about */
+    SHOW_EVERY = 256       /* records, when they are copied and read back */
 };
 
 typedef struct pack {
     an_pack_job job;
     const char *folder;
     const an_pack_observer *observer;
-    char *part, *note, *copy, *database; /* paths */
+    char *part, *copy, *database; /* paths */
     uint32_t *order;
     json_t *settings;
     an_lmdb_writer writer;
@@ -159,48 +159,28 @@ static alexnet_status note(pack *self, uint64_t space, alexnet_error *error) {
     return status == ALEXNET_OK ? begin_batch(self, space, error) : status;
 }
 
-/* Ends the last batch. The note moves to a file of its own, since the database is finished. */
-static alexnet_status note_apart(pack *self, alexnet_error *error) {
-    uint8_t *bytes;
-    size_t size;
-    AN_TRY(an_pack_state_save(self->settings, &self->state, &bytes, &size, error));
-    alexnet_status status = an_write_file(self->note, bytes, size, error);
-    free(bytes);
-    return status == ALEXNET_OK ? an_lmdb_commit_last(&self->writer, error) : status;
-}
-
 /* Takes what was noted, and compares it with what is there and is asked for. */
-static alexnet_status take_note(pack *self, const uint8_t *bytes, size_t size, size_t images,
-                                alexnet_error *error) {
+static alexnet_status take_note(pack *self, const an_lmdb *part, alexnet_error *error) {
+    const an_lmdb_record *first = part->records;
     json_t *settings;
-    AN_TRY(an_pack_state_load(bytes, size, &settings, &self->state, error));
+    if (!an_lmdb_is_note(first))
+        return an_fail(error, ALEXNET_FORMAT, "it does not say how far it is");
+    AN_TRY(an_pack_state_load(first->value, first->value_size, &settings, &self->state, error));
     alexnet_status status = compare_settings(self, settings, error);
     json_decref(settings);
     if (status == ALEXNET_OK &&
-        (self->state.position > self->job.dataset->count || self->state.images != images))
-        status = an_fail(error, ALEXNET_FORMAT, "it is not what was noted of it");
+        (self->state.position > self->job.dataset->count || self->state.images != part->count - 1))
+        status = an_fail(error, ALEXNET_FORMAT, "it is not as far as it says");
     return status;
 }
 
 /* Looks through a part file, with the reader that does not trust it, for how far it is. */
 static alexnet_status look(pack *self, bool *found, alexnet_error *error) {
-    const size_t most = AN_LMDB_LEAST_NOTE + ((size_t)24 * AN_MOST_MEAN_SIDE * AN_MOST_MEAN_SIDE);
-    an_lmdb database;
-    uint8_t *bytes = NULL;
-    size_t size;
-    alexnet_status status = ALEXNET_OK;
-    AN_TRY(an_lmdb_open(self->part, &database, error));
-    *found = database.count > 0;
-    if (*found && an_lmdb_is_note(database.records)) {
-        status = take_note(self, database.records->value, database.records->value_size,
-                           database.count - 1, error);
-    } else if (*found) {
-        AN_TRY_CLEANUP(an_read_file(self->note, most, &bytes, &size, error));
-        status = take_note(self, bytes, size, database.count, error);
-    }
-cleanup:
-    free(bytes);
-    an_lmdb_close(&database);
+    an_lmdb part;
+    AN_TRY(an_lmdb_open(self->part, &part, error));
+    *found = part.count > 0;
+    const alexnet_status status = *found ? take_note(self, &part, error) : ALEXNET_OK;
+    an_lmdb_close(&part);
     return status;
 }
 
@@ -306,6 +286,8 @@ static alexnet_status pack_pictures(pack *self, alexnet_error *error) {
         if (status == ALEXNET_INTERRUPTED)
             status = note(self, 0, error) == ALEXNET_OK ? status : ALEXNET_IO;
     }
+    if (status == ALEXNET_OK)
+        status = note(self, 0, error);
 cleanup:
     an_pack_workers_free(workers);
     return status;
@@ -361,7 +343,6 @@ static alexnet_status verify_record(const pack *self, const an_lmdb_record *reco
 }
 
 static alexnet_status verify(const pack *self, int32_t *labels, alexnet_error *error) {
-    enum { SHOW_EVERY = 256 };
     an_lmdb database;
     uint32_t crc = 0;
     size_t next = 0;
@@ -383,6 +364,28 @@ static alexnet_status verify(const pack *self, int32_t *labels, alexnet_error *e
                          self->copy);
     an_lmdb_close(&database);
     return status;
+}
+
+/* Appends the records of the part file to the copy, in batches that depend on nothing else. */
+static alexnet_status copy_records(const pack *self, const an_lmdb *part, an_lmdb_writer *copy,
+                                   alexnet_error *error) {
+    uint64_t batch = 0;
+    AN_TRY(an_lmdb_begin(copy, self->state.space, error));
+    for (size_t i = 1; i < part->count; i++) { /* behind the note */
+        const an_lmdb_record *record = &part->records[i];
+        const uint64_t space = an_lmdb_space(record->key_size, record->value_size);
+        if (batch > 0 && batch + space > BATCH) {
+            AN_TRY(an_lmdb_commit(copy, NULL, 0, error));
+            AN_TRY(an_lmdb_begin(copy, self->state.space, error));
+            batch = 0;
+        }
+        batch += space;
+        AN_TRY(an_lmdb_put(copy, record->key, record->key_size, record->value, record->value_size,
+                           error));
+        if (i % SHOW_EVERY == 0)
+            AN_TRY(show(self, i, part->count - 1, true, error));
+    }
+    return an_lmdb_commit(copy, NULL, 0, error);
 }
 
 /* Verifies the copy, writes what lies beside it, and gives it its name. */
@@ -411,36 +414,37 @@ cleanup:
 
 /* Removes what packing needed. */
 static void clean_up(const pack *self) {
-    (void)unlink(self->note);
     (void)unlink(self->copy);
     (void)unlink(self->part);
 }
 
 /* Makes the database of the part file. */
 static alexnet_status finish(pack *self, an_pack_result *result, alexnet_error *error) {
+    an_lmdb_writer copy = {0};
+    an_lmdb part = {0};
     struct stat info;
+    alexnet_status status;
     if (self->state.images == 0)
         return an_fail(error, ALEXNET_FORMAT, "%s: none of its pictures can be read",
                        self->job.dataset->name);
-    AN_TRY(note_apart(self, error));
-    const int descriptor = open(self->copy, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (descriptor < 0)
-        return an_fail(error, ALEXNET_IO, "%s: cannot be written: %s", self->copy, strerror(errno));
-    alexnet_status status = an_lmdb_copy(&self->writer, self->state.space, descriptor, error);
-    if (status == ALEXNET_OK && fstat(descriptor, &info) != 0)
-        status = an_fail(error, ALEXNET_IO, "%s: %s", self->copy, strerror(errno));
-    if (status == ALEXNET_OK)
-        status = publish(self, descriptor, (uint64_t)info.st_size, error);
-    close(descriptor);
-    if (status != ALEXNET_OK) {
-        (void)unlink(self->copy); /* which has no other use than to take up the disk */
-        return status;
-    }
+    (void)unlink(self->copy); /* of a pack that was killed here */
+    AN_TRY(an_lmdb_open(self->part, &part, error));
+    an_mapping_read_in_order(&part.mapping);
+    AN_TRY_CLEANUP(an_lmdb_writer_open(&copy, self->copy, error));
+    AN_TRY_CLEANUP(copy_records(self, &part, &copy, error));
+    if (fstat(copy.descriptor, &info) != 0)
+        AN_TRY_CLEANUP(an_fail(error, ALEXNET_IO, "%s: %s", self->copy, strerror(errno)));
+    AN_TRY_CLEANUP(publish(self, copy.descriptor, (uint64_t)info.st_size, error));
     *result = (an_pack_result){.images = (size_t)self->state.images,
                                .broken = (size_t)self->state.broken,
                                .bytes = (uint64_t)info.st_size};
     clean_up(self);
-    return ALEXNET_OK;
+cleanup:
+    an_lmdb_writer_close(&copy);
+    an_lmdb_close(&part);
+    if (status != ALEXNET_OK)
+        (void)unlink(self->copy); /* which has no other use than to take up the disk */
+    return status;
 }
 
 /* What there is to say about a database that is finished already. */
@@ -471,11 +475,10 @@ static alexnet_status prepare(pack *self, alexnet_error *error) {
     AN_TRY(make_order(self, error));
     AN_TRY(an_make_folder(self->folder, error));
     self->part = an_path_join(self->folder, AN_PACKED_PART);
-    self->note = an_path_join(self->folder, AN_PACKED_STATE);
     self->copy = an_path_join(self->folder, AN_PACKED_COPY);
     self->database = an_path_join(self->folder, AN_PACKED_DATABASE);
     self->settings = describe_settings(dataset, self->job.options);
-    if (!self->part || !self->note || !self->copy || !self->database || !self->settings)
+    if (!self->part || !self->copy || !self->database || !self->settings)
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to pack", dataset->name);
     return ALEXNET_OK;
 }
@@ -509,7 +512,6 @@ alexnet_status an_pack(const an_dataset *dataset, const char *folder,
     json_decref(self->settings);
     free(self->order);
     free(self->part);
-    free(self->note);
     free(self->copy);
     free(self->database);
     free(self);

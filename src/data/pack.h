@@ -4,9 +4,10 @@
  * Worker threads decode, resize and encode; the caller's thread appends their records in order, to
  * the database pack.part. Every so often LMDB has them on the disk, together with a note of how far
  * packing is, so that a process killed at any moment loses no more than what came since: the same
- * call goes on. In the end the database is copied without what transactions left free, every record
- * of the copy is read back, and it becomes data.mdb, with the bytes of an unbroken pack. Meanwhile
- * the folder takes twice the room. packed.h says what lies beside the database then.
+ * call goes on. In the end the records are copied, without what notes and unfinished work left in
+ * the file, every record of the copy is read back, and it becomes data.mdb, with the bytes of an
+ * unbroken pack. Meanwhile the folder takes twice the room. packed.h says what lies beside the
+ * database then.
  *
  * Records have keys as Caffe's convert_imageset makes them, `%08d_` the position and the picture's
  * name. A picture that cannot be read is passed over.
@@ -31,9 +32,9 @@ typedef struct an_pack_options {
 } an_pack_options;
 
 typedef struct an_pack_progress {
-    size_t done, pictures; /* of all; while verifying, records read back of all */
+    size_t done, pictures; /* of all; while verifying, records of all */
     size_t resumed;        /* done before this call */
-    bool verifying;
+    bool verifying;        /* records are copied, and then the copies read back */
 } an_pack_progress;
 
 typedef struct an_pack_observer {

@@ -4,8 +4,6 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "data/lmdb_writer.h"
-
 /* The numbers of a state, before the mean image (uint64) and the settings (text). */
 typedef struct numbers {
     uint64_t check;           /* CRC-32 of everything behind it */
@@ -24,10 +22,9 @@ alexnet_status an_pack_state_save(const json_t *settings, const an_pack_state *s
     const size_t image_size = image * sizeof *sums->image;
     char *text = json_dumps(settings, JSON_COMPACT);
     const size_t length = text ? strlen(text) : 0;
-    const size_t whole = sizeof(numbers) + image_size + length;
     numbers stored;
-    *size = whole > AN_LMDB_LEAST_NOTE ? whole : AN_LMDB_LEAST_NOTE;
-    *bytes = text ? calloc(1, *size) : NULL;
+    *size = sizeof stored + image_size + length;
+    *bytes = text ? malloc(*size) : NULL;
     if (*bytes) {
         memset(&stored, 0, sizeof stored);
         stored.settings = length;
@@ -49,12 +46,12 @@ alexnet_status an_pack_state_save(const json_t *settings, const an_pack_state *s
 
 /* True where the numbers and what is behind them are of right sizes. */
 static bool is_whole(const uint8_t *bytes, size_t size, numbers *stored) {
-    if (size < AN_LMDB_LEAST_NOTE)
+    if (size < sizeof *stored)
         return false;
     memcpy(stored, bytes, sizeof *stored);
     const size_t left = size - sizeof *stored;
     if (stored->check != check_of(bytes, size) || stored->image > left / sizeof(uint64_t) ||
-        stored->settings > left - (size_t)stored->image * sizeof(uint64_t))
+        stored->settings != left - (size_t)stored->image * sizeof(uint64_t))
         return false;
     stored->state.sums.image = NULL;
     return stored->state.sums.side >= 0 && stored->state.sums.side <= AN_MAX_IMAGE_SIDE &&

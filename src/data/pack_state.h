@@ -19,7 +19,7 @@ typedef struct an_pack_state {
     an_colour_sums sums;
 } an_pack_state;
 
-/* Makes bytes of it, at least AN_LMDB_LEAST_NOTE. *bytes is freed with free(). */
+/* Makes bytes of it. *bytes is freed with free(). */
 alexnet_status an_pack_state_save(const json_t *settings, const an_pack_state *state,
                                   uint8_t **bytes, size_t *size, alexnet_error *error);
 

@@ -114,7 +114,6 @@ static void assert_same_packs(const char *a, const char *b) {
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         assert_same_files(inside(a, files[i]), inside(b, files[i]));
     assert_false(an_is_file(inside(b, AN_PACKED_PART)));
-    assert_false(an_is_file(inside(b, AN_PACKED_STATE)));
     assert_false(an_is_file(inside(b, AN_PACKED_COPY)));
 }
 
@@ -323,12 +322,12 @@ static void test_killed(void **state) {
             done = wait_for(child);
             kills += !done;
             halves += !done && an_is_file("killed/pack.part");
-            copies += !done && an_is_file("killed/pack.state");
+            copies += !done && an_is_file("killed/pack.copy");
         }
         assert_same_packs("unbroken", "killed");
         remove_folder("killed");
     }
-    print_message("killed %d times, %d of them half done, %d behind the last record; packed %d "
+    print_message("killed %d times, %d of them half done, %d copying; packed %d "
                   "times\n",
                   kills, halves, copies, trials);
     assert_true(kills >= KILLS && halves >= KILLS / 2);
@@ -469,7 +468,6 @@ static void test_copied(void **state) {
     packed("copied", options());
     assert_same_packs("done", "copied");
     put_text("copied/pack.copy", "half a copy");
-    put_text("copied/pack.state", "what was noted");
     put_text("copied/pack.part", "a database");
     assert_ok(pack("copied", options(), &result, error));
     assert_true(result.was_there);
@@ -495,12 +493,6 @@ static void test_refused(void **state) {
     assert_fails(pack("damaged", options(), &result, error), ALEXNET_FORMAT, "begin anew");
     assert_int_equal(remove("damaged/pack.part"), 0);
     packed("damaged", options());
-    on = (watch){.stop_at = 50};
-    assert_int_equal(pack_watched("note", &on, NULL), ALEXNET_INTERRUPTED);
-    change("note/pack.part", "00000040_", 100);
-    assert_int_equal(pack("note", options(), &result, NULL), ALEXNET_FORMAT);
-    put_text("note/pack.state", "{}\nnothing that packing could go on from");
-    assert_fails(pack("note", options(), &result, error), ALEXNET_FORMAT, "begin anew");
     on = (watch){.stop_at = 50};
     assert_int_equal(pack_watched("cut", &on, NULL), ALEXNET_INTERRUPTED);
     assert_int_equal(truncate("cut/pack.part", 8192), 0);
