@@ -1,7 +1,6 @@
 #include "data/pack.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +10,12 @@
 
 #include "core/clock.h"
 #include "core/file.h"
-#include "core/json.h"
 #include "core/memory.h"
 #include "core/random.h"
 #include "data/datum.h"
 #include "data/lmdb_reader.h"
 #include "data/lmdb_writer.h"
+#include "data/pack_settings.h"
 #include "data/pack_state.h"
 #include "data/pack_workers.h"
 #include "data/packed.h"
@@ -48,64 +47,6 @@ static uint32_t crc_of(uint64_t crc, const void *bytes, size_t size) {
 }
 
 /* --- what is packed, and how --------------------------------------------------------------- */
-
-/* A picture's name without that of the data set. */
-static const char *short_name(const an_dataset *dataset, size_t picture, char *text, size_t size) {
-    const size_t length = strlen(dataset->name);
-    an_dataset_describe(dataset, picture, text, size);
-    const char *rest = strncmp(text, dataset->name, length) == 0 ? text + length : text;
-    return rest + strspn(rest, "/");
-}
-
-/* Tells one list of pictures and classes from another. */
-static uint32_t list_crc(const an_dataset *dataset) {
-    char text[512];
-    uint32_t crc = 0;
-    for (int i = 0; i < dataset->classes; i++)
-        crc = crc_of(crc, dataset->class_names[i], strlen(dataset->class_names[i]) + 1);
-    for (size_t i = 0; i < dataset->count; i++) {
-        const char *name = short_name(dataset, i, text, sizeof text);
-        crc = crc_of(crc, name, strlen(name) + 1);
-        crc = crc_of(crc, &dataset->labels[i], sizeof dataset->labels[i]);
-    }
-    return crc;
-}
-
-static json_t *describe_settings(const an_dataset *dataset, const an_pack_options *options) {
-    char encoding[64] = "raw", list[16];
-    if (!options->raw)
-        snprintf(encoding, sizeof encoding, "JPEG %d %s%s", options->quality,
-                 options->full_colour ? "4:4:4" : "4:2:0", options->reencode ? " anew" : "");
-    snprintf(list, sizeof list, "%08" PRIx32, list_crc(dataset));
-    return json_pack("{s:s, s:I, s:i, s:s, s:i, s:b, s:s, s:b, s:I}", "kind", dataset->kind->name,
-                     "pictures", (json_int_t)dataset->count, "classes", dataset->classes, "list",
-                     list, "resize", options->resize, "square", options->square, "encoding",
-                     encoding, "shuffle", options->shuffle, "seed", (json_int_t)options->seed);
-}
-
-/* Refuses to go on, or to be done, with what was made in another way. */
-static alexnet_status compare_settings(const pack *self, const json_t *theirs,
-                                       alexnet_error *error) {
-    const char *key;
-    json_t *value;
-    json_object_foreach(self->settings, key, value) {
-        const json_t *other = json_object_get(theirs, key);
-        if (json_equal(value, other))
-            continue;
-        char *ours = json_dumps(value, JSON_ENCODE_ANY);
-        char *before = other ? json_dumps(other, JSON_ENCODE_ANY) : NULL;
-        (void)an_fail(
-            error, ALEXNET_INVALID,
-            "%s: holds a pack that began with %s %s, and now it is %s; give what it began "
-            "with, or choose another folder",
-            self->folder, strcmp(key, "list") == 0 ? "the list of pictures" : key,
-            before ? before : "unknown", ours ? ours : "another");
-        free(ours);
-        free(before);
-        return ALEXNET_INVALID;
-    }
-    return ALEXNET_OK;
-}
 
 static alexnet_status check(const an_dataset *dataset, const an_pack_options *options,
                             alexnet_error *error) {
@@ -166,7 +107,7 @@ static alexnet_status take_note(pack *self, const an_lmdb *part, alexnet_error *
     if (!an_lmdb_is_note(first))
         return an_fail(error, ALEXNET_FORMAT, "it does not say how far it is");
     AN_TRY(an_pack_state_load(first->value, first->value_size, &settings, &self->state, error));
-    alexnet_status status = compare_settings(self, settings, error);
+    alexnet_status status = an_pack_settings_compare(self->folder, self->settings, settings, error);
     json_decref(settings);
     if (status == ALEXNET_OK &&
         (self->state.position > self->job.dataset->count || self->state.images != part->count - 1))
@@ -225,7 +166,7 @@ static size_t key_of(const pack *self, size_t position, char *key) {
     char name[AN_LMDB_MOST_KEY + 1];
     const size_t picture = an_pack_picture(&self->job, position);
     const int length = snprintf(key, AN_LMDB_MOST_KEY + 1, "%08zu_%s", position,
-                                short_name(self->job.dataset, picture, name, sizeof name));
+                                an_pack_name(self->job.dataset, picture, name, sizeof name));
     return length < AN_LMDB_MOST_KEY ? (size_t)length : AN_LMDB_MOST_KEY;
 }
 
@@ -456,7 +397,8 @@ static alexnet_status take_finished(const pack *self, an_pack_result *result,
                        "%s: holds a database that alexnet pack did not make; choose another folder",
                        self->folder);
     AN_TRY(an_packed_read(self->folder, &packed, error));
-    const alexnet_status status = compare_settings(self, packed.settings, error);
+    const alexnet_status status =
+        an_pack_settings_compare(self->folder, self->settings, packed.settings, error);
     *result = (an_pack_result){.images = packed.images,
                                .broken = self->job.dataset->count - packed.images,
                                .bytes = packed.bytes,
@@ -477,7 +419,7 @@ static alexnet_status prepare(pack *self, alexnet_error *error) {
     self->part = an_path_join(self->folder, AN_PACKED_PART);
     self->copy = an_path_join(self->folder, AN_PACKED_COPY);
     self->database = an_path_join(self->folder, AN_PACKED_DATABASE);
-    self->settings = describe_settings(dataset, self->job.options);
+    self->settings = an_pack_settings(dataset, self->job.options);
     if (!self->part || !self->copy || !self->database || !self->settings)
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to pack", dataset->name);
     return ALEXNET_OK;
