@@ -21,9 +21,10 @@ static alexnet_status failed(const an_lmdb_writer *writer, int reason, alexnet_e
     if (reason == ENOMEM)
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to write it", writer->path);
     return an_fail(error, ALEXNET_IO,
-                   "%s: cannot be written: %s; what it holds so far stays, and with room on the "
-                   "disk writing can go on from there",
-                   writer->path, mdb_strerror(reason));
+                   "%s: cannot be written: %s%s; what has been packed stays, and with room on the "
+                   "disk the same command goes on",
+                   writer->path, mdb_strerror(reason),
+                   reason == EIO ? ", which LMDB says also where the disk is full" : "");
 }
 
 /* --- the file ------------------------------------------------------------------------------ */

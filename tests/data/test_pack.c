@@ -518,7 +518,7 @@ static void test_full_disk(void **state) {
     limit.rlim_cur = 100 << 10;
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    assert_fails(pack("full", options(), &result, error), ALEXNET_IO, "what it holds so far stays");
+    assert_fails(pack("full", options(), &result, error), ALEXNET_IO, "what has been packed stays");
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_true(an_is_file("full/pack.part"));
     packed("full", options());
