@@ -35,6 +35,15 @@ else()
     message(STATUS "libzip (libzip-dev) not found: PyTorch's files are left out")
 endif()
 
+# liblmdb: writing databases (pack); reading them is own code, src/data/lmdb_reader.h says why.
+pkg_check_modules(LMDB IMPORTED_TARGET lmdb)
+if(LMDB_FOUND)
+    target_link_libraries(alexnet_dependencies INTERFACE PkgConfig::LMDB)
+    target_compile_definitions(alexnet_dependencies INTERFACE AN_WITH_LMDB)
+else()
+    message(STATUS "liblmdb (liblmdb-dev) not found: pack is left out")
+endif()
+
 # protobuf-c: ONNX and caffemodel. Its compiler makes C of the message definitions.
 pkg_check_modules(PROTOBUF_C IMPORTED_TARGET libprotobuf-c)
 find_program(PROTOC_C protoc-c)

@@ -31,6 +31,11 @@ static void print_version(void) {
 #else
     printf("  pictures          none: built without cairo\n");
 #endif
+#ifdef AN_WITH_LMDB
+    printf("  packing           data sets into databases (liblmdb)\n");
+#else
+    printf("  packing           none: built without liblmdb\n");
+#endif
 #ifdef AN_WITH_MATIO
     printf("  ILSVRC archives   with names and validation labels (libmatio)\n");
 #else

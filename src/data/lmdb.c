@@ -369,6 +369,9 @@ static alexnet_status open_database(const char *name, an_dataset **out, alexnet_
     }
     self->base.kind = &lmdb_kind;
     AN_TRY_CLEANUP(an_lmdb_open(path, &self->database, error));
+    if (self->database.count == 0)
+        AN_TRY_CLEANUP(an_fail(error, ALEXNET_FORMAT,
+                               "%s: holds no records; was it not written to its end?", path));
     if (!is_file && an_packed_is_in(name))
         AN_TRY_CLEANUP(take_packed(self, name, error));
     else

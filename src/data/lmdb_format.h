@@ -1,7 +1,7 @@
 /*
- * The file of an LMDB database, version 1 on machines of 64 bits: what the reader and the writer
- * share. Numbers are little-endian. Source: liblmdb 0.9's mdb.c, where the structures are
- * MDB_page, MDB_node, MDB_meta and MDB_db.
+ * The file of an LMDB database, version 1 on machines of 64 bits, as the reader walks it.
+ * Numbers are little-endian. Source: liblmdb 0.9's mdb.c, where the structures are MDB_page,
+ * MDB_node, MDB_meta and MDB_db.
  *
  * The file is a row of pages, numbered from 0; a B+ tree of pages leads from the root to the leaves
  * by the keys in byte order.
@@ -32,13 +32,10 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are used as t
 
 enum {
     AN_LMDB_VERSION = 1,
-    AN_LMDB_MOST_KEY = 511,
 
     AN_LMDB_PAGE_HEADER = 16, /* bytes; and where its fields are: */
     AN_LMDB_PAGE_FLAGS = 10,
     AN_LMDB_PAGE_LOWER = 12,
-    AN_LMDB_PAGE_UPPER = 14,
-    AN_LMDB_OVERFLOW_PAGES = 12,
 
     AN_LMDB_BRANCH = 0x01, /* kinds of pages */
     AN_LMDB_LEAF = 0x02,
@@ -52,21 +49,14 @@ enum {
 
     AN_LMDB_META_MAGIC = 16, /* from the page's begin */
     AN_LMDB_META_VERSION = 20,
-    AN_LMDB_META_MAP_SIZE = 32,
     AN_LMDB_META_FREE = 40, /* the database of free pages */
     AN_LMDB_META_MAIN = 88, /* and that of the records */
-    AN_LMDB_META_LAST_PAGE = 136,
     AN_LMDB_META_TRANSACTION = 144,
     AN_LMDB_META_END = 152,
 
     AN_LMDB_DB_FLAGS = 4,
-    AN_LMDB_DB_DEPTH = 6,
-    AN_LMDB_DB_BRANCHES = 8,
-    AN_LMDB_DB_LEAVES = 16,
-    AN_LMDB_DB_OVERFLOWS = 24,
     AN_LMDB_DB_RECORDS = 32,
-    AN_LMDB_DB_ROOT = 40,
-    AN_LMDB_INTEGER_KEYS = 0x08 /* a flag that the database of free pages has */
+    AN_LMDB_DB_ROOT = 40
 };
 
 static inline uint16_t an_lmdb_u16(const uint8_t *at) {

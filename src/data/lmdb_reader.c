@@ -186,9 +186,8 @@ static alexnet_status list_records(walk *self) {
                        "%s: its keys are in another order than that of their bytes, or have "
                        "several values; Caffe's databases have not",
                        self->path);
-    if (root == AN_LMDB_NO_PAGE || records == 0)
-        return an_fail(self->error, ALEXNET_FORMAT,
-                       "%s: holds no records; was it not written to its end?", self->path);
+    if (root == AN_LMDB_NO_PAGE && records == 0)
+        return ALEXNET_OK;
     if (records > self->out->mapping.size / smallest)
         return damaged(self, 0, "says more records than the file has room for");
     self->records = (size_t)records;

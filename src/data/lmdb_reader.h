@@ -35,8 +35,9 @@ typedef struct an_lmdb {
 bool an_lmdb_is_file(const char *path);
 
 /*
- * Maps the database in the file `path` and lists its records. Released with an_lmdb_close. IO where
- * it cannot be mapped, FORMAT with the page at fault where it is damaged, NO_MEMORY.
+ * Maps the database in the file `path` and lists its records, of which there may be none. Released
+ * with an_lmdb_close. IO where it cannot be mapped, FORMAT with the page at fault where it is
+ * damaged, NO_MEMORY.
  */
 alexnet_status an_lmdb_open(const char *path, an_lmdb *out, alexnet_error *error);
 

@@ -1,37 +1,30 @@
 /*
- * Writes an LMDB database from its first key to its last.
+ * Writes an LMDB database from its first key to its last, with liblmdb.
  *
- * Records come in the order of their keys, so that the file is only ever appended to: a page of
- * each level of the tree is open, and goes to the file when it is full. The same records make the
- * same bytes, whatever stops in between: all that has not reached the file is in an an_lmdb_tree,
- * from which writing goes on, over what a killed process may have appended behind it. liblmdb
- * would write the same tree of pages, but with what its transactions freed in between.
+ * Records come in the order of their keys, in batches: a batch is one of LMDB's transactions, which
+ * a killed process leaves whole or not at all. With each may go a note of the caller's, from which
+ * writing goes on; it is the first record of the unfinished database.
  *
- * Until an_lmdb_writer_finish the file is no database: its first pages are zeros.
+ * The same records in the same batches, without notes, make the same bytes. In other batches they
+ * do not: LMDB keeps pages that it has freed, and what was in them.
  */
 #ifndef AN_DATA_LMDB_WRITER_H
 #define AN_DATA_LMDB_WRITER_H
 
+#include <lmdb.h>
+
 #include "core/status.h"
-#include "data/lmdb_format.h"
+#include "data/lmdb_reader.h"
 
-enum { AN_LMDB_PAGE = 4096, AN_LMDB_LEVELS = 12 };
-
-/* A database that is not finished: what is not in its file. Plain bytes, which may be stored. */
-typedef struct an_lmdb_tree {
-    uint64_t pages; /* written so far */
-    uint64_t records;
-    uint64_t branches, leaves, overflows; /* pages of each kind */
-    uint64_t levels;                      /* that have an open page; [0]: the leaves */
-    uint8_t open[AN_LMDB_LEVELS][AN_LMDB_PAGE];
-} an_lmdb_tree;
+enum { AN_LMDB_MOST_KEY = 511 };
 
 typedef struct an_lmdb_writer {
     const char *path;
-    int descriptor;
-    an_lmdb_tree tree;
-    uint8_t *buffer; /* what has not been written yet */
-    size_t buffered;
+    int descriptor; /* holds the lock */
+    bool is_open;
+    MDB_env *environment; /* of a batch; otherwise NULL */
+    MDB_txn *transaction;
+    MDB_dbi records;
 } an_lmdb_writer;
 
 /*
@@ -40,22 +33,27 @@ typedef struct an_lmdb_writer {
  */
 alexnet_status an_lmdb_writer_open(an_lmdb_writer *writer, const char *path, alexnet_error *error);
 
-/* Begins anew (NULL), or goes on from where `tree` was; the file is cut to that. */
-alexnet_status an_lmdb_writer_begin(an_lmdb_writer *writer, const an_lmdb_tree *tree,
-                                    alexnet_error *error);
+/* What a record takes in the database, at most. */
+uint64_t an_lmdb_space(size_t key_size, size_t value_size);
+
+/* Begins a batch. `space`: what all records have taken and the batch will. The file's map is made
+ * for it; the file itself only grows with what it holds. */
+alexnet_status an_lmdb_begin(an_lmdb_writer *writer, uint64_t space, alexnet_error *error);
 
 /* Appends a record, whose key is larger than the one before and not longer than AN_LMDB_MOST_KEY,
- * and whose value is smaller than 4 GB. */
+ * and whose value is smaller than 4 GB. Keys begin with digits or letters. */
 alexnet_status an_lmdb_put(an_lmdb_writer *writer, const void *key, size_t key_size,
                            const uint8_t *value, size_t value_size, alexnet_error *error);
 
-/* Has everything on the disk but what is in writer->tree. */
-alexnet_status an_lmdb_writer_sync(an_lmdb_writer *writer, alexnet_error *error);
+/* Ends a batch: has its records and the note (NULL: none) on the disk. One that fails leaves the
+ * database as it was. */
+alexnet_status an_lmdb_commit(an_lmdb_writer *writer, const uint8_t *note, size_t size,
+                              alexnet_error *error);
 
-/* Writes the rest of the tree and makes the file a database, on the disk. */
-alexnet_status an_lmdb_writer_finish(an_lmdb_writer *writer, alexnet_error *error);
+/* True where a record, the first one of a database, is its note. */
+bool an_lmdb_is_note(const an_lmdb_record *record);
 
-/* Closes the file, as it is; an all-zero writer is allowed. */
+/* Gives up a batch that has not ended and closes the file; an all-zero writer is allowed. */
 void an_lmdb_writer_close(an_lmdb_writer *writer);
 
 #endif

@@ -1,20 +1,21 @@
 #include "data/pack.h"
 
-#include <inttypes.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "core/clock.h"
 #include "core/file.h"
-#include "core/json.h"
 #include "core/memory.h"
 #include "core/random.h"
 #include "data/datum.h"
 #include "data/lmdb_reader.h"
 #include "data/lmdb_writer.h"
+#include "data/pack_settings.h"
 #include "data/pack_state.h"
 #include "data/pack_workers.h"
 #include "data/packed.h"
@@ -22,20 +23,23 @@
 enum {
     MOST_PICTURES = 100000000, /* keys have eight digits */
     DIGITS = 8,
-    TOLERATED_BROKEN = 10 /* whatever their share */
+    TOLERATED_BROKEN = 10, /* whatever their share */
+    BATCH = 64 << 20,      /* bytes of records that wait in memory for the disk, about */
+    SHOW_EVERY = 256       /* records, when they are copied and read back */
 };
 
 typedef struct pack {
     an_pack_job job;
     const char *folder;
     const an_pack_observer *observer;
-    char *part, *note, *database; /* paths */
+    char *part, *copy, *database; /* paths */
     uint32_t *order;
     json_t *settings;
     an_lmdb_writer writer;
     an_pack_state state;
-    size_t resumed; /* the position where this call began */
-    double noted;   /* when the state was saved */
+    uint64_t batch_end; /* state.space must not be more before the state is noted */
+    size_t resumed;     /* the position where this call began */
+    double noted;       /* when the state was */
 } pack;
 
 static uint32_t crc_of(uint64_t crc, const void *bytes, size_t size) {
@@ -43,64 +47,6 @@ static uint32_t crc_of(uint64_t crc, const void *bytes, size_t size) {
 }
 
 /* --- what is packed, and how --------------------------------------------------------------- */
-
-/* A picture's name without that of the data set. */
-static const char *short_name(const an_dataset *dataset, size_t picture, char *text, size_t size) {
-    const size_t length = strlen(dataset->name);
-    an_dataset_describe(dataset, picture, text, size);
-    const char *rest = strncmp(text, dataset->name, length) == 0 ? text + length : text;
-    return rest + strspn(rest, "/");
-}
-
-/* Tells one list of pictures and classes from another. */
-static uint32_t list_crc(const an_dataset *dataset) {
-    char text[512];
-    uint32_t crc = 0;
-    for (int i = 0; i < dataset->classes; i++)
-        crc = crc_of(crc, dataset->class_names[i], strlen(dataset->class_names[i]) + 1);
-    for (size_t i = 0; i < dataset->count; i++) {
-        const char *name = short_name(dataset, i, text, sizeof text);
-        crc = crc_of(crc, name, strlen(name) + 1);
-        crc = crc_of(crc, &dataset->labels[i], sizeof dataset->labels[i]);
-    }
-    return crc;
-}
-
-static json_t *describe_settings(const an_dataset *dataset, const an_pack_options *options) {
-    char encoding[64] = "raw", list[16];
-    if (!options->raw)
-        snprintf(encoding, sizeof encoding, "JPEG %d %s%s", options->quality,
-                 options->full_colour ? "4:4:4" : "4:2:0", options->reencode ? " anew" : "");
-    snprintf(list, sizeof list, "%08" PRIx32, list_crc(dataset));
-    return json_pack("{s:s, s:I, s:i, s:s, s:i, s:b, s:s, s:b, s:I}", "kind", dataset->kind->name,
-                     "pictures", (json_int_t)dataset->count, "classes", dataset->classes, "list",
-                     list, "resize", options->resize, "square", options->square, "encoding",
-                     encoding, "shuffle", options->shuffle, "seed", (json_int_t)options->seed);
-}
-
-/* Refuses to go on, or to be done, with what was made in another way. */
-static alexnet_status compare_settings(const pack *self, const json_t *theirs,
-                                       alexnet_error *error) {
-    const char *key;
-    json_t *value;
-    json_object_foreach(self->settings, key, value) {
-        const json_t *other = json_object_get(theirs, key);
-        if (json_equal(value, other))
-            continue;
-        char *ours = json_dumps(value, JSON_ENCODE_ANY);
-        char *before = other ? json_dumps(other, JSON_ENCODE_ANY) : NULL;
-        (void)an_fail(
-            error, ALEXNET_INVALID,
-            "%s: holds a pack that began with %s %s, and now it is %s; give what it began "
-            "with, or choose another folder",
-            self->folder, strcmp(key, "list") == 0 ? "the list of pictures" : key,
-            before ? before : "unknown", ours ? ours : "another");
-        free(ours);
-        free(before);
-        return ALEXNET_INVALID;
-    }
-    return ALEXNET_OK;
-}
 
 static alexnet_status check(const an_dataset *dataset, const an_pack_options *options,
                             alexnet_error *error) {
@@ -136,41 +82,66 @@ static alexnet_status make_order(pack *self, alexnet_error *error) {
 
 /* --- packing ------------------------------------------------------------------------------- */
 
-/* Notes how far it is, so that a killed pack goes on from here. */
-static alexnet_status note(pack *self, alexnet_error *error) {
-    AN_TRY(an_lmdb_writer_sync(&self->writer, error));
-    AN_TRY(an_pack_state_save(self->note, self->settings, &self->state, &self->writer.tree, error));
+/* Begins a batch of records that take at least `space`. */
+static alexnet_status begin_batch(pack *self, uint64_t space, alexnet_error *error) {
+    self->batch_end = self->state.space + (space > BATCH ? space : BATCH);
     self->noted = an_seconds();
-    return ALEXNET_OK;
+    return an_lmdb_begin(&self->writer, self->batch_end, error);
+}
+
+/* Ends a batch with a note of how far it is, so that a killed pack goes on from here, and begins
+ * the next. */
+static alexnet_status note(pack *self, uint64_t space, alexnet_error *error) {
+    uint8_t *bytes;
+    size_t size;
+    AN_TRY(an_pack_state_save(self->settings, &self->state, &bytes, &size, error));
+    const alexnet_status status = an_lmdb_commit(&self->writer, bytes, size, error);
+    free(bytes);
+    return status == ALEXNET_OK ? begin_batch(self, space, error) : status;
+}
+
+/* Takes what was noted, and compares it with what is there and is asked for. */
+static alexnet_status take_note(pack *self, const an_lmdb *part, alexnet_error *error) {
+    const an_lmdb_record *first = part->records;
+    json_t *settings;
+    if (!an_lmdb_is_note(first))
+        return an_fail(error, ALEXNET_FORMAT, "it does not say how far it is");
+    AN_TRY(an_pack_state_load(first->value, first->value_size, &settings, &self->state, error));
+    alexnet_status status = an_pack_settings_compare(self->folder, self->settings, settings, error);
+    json_decref(settings);
+    if (status == ALEXNET_OK &&
+        (self->state.position > self->job.dataset->count || self->state.images != part->count - 1))
+        status = an_fail(error, ALEXNET_FORMAT, "it is not as far as it says");
+    return status;
+}
+
+/* Looks through a part file, with the reader that does not trust it, for how far it is. */
+static alexnet_status look(pack *self, bool *found, alexnet_error *error) {
+    an_lmdb part;
+    AN_TRY(an_lmdb_open(self->part, &part, error));
+    *found = part.count > 0;
+    const alexnet_status status = *found ? take_note(self, &part, error) : ALEXNET_OK;
+    an_lmdb_close(&part);
+    return status;
 }
 
 /* Begins anew, or goes on. */
 static alexnet_status begin(pack *self, alexnet_error *error) {
-    if (!an_is_file(self->note)) {
-        AN_TRY(an_lmdb_writer_begin(&self->writer, NULL, error));
-        return note(self, error);
+    struct stat info;
+    alexnet_error reason;
+    bool found = false;
+    if (fstat(self->writer.descriptor, &info) == 0 && info.st_size > 0) {
+        const alexnet_status status = look(self, &found, &reason);
+        if (status == ALEXNET_FORMAT)
+            return an_fail(error, status,
+                           "%s: packing cannot go on: %s; remove the file to begin anew",
+                           self->part, reason.message);
+        if (status != ALEXNET_OK)
+            return an_fail(error, status, "%s", reason.message);
     }
-    json_t *settings;
-    an_lmdb_tree *tree = malloc(sizeof *tree);
-    if (!tree)
-        return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to go on", self->folder);
-    alexnet_status status = an_pack_state_load(self->note, &settings, &self->state, tree, error);
-    if (status == ALEXNET_OK)
-        status = compare_settings(self, settings, error);
-    if (status == ALEXNET_OK && self->state.position > self->job.dataset->count)
-        status =
-            an_fail(error, ALEXNET_FORMAT, "%s: is damaged; remove it to begin anew", self->note);
-    if (status == ALEXNET_OK) {
-        json_decref(settings);
-        settings = NULL;
-        self->resumed = (size_t)self->state.position;
-        self->noted = an_seconds();
-        status = an_lmdb_writer_begin(&self->writer, tree, error);
-    } else {
-        json_decref(settings);
-    }
-    free(tree);
-    return status;
+    self->resumed = (size_t)self->state.position;
+    AN_TRY(begin_batch(self, 0, error));
+    return found ? ALEXNET_OK : note(self, 0, error);
 }
 
 static alexnet_status pass_over(pack *self, const alexnet_error *failure, alexnet_error *error) {
@@ -190,20 +161,43 @@ static alexnet_status pass_over(pack *self, const alexnet_error *failure, alexne
                    failure->message);
 }
 
+/* The key of the record at a position; returns its length. */
+static size_t key_of(const pack *self, size_t position, char *key) {
+    char name[AN_LMDB_MOST_KEY + 1];
+    const size_t picture = an_pack_picture(&self->job, position);
+    const int length = snprintf(key, AN_LMDB_MOST_KEY + 1, "%08zu_%s", position,
+                                an_pack_name(self->job.dataset, picture, name, sizeof name));
+    return length < AN_LMDB_MOST_KEY ? (size_t)length : AN_LMDB_MOST_KEY;
+}
+
+static alexnet_status append(pack *self, size_t position, const an_encoded *value,
+                             alexnet_error *error) {
+    char key[AN_LMDB_MOST_KEY + 1];
+    const size_t key_size = key_of(self, position, key);
+    AN_TRY(an_lmdb_put(&self->writer, key, key_size, value->bytes, value->size, error));
+    self->state.images++;
+    self->state.space += an_lmdb_space(key_size, value->size);
+    self->state.crc = crc_of(self->state.crc, value->bytes, value->size);
+    return ALEXNET_OK;
+}
+
+static uint64_t space_of(const an_pack_chunk *chunk) {
+    uint64_t space = 0;
+    for (size_t i = 0; i < chunk->count; i++)
+        space += an_lmdb_space(AN_LMDB_MOST_KEY, chunk->values[i].size);
+    return space;
+}
+
 static alexnet_status take_chunk(pack *self, const an_pack_chunk *chunk, alexnet_error *error) {
-    char name[AN_LMDB_MOST_KEY + 1], key[AN_LMDB_MOST_KEY + 1];
+    const uint64_t space = space_of(chunk);
+    if (self->state.space + space > self->batch_end)
+        AN_TRY(note(self, space, error));
     for (size_t i = 0; i < chunk->count; i++) {
-        if (chunk->failures[i].status != ALEXNET_OK) {
-            AN_TRY(pass_over(self, &chunk->failures[i], error));
-            continue;
-        }
-        const size_t picture = an_pack_picture(&self->job, chunk->first + i);
-        const an_encoded *value = &chunk->values[i];
-        const int length = snprintf(key, sizeof key, "%08zu_%s", chunk->first + i,
-                                    short_name(self->job.dataset, picture, name, sizeof name));
-        const size_t key_size = length < (int)sizeof key ? (size_t)length : sizeof key - 1;
-        AN_TRY(an_lmdb_put(&self->writer, key, key_size, value->bytes, value->size, error));
-        self->state.crc = crc_of(self->state.crc, value->bytes, value->size);
+        const alexnet_error *failure = &chunk->failures[i];
+        if (failure->status == ALEXNET_OK)
+            AN_TRY(append(self, chunk->first + i, &chunk->values[i], error));
+        else
+            AN_TRY(pass_over(self, failure, error));
     }
     self->state.position = chunk->first + chunk->count;
     return an_colour_sums_merge(&self->state.sums, &chunk->sums, error);
@@ -228,13 +222,13 @@ static alexnet_status pack_pictures(pack *self, alexnet_error *error) {
          status == ALEXNET_OK && (chunk = an_pack_workers_next(workers));) {
         AN_TRY_CLEANUP(take_chunk(self, chunk, error));
         if (an_seconds() - self->noted >= self->job.options->checkpoint)
-            AN_TRY_CLEANUP(note(self, error));
+            AN_TRY_CLEANUP(note(self, 0, error));
         status = show(self, (size_t)self->state.position, count, false, error);
         if (status == ALEXNET_INTERRUPTED)
-            status = note(self, error) == ALEXNET_OK ? status : ALEXNET_IO;
+            status = note(self, 0, error) == ALEXNET_OK ? status : ALEXNET_IO;
     }
     if (status == ALEXNET_OK)
-        status = note(self, error);
+        status = note(self, 0, error);
 cleanup:
     an_pack_workers_free(workers);
     return status;
@@ -247,7 +241,7 @@ static alexnet_status not_as_written(const pack *self, const an_lmdb_record *rec
     return an_fail(error, ALEXNET_FORMAT,
                    "%s: the record %.*s is not as it was written; is the disk at fault? Remove the "
                    "folder and pack again",
-                   self->part, record->key_size, (const char *)record->key);
+                   self->copy, record->key_size, (const char *)record->key);
 }
 
 /* The position that a record's key begins with; SIZE_MAX where it does not. */
@@ -290,42 +284,58 @@ static alexnet_status verify_record(const pack *self, const an_lmdb_record *reco
 }
 
 static alexnet_status verify(const pack *self, int32_t *labels, alexnet_error *error) {
-    enum { SHOW_EVERY = 256 };
     an_lmdb database;
     uint32_t crc = 0;
     size_t next = 0;
-    AN_TRY(an_lmdb_open(self->part, &database, error));
+    AN_TRY(an_lmdb_open(self->copy, &database, error));
     an_mapping_read_in_order(&database.mapping);
     alexnet_status status = ALEXNET_OK;
     for (size_t i = 0; i < database.count && status == ALEXNET_OK; i++) {
         const an_lmdb_record *record = &database.records[i];
-        status = i < self->writer.tree.records
-                     ? verify_record(self, record, next, &labels[i], &crc, error)
-                     : not_as_written(self, record, error);
+        status = i < self->state.images ? verify_record(self, record, next, &labels[i], &crc, error)
+                                        : not_as_written(self, record, error);
         next = position_of(record) + 1;
         if (status == ALEXNET_OK && (i + 1) % SHOW_EVERY == 0)
             status = show(self, i + 1, database.count, true, error);
     }
-    if (status == ALEXNET_OK &&
-        (database.count != self->writer.tree.records || crc != self->state.crc))
+    if (status == ALEXNET_OK && (database.count != self->state.images || crc != self->state.crc))
         status = an_fail(error, ALEXNET_FORMAT,
                          "%s: what was read back is not what was written; is the disk at fault? "
                          "Remove the folder and pack again",
-                         self->part);
+                         self->copy);
     an_lmdb_close(&database);
     return status;
 }
 
-/* Makes the part file a database, verifies it, and writes what lies beside it. */
-static alexnet_status finish(pack *self, alexnet_error *error) {
+/* Appends the records of the part file to the copy, in batches that depend on nothing else. */
+static alexnet_status copy_records(const pack *self, const an_lmdb *part, an_lmdb_writer *copy,
+                                   alexnet_error *error) {
+    uint64_t batch = 0;
+    AN_TRY(an_lmdb_begin(copy, self->state.space, error));
+    for (size_t i = 1; i < part->count; i++) { /* behind the note */
+        const an_lmdb_record *record = &part->records[i];
+        const uint64_t space = an_lmdb_space(record->key_size, record->value_size);
+        if (batch > 0 && batch + space > BATCH) {
+            AN_TRY(an_lmdb_commit(copy, NULL, 0, error));
+            AN_TRY(an_lmdb_begin(copy, self->state.space, error));
+            batch = 0;
+        }
+        batch += space;
+        AN_TRY(an_lmdb_put(copy, record->key, record->key_size, record->value, record->value_size,
+                           error));
+        if (i % SHOW_EVERY == 0)
+            AN_TRY(show(self, i, part->count - 1, true, error));
+    }
+    return an_lmdb_commit(copy, NULL, 0, error);
+}
+
+/* Verifies the copy, writes what lies beside it, and gives it its name. */
+static alexnet_status publish(const pack *self, int descriptor, uint64_t bytes,
+                              alexnet_error *error) {
     const an_dataset *dataset = self->job.dataset;
-    const size_t images = (size_t)self->writer.tree.records;
-    if (images == 0)
-        return an_fail(error, ALEXNET_FORMAT, "%s: none of its pictures can be read",
-                       dataset->name);
-    AN_TRY(an_lmdb_writer_finish(&self->writer, error));
+    const size_t images = (size_t)self->state.images;
     an_packed packed = {.images = images,
-                        .bytes = self->writer.tree.pages * AN_LMDB_PAGE,
+                        .bytes = bytes,
                         .crc = (uint32_t)self->state.crc,
                         .classes = dataset->classes,
                         .class_names = dataset->class_names,
@@ -336,11 +346,45 @@ static alexnet_status finish(pack *self, alexnet_error *error) {
     AN_TRY_CLEANUP(verify(self, packed.labels, error));
     AN_TRY_CLEANUP(an_colour_sums_finish(&self->state.sums, &packed.statistics, error));
     AN_TRY_CLEANUP(an_packed_write(self->folder, &packed, error));
-    AN_TRY_CLEANUP(an_file_commit(self->writer.descriptor, self->part, self->database, error));
-    (void)unlink(self->note);
+    status = an_file_commit(descriptor, self->copy, self->database, error);
 cleanup:
     an_free(packed.labels);
     an_statistics_free(packed.statistics);
+    return status;
+}
+
+/* Removes what packing needed. */
+static void clean_up(const pack *self) {
+    (void)unlink(self->copy);
+    (void)unlink(self->part);
+}
+
+/* Makes the database of the part file. */
+static alexnet_status finish(pack *self, an_pack_result *result, alexnet_error *error) {
+    an_lmdb_writer copy = {0};
+    an_lmdb part = {0};
+    struct stat info;
+    alexnet_status status;
+    if (self->state.images == 0)
+        return an_fail(error, ALEXNET_FORMAT, "%s: none of its pictures can be read",
+                       self->job.dataset->name);
+    (void)unlink(self->copy); /* of a pack that was killed here */
+    AN_TRY(an_lmdb_open(self->part, &part, error));
+    an_mapping_read_in_order(&part.mapping);
+    AN_TRY_CLEANUP(an_lmdb_writer_open(&copy, self->copy, error));
+    AN_TRY_CLEANUP(copy_records(self, &part, &copy, error));
+    if (fstat(copy.descriptor, &info) != 0)
+        AN_TRY_CLEANUP(an_fail(error, ALEXNET_IO, "%s: %s", self->copy, strerror(errno)));
+    AN_TRY_CLEANUP(publish(self, copy.descriptor, (uint64_t)info.st_size, error));
+    *result = (an_pack_result){.images = (size_t)self->state.images,
+                               .broken = (size_t)self->state.broken,
+                               .bytes = (uint64_t)info.st_size};
+    clean_up(self);
+cleanup:
+    an_lmdb_writer_close(&copy);
+    an_lmdb_close(&part);
+    if (status != ALEXNET_OK)
+        (void)unlink(self->copy); /* which has no other use than to take up the disk */
     return status;
 }
 
@@ -353,14 +397,15 @@ static alexnet_status take_finished(const pack *self, an_pack_result *result,
                        "%s: holds a database that alexnet pack did not make; choose another folder",
                        self->folder);
     AN_TRY(an_packed_read(self->folder, &packed, error));
-    const alexnet_status status = compare_settings(self, packed.settings, error);
+    const alexnet_status status =
+        an_pack_settings_compare(self->folder, self->settings, packed.settings, error);
     *result = (an_pack_result){.images = packed.images,
                                .broken = self->job.dataset->count - packed.images,
                                .bytes = packed.bytes,
                                .was_there = true};
     an_packed_free(&packed);
     if (status == ALEXNET_OK)
-        (void)unlink(self->note); /* from a pack that was killed just before it would have done */
+        clean_up(self); /* after a pack that was killed just before it would have done so */
     return status;
 }
 
@@ -372,10 +417,10 @@ static alexnet_status prepare(pack *self, alexnet_error *error) {
     AN_TRY(make_order(self, error));
     AN_TRY(an_make_folder(self->folder, error));
     self->part = an_path_join(self->folder, AN_PACKED_PART);
-    self->note = an_path_join(self->folder, AN_PACKED_STATE);
+    self->copy = an_path_join(self->folder, AN_PACKED_COPY);
     self->database = an_path_join(self->folder, AN_PACKED_DATABASE);
-    self->settings = describe_settings(dataset, self->job.options);
-    if (!self->part || !self->note || !self->database || !self->settings)
+    self->settings = an_pack_settings(dataset, self->job.options);
+    if (!self->part || !self->copy || !self->database || !self->settings)
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to pack", dataset->name);
     return ALEXNET_OK;
 }
@@ -386,17 +431,11 @@ static alexnet_status run(pack *self, an_pack_result *result, alexnet_error *err
         return take_finished(self, result, error);
     AN_TRY(an_lmdb_writer_open(&self->writer, self->part, error));
     /* Another process may have finished it between the lines above; it has let go of it. */
-    if (an_is_file(self->database)) {
-        (void)unlink(self->part);
+    if (an_is_file(self->database))
         return take_finished(self, result, error);
-    }
     AN_TRY(begin(self, error));
     AN_TRY(pack_pictures(self, error));
-    AN_TRY(finish(self, error));
-    *result = (an_pack_result){.images = (size_t)self->writer.tree.records,
-                               .broken = (size_t)self->state.broken,
-                               .bytes = self->writer.tree.pages * AN_LMDB_PAGE};
-    return ALEXNET_OK;
+    return finish(self, result, error);
 }
 
 alexnet_status an_pack(const an_dataset *dataset, const char *folder,
@@ -415,7 +454,7 @@ alexnet_status an_pack(const an_dataset *dataset, const char *folder,
     json_decref(self->settings);
     free(self->order);
     free(self->part);
-    free(self->note);
+    free(self->copy);
     free(self->database);
     free(self);
     return status;

@@ -1,11 +1,13 @@
 /*
  * Packing: any data set into an LMDB database of Caffe's Datums, with its pictures resized.
  *
- * Worker threads decode, resize and encode; the caller's thread appends their records in order. The
- * database is called pack.part until it is whole and every record has been read back, and what has
- * been packed is noted in pack.state every so often, so that a process killed at any moment loses
- * no more than what came since: the same call goes on, and ends with the bytes of an unbroken one.
- * packed.h says what lies beside the database then.
+ * Worker threads decode, resize and encode; the caller's thread appends their records in order, to
+ * the database pack.part. Every so often LMDB has them on the disk, together with a note of how far
+ * packing is, so that a process killed at any moment loses no more than what came since: the same
+ * call goes on. In the end the records are copied, without what notes and unfinished work left in
+ * the file, every record of the copy is read back, and it becomes data.mdb, with the bytes of an
+ * unbroken pack. Meanwhile the folder takes twice the room. packed.h says what lies beside the
+ * database then.
  *
  * Records have keys as Caffe's convert_imageset makes them, `%08d_` the position and the picture's
  * name. A picture that cannot be read is passed over.
@@ -30,9 +32,9 @@ typedef struct an_pack_options {
 } an_pack_options;
 
 typedef struct an_pack_progress {
-    size_t done, pictures; /* of all; while verifying, records read back of all */
+    size_t done, pictures; /* of all; while verifying, records of all */
     size_t resumed;        /* done before this call */
-    bool verifying;
+    bool verifying;        /* records are copied, and then the copies read back */
 } an_pack_progress;
 
 typedef struct an_pack_observer {
@@ -49,9 +51,10 @@ typedef struct an_pack_result {
 
 /*
  * Packs a data set into the folder `folder`, which is made. IO, also where another process packs
- * into it; FORMAT where too many pictures are broken, or what is read back is not what was
- * written; INVALID where the folder holds something else: a database of other pictures or settings,
- * finished or not; INTERRUPTED, after a note of how far it is, where the observer stops it.
+ * into it; UNSUPPORTED in a build without liblmdb; FORMAT where too many pictures are broken, or
+ * what is read back is not what was written; INVALID where the folder holds something else: a
+ * database of other pictures or settings, finished or not; INTERRUPTED, after a note of how far it
+ * is, where the observer stops it.
  */
 alexnet_status an_pack(const an_dataset *dataset, const char *folder,
                        const an_pack_options *options, const an_pack_observer *observer,

@@ -8,7 +8,8 @@
  *   mean.binaryproto  the mean image as Caffe has it, a BlobProto (1, 3, side, side), blue first;
  *                     not there where the pictures' centre squares are of several sizes
  *
- * While the database is being made, it is called pack.part, and pack.state says how far it is.
+ * While the database is being made, it is called pack.part, and holds itself how far it is; its
+ * copy pack.copy becomes data.mdb.
  */
 #ifndef AN_DATA_PACKED_H
 #define AN_DATA_PACKED_H
@@ -22,7 +23,7 @@
 #define AN_PACKED_LABELS "alexnet.labels"
 #define AN_PACKED_MEAN "mean.binaryproto"
 #define AN_PACKED_PART "pack.part"
-#define AN_PACKED_STATE "pack.state"
+#define AN_PACKED_COPY "pack.copy"
 
 /* More classes than any data set has, few enough to hold their names. */
 enum { AN_PACKED_MOST_CLASSES = 1 << 17 };

@@ -4,6 +4,7 @@
  */
 #include "data/pack.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -113,7 +114,7 @@ static void assert_same_packs(const char *a, const char *b) {
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         assert_same_files(inside(a, files[i]), inside(b, files[i]));
     assert_false(an_is_file(inside(b, AN_PACKED_PART)));
-    assert_false(an_is_file(inside(b, AN_PACKED_STATE)));
+    assert_false(an_is_file(inside(b, AN_PACKED_COPY)));
 }
 
 /* --- what is in it ------------------------------------------------------------------------- */
@@ -311,7 +312,7 @@ static void test_killed(void **state) {
     const double begin = an_seconds();
     assert_true(wait_for(start("unbroken")));
     const double seconds = an_seconds() - begin;
-    int kills = 0, trials = 0, halves = 0;
+    int kills = 0, trials = 0, halves = 0, copies = 0;
     for (; kills < KILLS && trials < MOST_TRIALS; trials++) {
         bool done = false;
         while (!done) {
@@ -320,13 +321,15 @@ static void test_killed(void **state) {
             kill(child, SIGKILL);
             done = wait_for(child);
             kills += !done;
-            halves += !done && an_is_file("killed/pack.state");
+            halves += !done && an_is_file("killed/pack.part");
+            copies += !done && an_is_file("killed/pack.copy");
         }
         assert_same_packs("unbroken", "killed");
         remove_folder("killed");
     }
-    print_message("killed %d times, %d of them half done; packed %d times\n", kills, halves,
-                  trials);
+    print_message("killed %d times, %d of them half done, %d copying; packed %d "
+                  "times\n",
+                  kills, halves, copies, trials);
     assert_true(kills >= KILLS && halves >= KILLS / 2);
 }
 
@@ -415,29 +418,60 @@ static void test_other_settings(void **state) {
     assert_int_equal(result.images, COUNT - COUNT / BROKEN);
 }
 
+/* Changes a byte of a half-made pack, so many before the end of the value whose key begins so. */
+static void change(const char *path, const char *key, size_t from_end) {
+    an_lmdb database;
+    assert_ok(an_lmdb_open(path, &database, error));
+    const an_lmdb_record *record = database.records;
+    while (memcmp(record->key, key, strlen(key)) != 0)
+        assert_true(++record < database.records + database.count);
+    const uint8_t *at = record->value + record->value_size - from_end, byte = *at ^ 1;
+    const int file = open(path, O_WRONLY);
+    assert_true(file >= 0);
+    assert_int_equal(pwrite(file, &byte, 1, at - database.mapping.bytes), 1);
+    assert_int_equal(close(file), 0);
+    an_lmdb_close(&database);
+}
+
 /* A byte that changes on the disk between writing and the end is found when all is read back: in a
  * picture, and in a class. */
 static void test_read_back(void **state) {
     (void)state;
     static const struct {
-        long from_end; /* of the first page of records */
+        size_t from_end; /* of a Datum, whose label is followed by `encoded` */
         const char *part;
-    } cases[] = {{600, "what was read back"}, {3, "is not as it was written"}};
+    } cases[] = {{100, "what was read back"}, {3, "is not as it was written"}};
     for (size_t i = 0; i < 2; i++) {
         an_pack_result result;
         watch on = {.stop_at = 50};
         assert_int_equal(pack_watched("disk", &on, NULL), ALEXNET_INTERRUPTED);
-        FILE *file = fopen("disk/pack.part", "r+b");
-        assert_non_null(file);
-        assert_int_equal(fseek(file, 3L * 4096 - cases[i].from_end, SEEK_SET), 0);
-        const int byte = fgetc(file);
-        assert_int_equal(fseek(file, -1, SEEK_CUR), 0);
-        assert_int_equal(fputc(byte ^ 1, file), byte ^ 1);
-        assert_int_equal(fclose(file), 0);
-        assert_fails(pack("disk", options(), &result, error), ALEXNET_FORMAT, cases[i].part);
-        assert_false(an_is_file("disk/data.mdb"));
+        change("disk/pack.part", "00000040_", cases[i].from_end);
+        for (int trial = 0; trial < 2; trial++) {
+            assert_fails(pack("disk", options(), &result, error), ALEXNET_FORMAT, cases[i].part);
+            assert_false(an_is_file("disk/data.mdb") || an_is_file("disk/pack.copy"));
+        }
         remove_folder("disk");
     }
+}
+
+/* Killed behind the last record: with a copy that is not whole, or before all was removed. */
+static void test_copied(void **state) {
+    (void)state;
+    an_pack_result result;
+    watch on = {.stop_at = 50};
+    packed("done", options());
+    assert_int_equal(pack_watched("copied", &on, NULL), ALEXNET_INTERRUPTED);
+    change("copied/pack.part", "00000040_", 100);
+    assert_fails(pack("copied", options(), &result, error), ALEXNET_FORMAT, "what was read back");
+    change("copied/pack.part", "00000040_", 100);
+    put_text("copied/pack.copy", "half a copy");
+    packed("copied", options());
+    assert_same_packs("done", "copied");
+    put_text("copied/pack.copy", "half a copy");
+    put_text("copied/pack.part", "a database");
+    assert_ok(pack("copied", options(), &result, error));
+    assert_true(result.was_there);
+    assert_same_packs("done", "copied");
 }
 
 static void test_refused(void **state) {
@@ -455,12 +489,16 @@ static void test_refused(void **state) {
     assert_fails(pack("other", options(), &result, error), ALEXNET_INVALID, "did not make");
     watch on = {.stop_at = 50};
     assert_int_equal(pack_watched("damaged", &on, NULL), ALEXNET_INTERRUPTED);
-    put_text("damaged/pack.state", "{}\nnothing that packing could go on from");
+    change("damaged/pack.part", "!", 100);
     assert_fails(pack("damaged", options(), &result, error), ALEXNET_FORMAT, "begin anew");
+    assert_int_equal(remove("damaged/pack.part"), 0);
+    packed("damaged", options());
     on = (watch){.stop_at = 50};
     assert_int_equal(pack_watched("cut", &on, NULL), ALEXNET_INTERRUPTED);
-    assert_int_equal(truncate("cut/pack.part", 4096), 0);
-    assert_fails(pack("cut", options(), &result, error), ALEXNET_FORMAT, "is shorter");
+    assert_int_equal(truncate("cut/pack.part", 8192), 0);
+    assert_fails(pack("cut", options(), &result, error), ALEXNET_FORMAT, "lies outside the file");
+    put_text("no-database/pack.part", "something");
+    assert_fails(pack("no-database", options(), &result, error), ALEXNET_FORMAT, "begin anew");
     an_dataset *dataset = open_fake();
     ((fake *)dataset)->no_memory = true; /* which is no picture's fault */
     how = options();
@@ -480,9 +518,9 @@ static void test_full_disk(void **state) {
     limit.rlim_cur = 100 << 10;
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    assert_fails(pack("full", options(), &result, error), ALEXNET_IO, "what it holds so far stays");
+    assert_fails(pack("full", options(), &result, error), ALEXNET_IO, "what has been packed stays");
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-    assert_true(an_is_file("full/pack.state"));
+    assert_true(an_is_file("full/pack.part"));
     packed("full", options());
     assert_same_packs("roomy", "full");
 }
@@ -494,7 +532,7 @@ int main(void) {
         cmocka_unit_test(test_shuffle),     cmocka_unit_test(test_killed),
         cmocka_unit_test(test_interrupted), cmocka_unit_test(test_other_settings),
         cmocka_unit_test(test_read_back),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_full_disk),   cmocka_unit_test(test_copied),
     };
     return cmocka_run_group_tests(tests, enter_scratch, leave_scratch);
 }
