@@ -2,7 +2,7 @@
 # Installs into a temporary prefix and builds examples/classify.c against it with pkg-config, with
 # the shared and with the static library.
 #   test_install.sh BUILD EXAMPLE WEIGHTS_MAKER CC
-set -euo pipefail
+set -euo pipefail # and so no grep -q behind a pipe: it may end before what it reads from
 build=$1 example=$2 make_weights=$3 cc=$4
 prefix=$(mktemp -d)
 trap 'rm -rf "$prefix"' EXIT
@@ -24,15 +24,15 @@ check() {
 # shellcheck disable=SC2046 # pkg-config prints several words
 "$cc" -Wall -Werror "$example" $(pkg-config --cflags --libs alexnet) -o "$prefix/shared"
 LD_LIBRARY_PATH=$lib check shared
-LD_LIBRARY_PATH=$lib ldd "$prefix/shared" | grep -q "libalexnet.so.0 => $prefix"
+grep -q "libalexnet.so.0 => $prefix" <<<"$(LD_LIBRARY_PATH=$lib ldd "$prefix/shared")"
 
 rm "$lib"/libalexnet.so*
 # shellcheck disable=SC2046
 "$cc" -Wall -Werror "$example" $(pkg-config --cflags --static --libs alexnet) -o "$prefix/static"
 check static
-! ldd "$prefix/static" | grep -q libalexnet
+! grep -q libalexnet <<<"$(ldd "$prefix/static")"
 
-"$prefix/bin/alexnet" --version | grep -q '^alexnet [0-9]'
+grep -q '^alexnet [0-9]' <<<"$("$prefix/bin/alexnet" --version)"
 grep -q '^\.TH ALEXNET 1' "$prefix/share/man/man1/alexnet.1"
 bash -n "$prefix/share/bash-completion/completions/alexnet"
 grep -q '^#compdef alexnet' "$prefix/share/zsh/site-functions/_alexnet"
