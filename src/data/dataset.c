@@ -28,10 +28,11 @@ alexnet_status an_dataset_open(const char *name, an_split split, uint64_t seed, 
     if (!source)
         return an_fail(error, ALEXNET_IO,
                        an_is_file(name)
-                           ? "%s: is a file, but no data set: only tar archives are, of ILSVRC or "
-                             "with WebDataset's samples; unpack others first"
-                           : "%s: there is no such folder; name a folder of class folders or of "
-                             "CIFAR's binary files, ILSVRC's archives, tar shards, or `shapes`",
+                           ? "%s: is a file, but no data set: only LMDB databases are, and tar "
+                             "archives of ILSVRC or with WebDataset's samples; unpack others first"
+                           : "%s: there is no such folder; name a folder of class folders, of "
+                             "CIFAR's binary files or with a packed data set, ILSVRC's archives, "
+                             "tar shards, or `shapes`",
                        name);
     return source->open(name, split, seed, out, error);
 }
