@@ -98,8 +98,8 @@ static bool show(void *context, const an_pack_progress *now) {
     const double rate = seconds > 0 ? (double)(now->done - now->resumed) / seconds : 0;
     const double fraction = (double)now->done / (double)now->pictures;
     if (now->verifying)
-        an_display_show(&on->display, fraction, "%s: copying and reading back, %s of %s", on->folder,
-                        an_thousands(now->done).text, an_thousands(now->pictures).text);
+        an_display_show(&on->display, fraction, "%s: copying and reading back, %s of %s",
+                        on->folder, an_thousands(now->done).text, an_thousands(now->pictures).text);
     else
         an_display_show(&on->display, fraction, "%s: %s of %s pictures, %.0f a second, %s left",
                         on->folder, an_thousands(now->done).text, an_thousands(now->pictures).text,
