@@ -155,11 +155,11 @@ static alexnet_status run(void *settings, char **arguments, int count, alexnet_e
         return an_weights_failed(&chosen->common, status, error);
     if (chosen->common.json)
         return an_print_json(an_training_json(&result, folder), error);
-    printf("%u epochs, %s steps in %s (%.1f images/s): training loss %.3f, validation top-1 %s, "
+    printf("%u epoch%s, %s steps in %s (%.1f images/s): training loss %.3f, validation top-1 %s, "
            "top-5 %s\nweights: %s\n",
-           result.epochs, an_thousands(result.steps).text, an_duration(result.seconds).text,
-           result.images_per_second, result.train_loss, an_percent(result.val_top1).text,
-           an_percent(result.val_top5).text, result.checkpoint);
+           result.epochs, result.epochs == 1 ? "" : "s", an_thousands(result.steps).text,
+           an_duration(result.seconds).text, result.images_per_second, result.train_loss,
+           an_percent(result.val_top1).text, an_percent(result.val_top5).text, result.checkpoint);
     return ALEXNET_OK;
 }
 

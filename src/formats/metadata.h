@@ -20,6 +20,10 @@
 #define AN_KEY_PREPROCESS "alexnet.preprocess"
 #define AN_KEY_CLASS_NAMES "alexnet.class_names"
 
+/* The tensor, F32 (3, crop, crop), in which a safetensors file has its preprocessing's mean_image.
+ */
+#define AN_TENSOR_MEAN_IMAGE "preprocess.mean_image"
+
 typedef struct an_metadata {
     char *key, *value;
 } an_metadata;

@@ -143,6 +143,12 @@ alexnet_status an_onnx_write_weights(const char *path, const an_weights_file *we
         return an_fail(error, ALEXNET_INVALID,
                        "%s: ONNX is written in float32 only; safetensors hold the other types",
                        path);
+    if (options->preprocess && weights->preprocess.mean_image)
+        return an_fail(error, ALEXNET_UNSUPPORTED,
+                       "%s: these weights subtract a mean picture, which a graph with "
+                       "preprocessing does not; write it without, and subtract the "
+                       "tensor " AN_TENSOR_MEAN_IMAGE " of their safetensors file from the input",
+                       path);
     AN_TRY_CLEANUP(an_weights_metadata(&weights->network, &weights->preprocess,
                                        weights->class_names, &metadata, &entries, error));
     AN_TRY_CLEANUP(an_onnx_build(path, weights, options->preprocess, metadata, entries, &builder,

@@ -82,9 +82,11 @@ static void compare_companions(const an_tensor_file *file, const an_parameter *w
 
 /* --- by tensors ---------------------------------------------------------------------------- */
 
-static bool is_of_checkpoint(const char *name) {
+/* Tensors of a checkpoint, or of the preprocessing. */
+static bool is_beside_weights(const char *name) {
     return strncmp(name, "momentum.", strlen("momentum.")) == 0 ||
-           strncmp(name, "train.", strlen("train.")) == 0;
+           strncmp(name, "train.", strlen("train.")) == 0 ||
+           strcmp(name, AN_TENSOR_MEAN_IMAGE) == 0;
 }
 
 static bool same_shape(const an_file_tensor *tensor, const an_parameter *parameter) {
@@ -109,7 +111,7 @@ static misfits compare(const an_tensor_file *file, const an_network *network) {
             compare_companions(file, parameter, tensor, &list);
     }
     for (size_t i = 0; i < file->tensor_count; i++)
-        if (!is_of_checkpoint(file->tensors[i].name) &&
+        if (!is_beside_weights(file->tensors[i].name) &&
             an_network_parameter(network, file->tensors[i].name) < 0 &&
             !is_companion(network, file->tensors[i].name))
             note_misfit(&list, "%.60s is unknown", file->tensors[i].name);

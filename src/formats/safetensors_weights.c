@@ -7,8 +7,9 @@
 #include "formats/safetensors.h"
 #include "formats/weights.h"
 
-/* For each parameter itself, and for a weight its scales and its input's range. */
-enum { most_tensors = 3 * AN_MAX_PARAMETERS };
+/* For each parameter itself, and for a weight its scales and its input's range; the mean picture.
+ */
+enum { most_tensors = 3 * AN_MAX_PARAMETERS + 1 };
 
 typedef enum content { VALUES, BFLOATS, BYTES, SCALES, RANGE } content;
 
@@ -127,6 +128,8 @@ alexnet_status an_safetensors_write_weights(const char *path, const an_weights_f
     AN_TRY_CLEANUP(an_alloc(&scales, rows, sizeof(float), "scales", error));
     if (int8)
         AN_TRY_CLEANUP(find_scales(&all, path, scales, error));
+    if (weights->preprocess.mean_image)
+        all.tensors[all.count++] = an_mean_image_source(&weights->preprocess);
     list_tensors(&all, int8 ? BYTES : strcmp(dtype, "BF16") == 0 ? BFLOATS : VALUES);
     AN_TRY_CLEANUP(an_weights_metadata(&weights->network, &weights->preprocess,
                                        weights->class_names, &metadata, &entries, error));

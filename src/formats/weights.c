@@ -1,6 +1,7 @@
 #include "formats/weights.h"
 
 #include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,6 +219,34 @@ static alexnet_status point_at_tensors(an_weights_file *out, alexnet_error *erro
     return ALEXNET_OK;
 }
 
+/* --- the mean picture ---------------------------------------------------------------------- */
+
+an_tensor_source an_mean_image_source(const an_preprocess *preprocess) {
+    return (an_tensor_source){.name = AN_TENSOR_MEAN_IMAGE,
+                              .dims = 3,
+                              .shape = {3, preprocess->crop, preprocess->crop},
+                              .values = preprocess->mean_image};
+}
+
+static alexnet_status read_mean_image(an_weights_file *out, alexnet_error *error) {
+    const an_file_tensor *tensor = an_tensor_find(&out->file, AN_TENSOR_MEAN_IMAGE);
+    const int crop = out->preprocess.crop;
+    if (!tensor)
+        return ALEXNET_OK;
+    if (tensor->dims != 3 || tensor->shape[0] != 3 || tensor->shape[1] != crop ||
+        tensor->shape[2] != crop || !is_usable_in_place(tensor))
+        return an_fail(error, ALEXNET_FORMAT,
+                       "%s: %s is not F32 (3, %d, %d), as its preprocessing needs it",
+                       out->file.path, tensor->name, crop, crop);
+    const float *values = (const float *)(const void *)tensor->bytes;
+    for (size_t i = 0; i < tensor->size / sizeof *values; i++)
+        if (!isfinite(values[i]))
+            return an_fail(error, ALEXNET_FORMAT, "%s: %s holds a value that is no finite number",
+                           out->file.path, tensor->name);
+    out->preprocess.mean_image = values;
+    return ALEXNET_OK;
+}
+
 /* --- opening and closing ------------------------------------------------------------------- */
 
 /* Preprocessing, class names and values of a network that was recognised. */
@@ -231,6 +260,7 @@ static alexnet_status read_rest(an_weights_file *out, alexnet_error *error) {
     if (class_names)
         AN_TRY(an_class_names_parse(file->path, class_names, out->network.classes,
                                     &out->class_names, error));
+    AN_TRY(read_mean_image(out, error));
     AN_TRY(point_at_tensors(out, error));
     AN_TRY(read_ranges(out, error));
     out->weights.fetch = fetch;

@@ -9,7 +9,7 @@
 #ifndef AN_FORMATS_WEIGHTS_H
 #define AN_FORMATS_WEIGHTS_H
 
-#include "formats/tensors.h"
+#include "formats/safetensors.h"
 #include "model/network.h"
 
 /* A tensor that cannot be used where it lies in the file. */
@@ -59,6 +59,9 @@ alexnet_status an_weights_initialise(const an_network *network, uint64_t seed, a
                                      alexnet_error *error);
 
 void an_weights_close(an_weights_file *file);
+
+/* The row of AN_TENSOR_MEAN_IMAGE for an_safetensors_write, of a preprocessing that has one. */
+an_tensor_source an_mean_image_source(const an_preprocess *preprocess);
 
 /* How weights are written, where the format leaves a choice. */
 typedef struct an_write_options {

@@ -71,7 +71,7 @@ typedef struct an_preprocess {
     float std[3];  /* ... divided by std */
     /* (3, crop, crop), in the input's channel order: taken off each pixel instead of `mean`, at its
        place in the input, mirrored or not (net #145). It belongs to whoever sets it and must
-       outlive every copy of this structure; it is not written into files. NULL: `mean` */
+       outlive every copy of this structure. Of files only safetensors keep it. NULL: `mean` */
     const float *mean_image;
 } an_preprocess;
 

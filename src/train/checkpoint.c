@@ -144,11 +144,14 @@ alexnet_status an_checkpoint_write(const char *path, const an_checkpoint *checkp
     const an_network *network = &checkpoint->plan->network;
     const int kinds = checkpoint->average ? KINDS : AVERAGE;
     const size_t parameters = (size_t)network->parameter_count;
-    an_tensor_source tensors[KINDS * AN_MAX_PARAMETERS];
+    an_tensor_source tensors[KINDS * AN_MAX_PARAMETERS + 1];
     tensor_name names[KINDS * AN_MAX_PARAMETERS];
+    size_t tensor_count = (size_t)kinds * parameters;
     for (int kind = 0; kind < kinds; kind++)
         describe_tensors(network, kind, tensors + (size_t)kind * parameters,
                          names + (size_t)kind * parameters);
+    if (checkpoint->preprocess->mean_image)
+        tensors[tensor_count++] = an_mean_image_source(checkpoint->preprocess);
 
     an_checkpoint filling = *checkpoint;
     an_metadata *metadata;
@@ -161,8 +164,8 @@ alexnet_status an_checkpoint_write(const char *path, const an_checkpoint *checkp
         format_field(&fields[i], checkpoint->state, text, sizeof text);
         AN_TRY_CLEANUP(an_metadata_add(&metadata, &count, fields[i].key, text, error));
     }
-    status = an_safetensors_write(path, tensors, (size_t)kinds * parameters, metadata, count, fill,
-                                  &filling, error);
+    status =
+        an_safetensors_write(path, tensors, tensor_count, metadata, count, fill, &filling, error);
 
 cleanup:
     an_metadata_free(metadata, count);
@@ -172,17 +175,20 @@ cleanup:
 alexnet_status an_checkpoint_write_average(const char *path, const an_checkpoint *checkpoint,
                                            alexnet_error *error) {
     const an_network *network = &checkpoint->plan->network;
-    an_tensor_source tensors[AN_MAX_PARAMETERS];
+    an_tensor_source tensors[AN_MAX_PARAMETERS + 1];
     tensor_name names[AN_MAX_PARAMETERS];
+    size_t tensor_count = (size_t)network->parameter_count;
     an_metadata *metadata;
     size_t count;
     describe_tensors(network, WEIGHTS, tensors, names);
+    if (checkpoint->preprocess->mean_image)
+        tensors[tensor_count++] = an_mean_image_source(checkpoint->preprocess);
     for (int i = 0; i < network->parameter_count; i++)
         tensors[i].values = checkpoint->average + network->parameters[i].offset;
     AN_TRY(an_weights_metadata(network, checkpoint->preprocess, checkpoint->class_names, &metadata,
                                &count, error));
-    const alexnet_status status = an_safetensors_write(
-        path, tensors, (size_t)network->parameter_count, metadata, count, NULL, NULL, error);
+    const alexnet_status status =
+        an_safetensors_write(path, tensors, tensor_count, metadata, count, NULL, NULL, error);
     an_metadata_free(metadata, count);
     return status;
 }

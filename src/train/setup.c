@@ -131,6 +131,7 @@ static alexnet_status load_last(const an_train_settings *settings, const an_arch
     AN_TRY_CLEANUP(an_checkpoint_load(&file, out->plan, error));
     AN_TRY_CLEANUP(begin_average(settings, &file, out, error));
     out->preprocess = file.preprocess;
+    out->preprocess.mean_image = NULL; /* the file's; an_colours_apply sets the data set's */
 
 cleanup:
     an_weights_close(&file);
@@ -154,6 +155,7 @@ static alexnet_status load_trained(const an_train_settings *settings, an_setup *
     out->preprocess = network.input_size == file.network.input_size
                           ? file.preprocess
                           : an_network_preprocess(&network);
+    out->preprocess.mean_image = NULL; /* the file's; an_colours_apply sets the data set's */
 
 cleanup:
     an_free(fresh);

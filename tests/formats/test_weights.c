@@ -482,6 +482,61 @@ static void test_round_trip(void **state) {
     an_weights_close(&initial);
 }
 
+/* --- the mean picture ---------------------------------------------------------------------- */
+
+/* It comes back from every type of file, as float32. */
+static void test_mean_image(void **state) {
+    (void)state;
+    static float mean[3 * 67 * 67];
+    const an_network network = build("alexnet", 3, 67);
+    an_weights_file initial, file;
+    for (size_t i = 0; i < sizeof mean / sizeof *mean; i++)
+        mean[i] = (float)i / 7;
+    assert_ok(an_weights_initialise(&network, 5, &initial, error));
+    initial.preprocess.mean_image = mean;
+    const char *const dtypes[] = {"F32", "BF16", "I8"};
+    for (int i = 0; i < 3; i++) {
+        const an_write_options options = {.dtype = dtypes[i]};
+        const char *path = temporary("mean.safetensors");
+        assert_ok(an_safetensors_write_weights(path, &initial, &options, error));
+        assert_ok(an_weights_open(path, NULL, &file, error));
+        assert_non_null(file.preprocess.mean_image);
+        assert_memory_equal(file.preprocess.mean_image, mean, sizeof mean);
+        an_weights_close(&file);
+    }
+    an_weights_close(&initial);
+}
+
+/* One of another size, type or with a value that is no number is refused. */
+static void test_mean_image_faults(void **state) {
+    (void)state;
+    const an_network network = build("alexnet", 3, 67);
+    const float infinite = INFINITY;
+    an_weights_file file;
+    for (int fault = 0; fault < 4; fault++) {
+        recipe r =
+            recipe_of(&network, "\"alexnet.arch\":\"alexnet\",\"alexnet.input_size\":\"67\"");
+        add_entry(&r, AN_TENSOR_MEAN_IMAGE);
+        entry *e = find_entry(&r, AN_TENSOR_MEAN_IMAGE);
+        e->dims = 3;
+        memcpy(e->shape, (int64_t[]){3, 67, fault == 1 ? 66 : 67}, 3 * sizeof *e->shape);
+        if (fault == 2) {
+            e->dtype = "F64";
+            e->bytes = 8;
+        }
+        const char *path = make("mean.safetensors", &r);
+        if (fault == 0) {
+            assert_ok(an_weights_open(path, "alexnet", &file, error));
+            an_weights_close(&file);
+            continue;
+        }
+        if (fault == 3)
+            poke(path, &r, AN_TENSOR_MEAN_IMAGE, &infinite, sizeof infinite);
+        assert_fails(an_weights_open(path, "alexnet", &file, error), ALEXNET_FORMAT,
+                     fault == 3 ? "no finite number" : "is not F32 (3, 67, 67)");
+    }
+}
+
 /* --- int8 and bfloat16 --------------------------------------------------------------------- */
 
 /* The network's recipe with int8 weights, their scales and every layer's range. */
@@ -703,6 +758,8 @@ int main(void) {
         cmocka_unit_test(test_checkpoints),
         cmocka_unit_test(test_hostile_metadata),
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_mean_image),
+        cmocka_unit_test(test_mean_image_faults),
         cmocka_unit_test(test_int8_is_read),
         cmocka_unit_test(test_int8_faults),
         cmocka_unit_test(test_converted_pages_come_and_go),
