@@ -94,7 +94,8 @@ static alexnet_status check_resumed(const an_train_chosen *chosen, alexnet_error
     return ALEXNET_OK;
 }
 
-/* runs/NAME-N with the first N that is free. NAME: the data set's, "shapes" for "shapes:40". */
+/* runs/NAME-N with the first N that is free. NAME: the data set's, "shapes" for "shapes:40",
+ * "train" for "train-{000..146}.tar". */
 static alexnet_status new_folder(const char *data, char *folder, size_t size,
                                  alexnet_error *error) {
     char name[256];
@@ -102,8 +103,11 @@ static alexnet_status new_folder(const char *data, char *folder, size_t size,
     for (size_t end = strlen(name); end > 1 && name[end - 1] == '/'; end--)
         name[end - 1] = '\0';
     const char *base = an_path_base(name);
+    int length = (int)strcspn(base, ":/{");
+    while (length > 1 && strchr("-_.", base[length - 1]))
+        length--;
     for (int n = 1; n < 100000; n++) {
-        snprintf(folder, size, "runs/%.*s-%d", (int)strcspn(base, ":/"), base, n);
+        snprintf(folder, size, "runs/%.*s-%d", length, base, n);
         if (!an_is_folder(folder) && !an_is_file(folder))
             return ALEXNET_OK;
     }

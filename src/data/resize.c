@@ -206,28 +206,46 @@ __attribute__((target("avx2"))) static void resize_rows_avx2(const uint8_t *cons
         resize_rows(rows, columns, outs, false);
 }
 
-/* blend_rows, 16 bytes at a time. */
-__attribute__((target("avx2"))) static void blend_rows_avx2(const uint8_t *const *rows,
-                                                            const int32_t *weights, int count,
-                                                            size_t begin, size_t end,
-                                                            uint8_t *out) {
+/* The weighted sums of eight bytes of `count` rows. */
+static inline __attribute__((target("avx2"), always_inline)) __m256i
+blend_eight(const uint8_t *const *rows, const int32_t *weights, int count, size_t at) {
+    __m256i sum = _mm256_set1_epi32(HALF);
+    for (int r = 0; r < count; r++) {
+        const __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)(rows[r] + at));
+        sum = _mm256_add_epi32(
+            sum, _mm256_mullo_epi32(_mm256_cvtepu8_epi32(bytes), _mm256_set1_epi32(weights[r])));
+    }
+    return _mm256_srai_epi32(sum, WEIGHT_BITS);
+}
+
+/* Bytes from `begin` on, 16 at a time; returns where there are fewer. */
+static inline __attribute__((target("avx2"), always_inline)) size_t
+blend_sixteens(const uint8_t *const *rows, const int32_t *weights, int count, size_t begin,
+               size_t end, uint8_t *out) {
     for (; begin + 16 <= end; begin += 16) {
-        __m256i left = _mm256_set1_epi32(HALF), right = left;
-        for (int r = 0; r < count; r++) {
-            const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(rows[r] + begin));
-            const __m256i weight = _mm256_set1_epi32(weights[r]);
-            const __m256i first = _mm256_cvtepu8_epi32(bytes);
-            const __m256i second = _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8));
-            left = _mm256_add_epi32(left, _mm256_mullo_epi32(first, weight));
-            right = _mm256_add_epi32(right, _mm256_mullo_epi32(second, weight));
-        }
         /* Packing takes turns between the halves of its two operands: 0 to 3, 8 to 11, ... */
-        __m256i packed = _mm256_packus_epi32(_mm256_srai_epi32(left, WEIGHT_BITS),
-                                             _mm256_srai_epi32(right, WEIGHT_BITS));
+        __m256i packed = _mm256_packus_epi32(blend_eight(rows, weights, count, begin),
+                                             blend_eight(rows, weights, count, begin + 8));
         packed = _mm256_permute4x64_epi64(packed, _MM_SHUFFLE(3, 1, 2, 0));
         _mm_storeu_si128(
             (__m128i *)(void *)(out + begin),
             _mm_packus_epi16(_mm256_castsi256_si128(packed), _mm256_extracti128_si256(packed, 1)));
+    }
+    return begin;
+}
+
+/* blend_rows, to the same bits. Where a picture grows, two rows are all; the copies cannot be
+ * changed by writing to `out`, and stay in registers. */
+__attribute__((target("avx2"))) static void blend_rows_avx2(const uint8_t *const *rows,
+                                                            const int32_t *weights, int count,
+                                                            size_t begin, size_t end,
+                                                            uint8_t *out) {
+    if (count == 2) {
+        const uint8_t *const two[2] = {rows[0], rows[1]};
+        const int32_t own[2] = {weights[0], weights[1]};
+        begin = blend_sixteens(two, own, 2, begin, end, out);
+    } else {
+        begin = blend_sixteens(rows, weights, count, begin, end, out);
     }
     blend_rows(rows, weights, count, begin, end, out);
 }
