@@ -54,14 +54,7 @@ static const an_option options[] = {
      .high = 1e9,
      .fallback = "256",
      .help = "take only this many of them, chosen by the seed"},
-    {.name = "workers",
-     .type = AN_OPTION_INT,
-     .offset = offsetof(convert_settings, workers),
-     .value = "N",
-     .low = 0,
-     .high = 1024,
-     .unset = "every core",
-     .help = "threads that read and decode pictures"},
+    AN_OPTION_WORKERS(convert_settings, workers),
     AN_OPTION_BATCH("16", "pictures computed at a time"),
     {0}};
 

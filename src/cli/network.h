@@ -19,6 +19,14 @@
         .help = "side of the square input"                                                         \
     }
 
+/* The row of commands that read pictures. */
+#define AN_OPTION_WORKERS(settings_, member_)                                                      \
+    {                                                                                              \
+        .name = "workers", .type = AN_OPTION_INT, .offset = offsetof(settings_, member_),          \
+        .value = "N", .low = 0, .high = 1024, .unset = "every core",                               \
+        .help = "threads that read and decode pictures"                                            \
+    }
+
 /*
  * Works out the network of --weights, or of --arch with `classes` and `input_size` (0: its own).
  * INVALID where weights and a size are given that are not theirs.

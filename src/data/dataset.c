@@ -100,3 +100,8 @@ alexnet_status an_dataset_read(const an_dataset *dataset, size_t index, an_image
 void an_dataset_describe(const an_dataset *dataset, size_t index, char *text, size_t size) {
     dataset->kind->describe(dataset, index, text, size);
 }
+
+bool an_too_many_broken(size_t broken, size_t count, double max_broken) {
+    enum { TOLERATED = 10 }; /* whatever their share */
+    return broken > TOLERATED && (double)broken > max_broken * (double)count;
+}

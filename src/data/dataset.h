@@ -134,6 +134,10 @@ alexnet_status an_dataset_fetch(const an_dataset *dataset, size_t index, an_samp
 alexnet_status an_dataset_read(const an_dataset *dataset, size_t index, an_image *out,
                                alexnet_error *error);
 
+/* Whether so many broken pictures of `count` are too many: more than ten, and more than the share
+ * `max_broken`. */
+bool an_too_many_broken(size_t broken, size_t count, double max_broken);
+
 /* The picture's name, for messages and contact sheets. */
 void an_dataset_describe(const an_dataset *dataset, size_t index, char *text, size_t size);
 

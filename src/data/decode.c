@@ -4,6 +4,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
+#include "core/file.h"
 
 /* Files that people take for pictures we read, and what they are. */
 static const struct {
@@ -64,6 +67,21 @@ an_image_format an_image_recognise(const uint8_t *bytes, size_t size) {
         return AN_FORMAT_PNG;
     if (size >= 2 && bytes[0] == 'P' && strchr("2356", bytes[1]) && bytes[1] != 0)
         return AN_FORMAT_PPM;
+    return AN_FORMAT_OTHER;
+}
+
+an_image_format an_image_format_of_name(const char *name) {
+    static const struct {
+        const char *extension;
+        an_image_format format;
+    } known[] = {{".jpg", AN_FORMAT_JPEG},
+                 {".jpeg", AN_FORMAT_JPEG},
+                 {".png", AN_FORMAT_PNG},
+                 {".ppm", AN_FORMAT_PPM},
+                 {".pgm", AN_FORMAT_PPM}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(an_path_extension(name), known[i].extension) == 0)
+            return known[i].format;
     return AN_FORMAT_OTHER;
 }
 

@@ -76,6 +76,9 @@ typedef enum an_image_format {
 /* What a file is by its first bytes. */
 an_image_format an_image_recognise(const uint8_t *bytes, size_t size);
 
+/* What a file's name promises by its extension; AN_FORMAT_OTHER where that is none that is read. */
+an_image_format an_image_format_of_name(const char *name);
+
 /* What a picture file says of itself before its pixels. */
 typedef struct an_image_info {
     an_image_format format;

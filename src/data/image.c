@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "data/decode.h"
 #include "data/normalise.h"
 
 alexnet_status an_image_reserve(an_image *image, int width, int height, alexnet_error *error) {
@@ -52,11 +53,7 @@ an_raster an_raster_part(const an_raster *raster, an_part part) {
 }
 
 bool an_image_has_name(const char *name) {
-    static const char *const known[] = {".jpg", ".jpeg", ".png", ".ppm", ".pgm"};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcasecmp(an_path_extension(name), known[i]) == 0)
-            return true;
-    return false;
+    return an_image_format_of_name(name) != AN_FORMAT_OTHER;
 }
 
 alexnet_status an_image_read(const char *path, an_image *out, alexnet_error *error) {

@@ -14,8 +14,7 @@
 
 enum {
     MOST_WORKERS = 1024,
-    BATCHES_AHEAD = 2,    /* beside the one that the consumer holds */
-    TOLERATED_BROKEN = 10 /* in an epoch, whatever their share */
+    BATCHES_AHEAD = 2 /* beside the one that the consumer holds */
 };
 
 /* Where a batch is made: batch b of an epoch in slot b mod slot_count. */
@@ -427,8 +426,7 @@ static alexnet_status report(an_loader *loader, const slot *s, alexnet_error *er
         loader->broken++;
         if (loader->on_broken)
             loader->on_broken(loader->context, failure->message);
-        if (loader->broken > TOLERATED_BROKEN &&
-            (double)loader->broken > loader->options.max_broken * (double)loader->pictures)
+        if (an_too_many_broken(loader->broken, loader->pictures, loader->options.max_broken))
             return an_fail(error, ALEXNET_FORMAT,
                            "%s: already %zu of %zu pictures could not be read, the last one for "
                            "this reason: %s; mend or remove them, or tolerate more",

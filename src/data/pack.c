@@ -23,9 +23,8 @@
 enum {
     MOST_PICTURES = 100000000, /* keys have eight digits */
     DIGITS = 8,
-    TOLERATED_BROKEN = 10, /* whatever their share */
-    BATCH = 64 << 20,      /* bytes of records that wait in memory for the disk, about */
-    SHOW_EVERY = 256       /* records, when they are copied and read back */
+    BATCH = 64 << 20, /* bytes of records that wait in memory for the disk, about */
+    SHOW_EVERY = 256  /* records, when they are copied and read back */
 };
 
 typedef struct pack {
@@ -151,8 +150,7 @@ static alexnet_status pass_over(pack *self, const alexnet_error *failure, alexne
     self->state.broken++;
     if (self->observer && self->observer->broken)
         self->observer->broken(self->observer->context, failure->message);
-    if (self->state.broken <= TOLERATED_BROKEN ||
-        (double)self->state.broken <= self->job.options->max_broken * (double)count)
+    if (!an_too_many_broken(self->state.broken, count, self->job.options->max_broken))
         return ALEXNET_OK;
     return an_fail(error, ALEXNET_FORMAT,
                    "%s: %llu of %zu pictures cannot be read, which is too many; the last for this "

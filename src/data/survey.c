@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/file.h"
 #include "core/memory.h"
@@ -34,27 +33,11 @@ const char *an_oddity_phrase(int index) {
 
 /* ---- One picture. */
 
-/* The format that a name promises; AN_FORMAT_OTHER where it promises none. */
-static an_image_format format_of_name(const char *name) {
-    static const struct {
-        const char *extension;
-        an_image_format format;
-    } known[] = {{".jpg", AN_FORMAT_JPEG},
-                 {".jpeg", AN_FORMAT_JPEG},
-                 {".png", AN_FORMAT_PNG},
-                 {".ppm", AN_FORMAT_PPM},
-                 {".pgm", AN_FORMAT_PPM}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcasecmp(an_path_extension(name), known[i].extension) == 0)
-            return known[i].format;
-    return AN_FORMAT_OTHER;
-}
-
 /* What its header shows to be odd. */
 static unsigned oddities_of(const an_image_info *info, const char *name) {
     const int shorter = info->width < info->height ? info->width : info->height;
     const int longer = info->width < info->height ? info->height : info->width;
-    const an_image_format promised = format_of_name(name);
+    const an_image_format promised = an_image_format_of_name(name);
     unsigned odd = 0;
     if (info->format != AN_FORMAT_PIXELS && promised != AN_FORMAT_OTHER && promised != info->format)
         odd |= AN_ODD_EXTENSION;
