@@ -3,9 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A sum of so many products of two bytes is below 2^64. */
-static const uint64_t most_pixels = UINT64_MAX / (255 * 255);
-
 size_t an_colour_sums_image_count(const an_colour_sums *sums) {
     if (sums->side > AN_MOST_MEAN_SIDE || sums->mixed)
         return 0;
@@ -36,43 +33,20 @@ static alexnet_status meet(an_colour_sums *sums, int side, alexnet_error *error)
     return ALEXNET_OK;
 }
 
-/* A row's sums fit into 32 bits: AN_MAX_IMAGE_SIDE * 255^2 < 2^32. */
-static void add_row(an_colour_sums *sums, const uint8_t *row, size_t width) {
-    uint32_t r = 0, g = 0, b = 0, rr = 0, rg = 0, rb = 0, gg = 0, gb = 0, bb = 0;
-    for (size_t x = 0; x < width; x++) {
-        const uint32_t red = row[3 * x], green = row[3 * x + 1], blue = row[3 * x + 2];
-        r += red;
-        g += green;
-        b += blue;
-        rr += red * red;
-        rg += red * green;
-        rb += red * blue;
-        gg += green * green;
-        gb += green * blue;
-        bb += blue * blue;
-    }
-    const uint32_t sum[] = {r, g, b}, product[] = {rr, rg, rb, gg, gb, bb};
-    for (int i = 0; i < 3; i++)
-        sums->sum[i] += sum[i];
-    for (int i = 0; i < 6; i++)
-        sums->product[i] += product[i];
-}
-
 alexnet_status an_colour_sums_add(an_colour_sums *sums, const an_image *image,
                                   alexnet_error *error) {
     const int shorter = image->width < image->height ? image->width : image->height;
     const size_t side = (size_t)shorter;
     const an_crop corner = an_crop_centre(image->width, image->height, shorter);
     AN_TRY(meet(sums, shorter, error));
-    if (side * side > most_pixels - sums->pixels)
+    if (side * side > AN_MOST_PIXELS - sums->pixels.count)
         return an_fail(error, ALEXNET_FORMAT, "more pixels than can be counted");
-    sums->pixels += side * side;
     sums->pictures++;
     const bool in_image = an_colour_sums_image_count(sums) > 0;
     for (size_t y = 0; y < side; y++) {
         const uint8_t *row =
             image->pixels + (((size_t)corner.y + y) * (size_t)image->width + (size_t)corner.x) * 3;
-        add_row(sums, row, side);
+        an_pixel_sums_add_row(&sums->pixels, row, side);
         for (size_t i = 0; in_image && i < 3 * side; i++)
             sums->image[y * 3 * side + i] += row[i];
     }
@@ -84,15 +58,11 @@ alexnet_status an_colour_sums_merge(an_colour_sums *sums, const an_colour_sums *
     if (more->pictures == 0)
         return ALEXNET_OK;
     AN_TRY(meet(sums, more->side, error));
-    if (more->pixels > most_pixels - sums->pixels)
+    if (more->pixels.count > AN_MOST_PIXELS - sums->pixels.count)
         return an_fail(error, ALEXNET_FORMAT, "more pixels than can be counted");
     sums->mixed |= more->mixed;
     sums->pictures += more->pictures;
-    sums->pixels += more->pixels;
-    for (int i = 0; i < 3; i++)
-        sums->sum[i] += more->sum[i];
-    for (int i = 0; i < 6; i++)
-        sums->product[i] += more->product[i];
+    an_pixel_sums_merge(&sums->pixels, &more->pixels);
     const size_t count = an_colour_sums_image_count(sums);
     for (size_t i = 0; i < count; i++)
         sums->image[i] += more->image[i];
@@ -106,21 +76,18 @@ void an_colour_sums_clear(an_colour_sums *sums) {
         memset(sums->image, 0, an_colour_sums_image_count(sums) * sizeof *sums->image);
 }
 
-static void finish_colours(const an_colour_sums *sums, an_statistics *out) {
-    static const int places[3][3] = {{0, 1, 2}, {1, 3, 4}, {2, 4, 5}};
-    const double pixels = (double)sums->pixels;
+static void finish_colours(const an_pixel_sums *sums, an_statistics *out) {
     for (int c = 0; c < 3; c++)
-        out->mean[c] = (double)sums->sum[c] / pixels;
+        out->mean[c] = an_pixel_sums_mean(sums, c);
     for (int a = 0; a < 3; a++)
         for (int b = 0; b < 3; b++)
-            out->covariance[a][b] =
-                (double)sums->product[places[a][b]] / pixels - out->mean[a] * out->mean[b];
+            out->covariance[a][b] = an_pixel_sums_product(sums, a, b) - out->mean[a] * out->mean[b];
 }
 
 alexnet_status an_colour_sums_finish(const an_colour_sums *sums, an_statistics **out,
                                      alexnet_error *error) {
     *out = NULL;
-    if (sums->pixels == 0)
+    if (sums->pixels.count == 0)
         return an_fail(error, ALEXNET_INVALID, "there are no pixels to take a mean of");
     an_statistics *made = calloc(1, sizeof *made);
     const size_t count = an_colour_sums_image_count(sums);
@@ -130,7 +97,7 @@ alexnet_status an_colour_sums_finish(const an_colour_sums *sums, an_statistics *
         free(made);
         return an_fail(error, ALEXNET_NO_MEMORY, "no memory for the mean image");
     }
-    finish_colours(sums, made);
+    finish_colours(&sums->pixels, made);
     made->side = count > 0 ? sums->side : 0;
     for (size_t i = 0; i < count / 3; i++)
         for (size_t c = 0; c < 3; c++)

@@ -9,17 +9,16 @@
 #define AN_DATA_COLOUR_SUMS_H
 
 #include "data/dataset.h"
+#include "data/pixel_sums.h"
 
 enum { AN_MOST_MEAN_SIDE = 512 };
 
 typedef struct an_colour_sums {
-    int32_t side;        /* of the first picture's square */
-    int32_t mixed;       /* 1: there were other sides, too */
-    uint64_t pictures;   /* in `image` */
-    uint64_t pixels;     /* in `sum` and `product` */
-    uint64_t sum[3];     /* red, green, blue */
-    uint64_t product[6]; /* red squared, red green, red blue, green squared, ... */
-    uint64_t *image;     /* (side, side, 3); NULL while there is none */
+    int32_t side;      /* of the first picture's square */
+    int32_t mixed;     /* 1: there were other sides, too */
+    uint64_t pictures; /* in `image` */
+    an_pixel_sums pixels;
+    uint64_t *image; /* (side, side, 3); NULL while there is none */
 } an_colour_sums;
 
 /* Adds a picture. NO_MEMORY; FORMAT from 2.8e14 pixels on, which could no longer be counted. */

@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "core/threads.h"
+#include "data/pixel_sums.h"
 
 static const struct {
     const char *key, *phrase;
@@ -95,27 +96,13 @@ static an_likeness likeness_of(const an_image *image) {
 
 /* Means of the values and of their squares; true where all pixels are the same. */
 static bool measure_colours(const an_image *image, float mean[3], float square[3]) {
-    const size_t row_size = (size_t)image->width * 3;
-    const double pixels = (double)image->width * image->height;
-    uint64_t sums[3] = {0}, squares[3] = {0};
-    const uint8_t *pixel = image->pixels;
-    for (int y = 0; y < image->height; y++) {
-        uint32_t row[3] = {0};
-        uint64_t row_squares[3] = {0};
-        for (int x = 0; x < image->width; x++, pixel += 3) {
-            for (int c = 0; c < 3; c++) {
-                row[c] += pixel[c];
-                row_squares[c] += (uint32_t)pixel[c] * pixel[c];
-            }
-        }
-        for (int c = 0; c < 3; c++) {
-            sums[c] += row[c];
-            squares[c] += row_squares[c];
-        }
-    }
+    const size_t width = (size_t)image->width, row_size = 3 * width;
+    an_pixel_sums sums = {0};
+    for (size_t y = 0; y < (size_t)image->height; y++)
+        an_pixel_sums_add_row(&sums, image->pixels + y * row_size, width);
     for (int c = 0; c < 3; c++) {
-        mean[c] = (float)((double)sums[c] / pixels);
-        square[c] = (float)((double)squares[c] / pixels);
+        mean[c] = (float)an_pixel_sums_mean(&sums, c);
+        square[c] = (float)an_pixel_sums_product(&sums, c, c);
     }
     return memcmp(image->pixels, image->pixels + 3, row_size - 3) == 0 &&
            memcmp(image->pixels, image->pixels + row_size,

@@ -1,30 +1,27 @@
 #include "train/colours.h"
 
 #include "core/memory.h"
+#include "data/pixel_sums.h"
 
 /* So many pictures tell a data set's means to half a level, their deviations to a hundredth. */
 enum { MEASURED = 1000 };
 
+/* Sums over pictures of their channels' means and of those of the channels' products: every picture
+ * counts the same, whatever its size, as every crop does. */
 typedef struct sums {
-    double count, one[3], two[3][3]; /* of pixels, of channels, of their products */
+    double count, one[3], two[3][3];
 } sums;
 
 static void add_picture(sums *all, const an_image *image) {
-    const size_t pixels = (size_t)image->width * (size_t)image->height;
-    uint64_t one[3] = {0}, two[3][3] = {{0}}; /* exact: at most 2^16 a pixel */
-    for (size_t p = 0; p < pixels; p++)
-        for (int i = 0; i < 3; i++) {
-            one[i] += image->pixels[3 * p + (size_t)i];
-            for (int j = 0; j < 3; j++)
-                two[i][j] +=
-                    (uint64_t)image->pixels[3 * p + (size_t)i] * image->pixels[3 * p + (size_t)j];
-        }
-    /* Every picture counts the same, whatever its size, as every crop does. */
+    const size_t width = (size_t)image->width;
+    an_pixel_sums pixels = {0};
+    for (size_t y = 0; y < (size_t)image->height; y++)
+        an_pixel_sums_add_row(&pixels, image->pixels + 3 * y * width, width);
     all->count++;
     for (int i = 0; i < 3; i++) {
-        all->one[i] += (double)one[i] / (double)pixels;
+        all->one[i] += an_pixel_sums_mean(&pixels, i);
         for (int j = 0; j < 3; j++)
-            all->two[i][j] += (double)two[i][j] / (double)pixels;
+            all->two[i][j] += an_pixel_sums_product(&pixels, i, j);
     }
 }
 
