@@ -16,6 +16,12 @@ typedef enum an_beginning {
     AN_BEGIN_PAPER /* as §5 of the paper says, whatever the architecture */
 } an_beginning;
 
+/* Whether the dropout layers drop anything. */
+typedef enum an_dropout_use {
+    AN_DROPOUT_ARCH, /* as the architecture's table says */
+    AN_DROPOUT_NONE  /* they act as in testing */
+} an_dropout_use;
+
 /* What is subtracted from the pictures' channels. */
 typedef enum an_mean {
     AN_MEAN_ARCH, /* the means of the architecture's preprocessing, or of the weights begun with */
@@ -64,6 +70,7 @@ typedef struct an_train_settings {
     double lars;       /* trust coefficient, lars.h; 0: not used */
     double ema;        /* decay of the averaged weights, average.h; 0: none are kept */
 
+    an_dropout_use dropout;
     bool augment;                 /* false: nothing below, up to mixup, is done */
     an_augmentation augmentation; /* its axes are set by the trainer */
     an_noise_axes noise_axes;

@@ -19,6 +19,7 @@ typedef struct field {
 static const char *const precisions[] = {"fp32", "bf16", "int8", NULL};
 static const char *const schedules[] = {"constant", "step", "cosine", "plateau", NULL};
 static const char *const beginnings[] = {"arch", "paper", NULL};
+static const char *const dropouts[] = {"arch", "none", NULL};
 static const char *const crops[] = {"centre", "random", "square", "resized", NULL};
 static const char *const axes[] = {"published", "data", NULL};
 static const char *const means[] = {"arch", "data", "image", NULL};
@@ -59,6 +60,7 @@ static const field fields[] = {
     {"bias_decay", AT(bias_decay), REAL, NULL},
     {"lars", AT(lars), REAL, NULL},
     {"ema", AT(ema), REAL, NULL},
+    {"dropout", AT(dropout), WORD, dropouts},
     {"augment", AT(augment), BOOL, NULL},
     {"crop", AT(augmentation.crop), WORD, crops},
     {"area_low", AT(augmentation.area_low), REAL, NULL},

@@ -96,7 +96,7 @@ static void test_print(void **state) {
 static void test_recipe(void **state) {
     (void)state;
     const outcome *got =
-        alexnet("train shapes:20 --recipe modern --epochs 1 --warmup 0 --out modern "
+        alexnet("train shapes:20 --recipe modern --epochs 1 --warmup 0 --ema 0.9 --out modern "
                 "--progress plain " SMALL);
     assert_int_equal(got->code, 0);
     static const char *const parts[] = {"recipe             modern\n",
