@@ -1,4 +1,4 @@
-"""What bench/compare and bench/loader share: the peers' virtual environment, running, tables."""
+"""What bench/compare, bench/loader and bench/gpu share: the peers' virtual environment, running, tables."""
 import json
 import os
 import pathlib
@@ -46,12 +46,15 @@ def last_line(command, environment=None):
     return done.stdout
 
 
-def print_table(head, lines):
+def table(head, lines):
     """A table that reads well as it is, and as Markdown."""
     widths = [max(len(line[i]) for line in [head] + lines) for i in range(len(head))]
-    for line in [head, ["-" * width for width in widths]] + lines:
-        print("| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |")
-    print()
+    return "".join("| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |\n"
+                   for line in [head, ["-" * width for width in widths]] + lines)
+
+
+def print_table(head, lines):
+    print(table(head, lines))
 
 
 def processor():

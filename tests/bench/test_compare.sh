@@ -2,17 +2,7 @@
 # The plan and the tables of bench/compare. Arguments: the script, figures to print.
 set -eu
 
-# has TEXT PATTERN...
-has() {
-    text=$1
-    shift
-    for pattern in "$@"; do
-        if ! printf '%s\n' "$text" | grep -q -- "$pattern"; then
-            printf 'no "%s" in:\n%s\n' "$pattern" "$text" >&2
-            exit 1
-        fi
-    done
-}
+. "$(dirname "$0")/has.sh"
 
 has "$(PYTHONDONTWRITEBYTECODE=1 "$1" --list)" '^alexnet infer:1:fp32 onnxruntime$' \
     '^alexnet-paper train:64:bf16 torch-compiled$' '^torchvision infer:8:int8 alexnet$'
