@@ -11,7 +11,7 @@ pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 add_library(alexnet_dependencies INTERFACE)
 target_link_libraries(alexnet_dependencies INTERFACE
     OpenMP::OpenMP_C Threads::Threads PkgConfig::JPEG PkgConfig::PNG PkgConfig::ZLIB
-    PkgConfig::JANSSON m)
+    PkgConfig::JANSSON m ${CMAKE_DL_LIBS})
 
 # oneDNN: the cpu backend's primitives. Debian ships no pkg-config file for it.
 find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h)
@@ -91,7 +91,7 @@ pkg_check_modules(NETTLE IMPORTED_TARGET nettle)
 if(CURL_FOUND AND NETTLE_FOUND)
     set(AN_WITH_CURL TRUE)
     target_include_directories(alexnet_dependencies SYSTEM INTERFACE ${CURL_INCLUDE_DIRS})
-    target_link_libraries(alexnet_dependencies INTERFACE PkgConfig::NETTLE ${CMAKE_DL_LIBS})
+    target_link_libraries(alexnet_dependencies INTERFACE PkgConfig::NETTLE)
     target_compile_definitions(alexnet_dependencies INTERFACE AN_WITH_CURL)
 else()
     message(STATUS
@@ -108,7 +108,6 @@ if(MATIO_FOUND AND MATIO_LIBRARY)
     string(REGEX REPLACE "(\\.so\\.[0-9]+).*" "\\1" library ${library})
     set(AN_WITH_MATIO TRUE)
     target_include_directories(alexnet_dependencies SYSTEM INTERFACE ${MATIO_INCLUDE_DIRS})
-    target_link_libraries(alexnet_dependencies INTERFACE ${CMAKE_DL_LIBS})
     target_compile_definitions(alexnet_dependencies INTERFACE
         AN_WITH_MATIO AN_MATIO_LIBRARY="${library}")
 else()

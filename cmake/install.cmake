@@ -1,20 +1,20 @@
-# What `cmake --install` puts where: the command with its manual and completion, both libraries, the
-# header, and the pkg-config file.
+# What `cmake --install` puts where: the command with its manual and completion, both libraries and
+# the plug-in, the header, and the pkg-config file.
 install(TARGETS alexnet alexnet_static alexnet_shared)
+if(TARGET alexnet-cuda)
+    install(TARGETS alexnet-cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/alexnet)
+endif()
 install(DIRECTORY include/alexnet TYPE INCLUDE)
 
 # The libraries that programs linked with the static one need beside it.
 set(ALEXNET_PC_REQUIRES "libjpeg libpng zlib jansson")
-set(ALEXNET_PC_LIBS "${OpenMP_C_FLAGS} -lpthread -lm")
+list(TRANSFORM CMAKE_DL_LIBS PREPEND " -l" OUTPUT_VARIABLE dl)
+set(ALEXNET_PC_LIBS "${OpenMP_C_FLAGS} -lpthread -lm${dl}")
 if(CAIRO_FOUND)
     string(APPEND ALEXNET_PC_REQUIRES " cairo")
 endif()
 if(AN_WITH_CURL)
     string(APPEND ALEXNET_PC_REQUIRES " nettle")
-endif()
-if(AN_WITH_CURL OR AN_WITH_MATIO)
-    list(TRANSFORM CMAKE_DL_LIBS PREPEND " -l" OUTPUT_VARIABLE dl)
-    string(APPEND ALEXNET_PC_LIBS "${dl}")
 endif()
 if(ZIP_FOUND)
     string(APPEND ALEXNET_PC_REQUIRES " libzip")

@@ -52,13 +52,14 @@ typedef struct alexnet_error {
 /* The version of the library, "MAJOR.MINOR.PATCH". */
 ALEXNET_API const char *alexnet_version(void);
 
-/* How a classifier computes. All zero means: the best device and every core. */
+/* How a classifier computes. All zero means: the best device (a GPU that the build can use, or else
+ * the processor) and every core. */
 typedef struct alexnet_options {
     const char *arch;   /* network of a file that does not name it; NULL: `alexnet` */
-    const char *device; /* "auto", "cpu" or "reference"; NULL: "auto" */
+    const char *device; /* "auto", "cpu", "cuda" or "reference"; NULL: "auto" */
     int threads;        /* 0: the cores this process may use */
     int batch;          /* the most images that alexnet_forward computes at a time; 0: 16 */
-    /* "fp32", "bf16" or "int8", whatever the file stores; NULL: "fp32". A processor that lacks the
+    /* "fp32", "bf16" or "int8", whatever the file stores; NULL: "fp32". A device that lacks the
      * instructions computes in float32. */
     const char *precision;
 } alexnet_options;

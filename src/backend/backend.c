@@ -126,6 +126,10 @@ alexnet_status an_precision_find(const char *name, an_precision *out, alexnet_er
 const char *an_plan_fallback(const an_plan *plan, an_precision asked) {
     if (plan->options.precision == asked)
         return NULL;
+    if (strcmp(plan->backend->name, "cuda") == 0)
+        return asked == AN_BF16 ? "this GPU has no bfloat16 instructions (those of compute "
+                                  "capability 8.0 and later have); computing in float32"
+                                : "int8 is not computed on GPUs; computing in float32";
     return asked == AN_BF16
                ? "this processor has no bfloat16 instructions (AVX512_BF16); computing in float32"
                : "this processor has no int8 instructions (AVX512_VNNI); computing in float32";

@@ -44,7 +44,7 @@ typedef struct an_plan_options {
     bool observe; /* keep every layer's activations (and, training, their gradients and the input's)
                      readable as they are before the next layer's fusion; costs memory and speed */
     an_precision precision; /* asked for; in a plan, what it computes in: AN_FP32 where the
-                               processor lacks the instructions */
+                               device lacks the instructions */
     int threads;            /* 0: the cores this process may use */
     an_layer_times *times;  /* filled in by forward and step; NULL: nothing is timed */
 } an_plan_options;
@@ -154,6 +154,8 @@ typedef struct an_backend {
                                      alexnet_error *error);
     an_plan_memory (*memory)(const an_plan *plan);
     an_rate (*limit)(an_limit limit, double seconds); /* NULL: not known */
+    /* Whether this machine has what it takes; UNSUPPORTED with what is missing. NULL: always. */
+    alexnet_status (*available)(alexnet_error *error);
 } an_backend;
 
 /* What every backend's plan begins with. */
@@ -166,7 +168,11 @@ struct an_plan {
 /* The backends in this build, the best first; ends with NULL. */
 const an_backend *const *an_backends(void);
 
-/* The backend of a --device: "auto" is the first. INVALID, UNSUPPORTED with the list otherwise. */
+/* Whether plans can be made with it on this machine. */
+bool an_backend_usable(const an_backend *backend);
+
+/* The backend of a --device: "auto" is the first that is usable. UNSUPPORTED with what is missing
+ * for one that is not, and with the list for a name that is none; *out is then NULL. */
 alexnet_status an_backend_find(const char *device, const an_backend **out, alexnet_error *error);
 
 /* Makes a plan; its parameters are undefined until an_plan_load. Freed with an_plan_free. INVALID
@@ -224,5 +230,6 @@ const char *an_plan_fallback(const an_plan *plan, an_precision asked);
 /* The backends themselves. */
 extern const an_backend an_backend_reference;
 extern const an_backend an_backend_cpu;
+extern const an_backend an_backend_cuda; /* cuda/plugin.h */
 
 #endif

@@ -24,8 +24,13 @@ static void print_help(FILE *stream) {
 
 static void print_version(void) {
     printf("alexnet %s\n", alexnet_version());
-    for (const an_backend *const *backend = an_backends(); *backend; backend++)
-        printf("  device %-10s %s\n", (*backend)->name, (*backend)->description);
+    for (const an_backend *const *backend = an_backends(); *backend; backend++) {
+        alexnet_error error;
+        if ((*backend)->available && (*backend)->available(&error) != ALEXNET_OK)
+            printf("  device %-10s not usable: %s\n", (*backend)->name, error.message);
+        else
+            printf("  device %-10s %s\n", (*backend)->name, (*backend)->description);
+    }
 #ifdef AN_WITH_CAIRO
     printf("  pictures          with text and curves (cairo)\n");
 #else

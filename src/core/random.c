@@ -2,32 +2,16 @@
 
 #include <math.h>
 
+#include "core/philox.h"
+
 void an_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
-    uint32_t k0 = key[0], k1 = key[1];
-    for (int round = 0; round < 10; round++) {
-        const uint64_t p0 = (uint64_t)0xD2511F53u * c0;
-        const uint64_t p1 = (uint64_t)0xCD9E8D57u * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c1 = (uint32_t)p1;
-        c3 = (uint32_t)p0;
-        k0 += 0x9E3779B9u; /* the golden ratio */
-        k1 += 0xBB67AE85u; /* the square root of 3, less 1 */
-    }
-    out[0] = c0;
-    out[1] = c1;
-    out[2] = c2;
-    out[3] = c3;
+    an_philox_block(counter, key, out);
 }
 
 an_random an_random_stream(uint64_t seed, an_purpose purpose, uint32_t epoch, uint64_t item) {
-    return (an_random){
-        .key = {(uint32_t)seed, (uint32_t)(seed >> 32)},
-        .counter = {0, (uint32_t)item, epoch,
-                    (uint32_t)purpose << 24 | ((uint32_t)(item >> 32) & 0xFFFFFFu)},
-        .used = 4,
-    };
+    an_random stream = {.used = 4};
+    an_philox_stream(seed, purpose, epoch, item, stream.counter, stream.key);
+    return stream;
 }
 
 void an_random_block(const an_random *stream, uint32_t block, uint32_t out[4]) {

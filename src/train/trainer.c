@@ -345,8 +345,8 @@ static alexnet_status begin_run(trainer *t, const an_arch *arch, const char *fol
     AN_TRY(an_run_begin(&t->run, folder, &t->settings, error));
     AN_TRY(an_setup_data(&t->settings, &t->setup, error));
     AN_TRY(an_setup_make(&t->settings, arch, NULL, &t->setup, &t->state, error));
-    return an_run_write(&t->run, &t->settings, t->setup.backend, t->setup.data, t->setup.held_out,
-                        error);
+    return an_run_write(&t->run, &t->settings, t->setup.plan->backend, t->setup.data,
+                        t->setup.held_out, error);
 }
 
 /* A run that was stopped, perhaps before its first checkpoint. */

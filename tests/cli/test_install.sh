@@ -32,7 +32,11 @@ rm "$lib"/libalexnet.so*
 check static
 ! grep -q libalexnet <<<"$(ldd "$prefix/static")"
 
-grep -q '^alexnet [0-9]' <<<"$("$prefix/bin/alexnet" --version)"
+version=$("$prefix/bin/alexnet" --version)
+grep -q '^alexnet [0-9]' <<<"$version"
+if [ -n "$(find "$prefix" -name alexnet-cuda.so)" ] && grep 'no CUDA plug-in' <<<"$version"; then
+    exit 1
+fi
 grep -q '^\.TH ALEXNET 1' "$prefix/share/man/man1/alexnet.1"
 bash -n "$prefix/share/bash-completion/completions/alexnet"
 grep -q '^#compdef alexnet' "$prefix/share/zsh/site-functions/_alexnet"

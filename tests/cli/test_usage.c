@@ -110,10 +110,27 @@ static void test_wrong_usage(void **state) {
     expect(2, "alexnet train", "classify picture.jpg");
     expect(2, "alexnet train", "eval shapes:10");
     expect(1, "alexnet train", "classify --weights nothing.safetensors picture.jpg");
-    expect(1, "not in this build", "bench infer --device cuda");
     expect(2, "'nothing' cannot be measured", "bench nothing");
     expect(2, "pool2", "summary --input-size 20");
     expect(2, "pool5", "summary --arch torchvision --input-size 62");
+}
+
+/* Without a GPU --version says what is missing, and so does what is asked to use one. */
+static void test_no_gpu(void **state) {
+    (void)state;
+    char sentence[1024], line[1200];
+    setenv("CUDA_VISIBLE_DEVICES", "", 1);
+    const char *said = strstr(alexnet("--version")->out, "device cuda       not usable: ");
+    assert_non_null(said);
+    assert_int_equal(sscanf(said, "device cuda not usable: %1023[^\n]", sentence), 1);
+    snprintf(line, sizeof line, "alexnet bench: %s\n", sentence);
+    const outcome *got = alexnet("bench infer --device cuda");
+    assert_int_equal(got->code, 1);
+    assert_string_equal(got->err, line);
+    write_weights("w.safetensors", 67, 3);
+    write_picture("picture.ppm", 80, 70);
+    expect(1, sentence, "classify --device cuda --weights w.safetensors picture.ppm");
+    unsetenv("CUDA_VISIBLE_DEVICES");
 }
 
 static void test_full_disk(void **state) {
@@ -163,7 +180,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_help),         cmocka_unit_test(test_nonsense),
         cmocka_unit_test(test_out_of_range), cmocka_unit_test(test_wrong_usage),
-        cmocka_unit_test(test_full_disk),    cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_no_gpu),       cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_documents),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,212 @@
+/*
+ * Convolutions by cuDNN. Of its algorithms its own heuristics' first that always gives the same
+ * bits is taken, so that a plan made anew computes the same; where there is none (a last window
+ * that reaches over the edge, maps in numbers it cannot align) the plain kernels do it.
+ */
+#include <stdlib.h>
+
+#include "backend/cuda/gpu.h"
+
+/* Memory for an algorithm at most. */
+static const size_t most_workspace = (size_t)1 << 30;
+
+struct an_convolution {
+    an_device *device;
+    an_cuda_window window;
+    cudnnTensorDescriptor_t x, y;
+    cudnnFilterDescriptor_t w;
+    cudnnConvolutionDescriptor_t how;
+    bool by_cudnn, input_by_cudnn, weights_by_cudnn;
+    cudnnConvolutionFwdAlgo_t forward;
+    cudnnConvolutionBwdDataAlgo_t input;
+    cudnnConvolutionBwdFilterAlgo_t weights;
+    size_t forward_bytes, input_bytes, weights_bytes;
+    size_t weight_count;
+    size_t rounded_bytes; /* of the weights' gradient in bfloat16, before the algorithm's memory */
+};
+
+static alexnet_status describe(an_convolution *c, alexnet_error *error) {
+    const an_cuda_window *w = &c->window;
+    const bool bf16 = w->number == AN_NUMBER_BF16;
+    const cudnnDataType_t type = bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+    const char *doing = "describing a convolution";
+    AN_TRY(an_gpu_check_cudnn(cudnnCreateTensorDescriptor(&c->x), doing, error));
+    AN_TRY(an_gpu_check_cudnn(cudnnCreateTensorDescriptor(&c->y), doing, error));
+    AN_TRY(an_gpu_check_cudnn(cudnnCreateFilterDescriptor(&c->w), doing, error));
+    AN_TRY(an_gpu_check_cudnn(cudnnCreateConvolutionDescriptor(&c->how), doing, error));
+    AN_TRY(an_gpu_check_cudnn(cudnnSetTensor4dDescriptor(c->x, CUDNN_TENSOR_NHWC, type, w->images,
+                                                         w->in_maps, w->in_height, w->in_width),
+                              doing, error));
+    AN_TRY(an_gpu_check_cudnn(cudnnSetTensor4dDescriptor(c->y, CUDNN_TENSOR_NHWC, type, w->images,
+                                                         w->out_maps, w->out_height, w->out_width),
+                              doing, error));
+    AN_TRY(
+        an_gpu_check_cudnn(cudnnSetFilter4dDescriptor(c->w, type, CUDNN_TENSOR_NHWC, w->out_maps,
+                                                      w->in_maps / w->groups, w->kernel, w->kernel),
+                           doing, error));
+    AN_TRY(an_gpu_check_cudnn(
+        cudnnSetConvolution2dDescriptor(c->how, w->pad, w->pad, w->stride, w->stride, 1, 1,
+                                        CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
+        doing, error));
+    AN_TRY(an_gpu_check_cudnn(cudnnSetConvolutionGroupCount(c->how, w->groups), doing, error));
+    /* True float32: without this, products would round to TF32's ten bits. */
+    return an_gpu_check_cudnn(
+        cudnnSetConvolutionMathType(c->how, bf16 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH), doing,
+        error);
+}
+
+/* Whether cuDNN's idea of the output's size is the network's. */
+static bool same_output(const an_convolution *c) {
+    int n, maps, height, width;
+    return cudnnGetConvolution2dForwardOutputDim(c->how, c->x, c->w, &n, &maps, &height, &width) ==
+               CUDNN_STATUS_SUCCESS &&
+           n == c->window.images && maps == c->window.out_maps && height == c->window.out_height &&
+           width == c->window.out_width;
+}
+
+static void choose_forward(an_convolution *c) {
+    cudnnConvolutionFwdAlgoPerf_t found[CUDNN_CONVOLUTION_FWD_ALGO_COUNT];
+    int count = 0;
+    if (cudnnGetConvolutionForwardAlgorithm_v7(c->device->cudnn, c->x, c->w, c->how, c->y,
+                                               CUDNN_CONVOLUTION_FWD_ALGO_COUNT, &count,
+                                               found) != CUDNN_STATUS_SUCCESS)
+        return;
+    for (int i = 0; i < count && !c->by_cudnn; i++)
+        if (found[i].status == CUDNN_STATUS_SUCCESS &&
+            found[i].determinism == CUDNN_DETERMINISTIC && found[i].memory <= most_workspace) {
+            c->by_cudnn = true;
+            c->forward = found[i].algo;
+            c->forward_bytes = found[i].memory;
+        }
+}
+
+static void choose_input(an_convolution *c) {
+    cudnnConvolutionBwdDataAlgoPerf_t found[CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT];
+    int count = 0;
+    if (cudnnGetConvolutionBackwardDataAlgorithm_v7(c->device->cudnn, c->w, c->y, c->how, c->x,
+                                                    CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT, &count,
+                                                    found) != CUDNN_STATUS_SUCCESS)
+        return;
+    for (int i = 0; i < count && !c->input_by_cudnn; i++)
+        if (found[i].status == CUDNN_STATUS_SUCCESS &&
+            found[i].determinism == CUDNN_DETERMINISTIC && found[i].memory <= most_workspace) {
+            c->input_by_cudnn = true;
+            c->input = found[i].algo;
+            c->input_bytes = found[i].memory;
+        }
+}
+
+static void choose_weights(an_convolution *c) {
+    cudnnConvolutionBwdFilterAlgoPerf_t found[CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT];
+    int count = 0;
+    if (cudnnGetConvolutionBackwardFilterAlgorithm_v7(c->device->cudnn, c->x, c->y, c->how, c->w,
+                                                      CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT,
+                                                      &count, found) != CUDNN_STATUS_SUCCESS)
+        return;
+    for (int i = 0; i < count && !c->weights_by_cudnn; i++)
+        if (found[i].status == CUDNN_STATUS_SUCCESS &&
+            found[i].determinism == CUDNN_DETERMINISTIC && found[i].memory <= most_workspace) {
+            c->weights_by_cudnn = true;
+            c->weights = found[i].algo;
+            c->weights_bytes = found[i].memory;
+        }
+}
+
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+alexnet_status an_convolution_new(an_device *device, const an_cuda_window *window, bool training,
+                                  an_convolution **out, size_t *workspace, alexnet_error *error) {
+    *out = NULL;
+    *workspace = 0;
+    an_convolution *c = calloc(1, sizeof *c);
+    if (!c)
+        return an_fail(error, ALEXNET_NO_MEMORY, "no memory to describe a convolution");
+    c->device = device;
+    c->window = *window;
+    c->weight_count = (size_t)window->out_maps * (size_t)window->kernel * (size_t)window->kernel *
+                      (size_t)(window->in_maps / window->groups);
+    const alexnet_status status = describe(c, error);
+    if (status != ALEXNET_OK) {
+        an_convolution_free(c);
+        return status;
+    }
+    if (same_output(c)) {
+        choose_forward(c);
+        if (training)
+            choose_input(c);
+        if (training)
+            choose_weights(c);
+    }
+    /* Whole portions of 256 bytes, so that what comes behind is aligned. */
+    if (training && window->number == AN_NUMBER_BF16)
+        c->rounded_bytes = (2 * c->weight_count + 255) / 256 * 256;
+    *workspace =
+        larger(larger(c->forward_bytes, c->input_bytes), c->rounded_bytes + c->weights_bytes);
+    *out = c;
+    return ALEXNET_OK;
+}
+
+void an_convolution_free(an_convolution *c) {
+    if (!c)
+        return;
+    if (c->x)
+        cudnnDestroyTensorDescriptor(c->x);
+    if (c->y)
+        cudnnDestroyTensorDescriptor(c->y);
+    if (c->w)
+        cudnnDestroyFilterDescriptor(c->w);
+    if (c->how)
+        cudnnDestroyConvolutionDescriptor(c->how);
+    free(c);
+}
+
+alexnet_status an_convolution_forward(an_convolution *c, const void *x, const void *w, void *y,
+                                      void *workspace, alexnet_error *error) {
+    const float one = 1, zero = 0;
+    if (c->by_cudnn)
+        return an_gpu_check_cudnn(cudnnConvolutionForward(c->device->cudnn, &one, c->x, x, c->w, w,
+                                                          c->how, c->forward, workspace,
+                                                          c->forward_bytes, &zero, c->y, y),
+                                  "convolving", error);
+    const an_cuda_window *a = &c->window;
+    const an_cuda_conv plain = {.window = *a, .x = x, .w = w, .y = y};
+    return an_device_conv(c->device, &plain,
+                          (size_t)a->images * (size_t)a->out_height * (size_t)a->out_width *
+                              (size_t)a->out_maps,
+                          error);
+}
+
+alexnet_status an_convolution_input(an_convolution *c, const void *w, const void *dy, void *dx,
+                                    void *workspace, alexnet_error *error) {
+    const float one = 1, zero = 0;
+    if (c->input_by_cudnn)
+        return an_gpu_check_cudnn(
+            cudnnConvolutionBackwardData(c->device->cudnn, &one, c->w, w, c->y, dy, c->how,
+                                         c->input, workspace, c->input_bytes, &zero, c->x, dx),
+            "computing the gradient of a convolution's input", error);
+    const an_cuda_window *a = &c->window;
+    const an_cuda_conv_input plain = {.window = *a, .w = w, .dy = dy, .y = dx};
+    return an_device_conv_input(
+        c->device, &plain,
+        (size_t)a->images * (size_t)a->in_height * (size_t)a->in_width * (size_t)a->in_maps, error);
+}
+
+alexnet_status an_convolution_weights(an_convolution *c, const void *x, const void *dy, float *dw,
+                                      void *workspace, alexnet_error *error) {
+    const float one = 1, zero = 0;
+    if (!c->weights_by_cudnn) {
+        const an_cuda_conv_weights plain = {.window = c->window, .x = x, .dy = dy, .dw = dw};
+        return an_device_conv_weights(c->device, &plain, c->weight_count, error);
+    }
+    void *to = c->rounded_bytes > 0 ? workspace : dw;
+    AN_TRY(an_gpu_check_cudnn(cudnnConvolutionBackwardFilter(c->device->cudnn, &one, c->x, x, c->y,
+                                                             dy, c->how, c->weights,
+                                                             (char *)workspace + c->rounded_bytes,
+                                                             c->weights_bytes, &zero, c->w, to),
+                              "computing the gradient of a convolution's weights", error));
+    const an_cuda_cast widen = {
+        .from = to, .to = dw, .from_number = AN_NUMBER_BF16, .to_number = AN_NUMBER_FLOAT};
+    return to == dw ? ALEXNET_OK : an_device_cast(c->device, &widen, c->weight_count, error);
+}

@@ -1,0 +1,198 @@
+/* The GPU itself: what there is, its memory, its stream, and recordings of what is enqueued. */
+#include "backend/cuda/gpu.h"
+
+#include <stdlib.h>
+
+/* Compute capability 7.5 and later, as compiled for (CMakeLists.txt); 8.0 for bfloat16. */
+enum { oldest = 75, oldest_with_bf16 = 80 };
+
+alexnet_status an_gpu_check(cudaError_t result, const char *doing, alexnet_error *error) {
+    return result == cudaSuccess ? ALEXNET_OK
+                                 : an_fail(error, ALEXNET_BACKEND, "GPU: while %s: %s", doing,
+                                           cudaGetErrorString(result));
+}
+
+alexnet_status an_gpu_check_cudnn(cudnnStatus_t result, const char *doing, alexnet_error *error) {
+    return result == CUDNN_STATUS_SUCCESS ? ALEXNET_OK
+                                          : an_fail(error, ALEXNET_BACKEND, "cuDNN: while %s: %s",
+                                                    doing, cudnnGetErrorString(result));
+}
+
+alexnet_status an_gpu_check_cublas(cublasStatus_t result, const char *doing, alexnet_error *error) {
+    return result == CUBLAS_STATUS_SUCCESS
+               ? ALEXNET_OK
+               : an_fail(error, ALEXNET_BACKEND, "cuBLASLt: while %s: %s", doing,
+                         cublasLtGetStatusString(result));
+}
+
+alexnet_status an_gpu_too_many(alexnet_error *error) {
+    return an_fail(error, ALEXNET_INVALID,
+                   "a batch of this size has more values than the GPU's kernels can number; take a "
+                   "smaller --batch");
+}
+
+alexnet_status an_device_probe(alexnet_error *error) {
+    int count = 0, major = 0, minor = 0;
+    const cudaError_t result = cudaGetDeviceCount(&count);
+    if (result == cudaErrorInsufficientDriver)
+        return an_fail(error, ALEXNET_UNSUPPORTED,
+                       "the NVIDIA driver is missing, or older than CUDA %d.%d needs; install or "
+                       "update it",
+                       CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+    if (result == cudaErrorNoDevice || (result == cudaSuccess && count == 0))
+        return an_fail(error, ALEXNET_UNSUPPORTED,
+                       "there is no NVIDIA GPU, or CUDA_VISIBLE_DEVICES hides it");
+    if (result != cudaSuccess)
+        return an_fail(error, ALEXNET_UNSUPPORTED, "the NVIDIA GPU cannot be used: %s",
+                       cudaGetErrorString(result));
+    AN_TRY(an_gpu_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0),
+                        "asking what it can do", error));
+    AN_TRY(an_gpu_check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0),
+                        "asking what it can do", error));
+    if (10 * major + minor < oldest)
+        return an_fail(error, ALEXNET_UNSUPPORTED,
+                       "the GPU has compute capability %d.%d; it takes %d.%d or later", major,
+                       minor, oldest / 10, oldest % 10);
+    return ALEXNET_OK;
+}
+
+static alexnet_status open_libraries(an_device *device, alexnet_error *error) {
+    int major = 0, minor = 0;
+    AN_TRY(an_gpu_check(cudaSetDevice(device->number), "taking it", error));
+    AN_TRY(an_gpu_check(
+        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device->number),
+        "asking what it can do", error));
+    AN_TRY(an_gpu_check(
+        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device->number),
+        "asking what it can do", error));
+    device->bf16 = 10 * major + minor >= oldest_with_bf16;
+    AN_TRY(an_gpu_check(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking),
+                        "making a stream", error));
+    AN_TRY(an_gpu_check_cudnn(cudnnCreate(&device->cudnn), "starting", error));
+    AN_TRY(an_gpu_check_cudnn(cudnnSetStream(device->cudnn, device->stream), "starting", error));
+    return an_gpu_check_cublas(cublasLtCreate(&device->cublas), "starting", error);
+}
+
+alexnet_status an_device_open(an_device **out, alexnet_error *error) {
+    *out = NULL;
+    AN_TRY(an_device_probe(error));
+    an_device *device = calloc(1, sizeof *device);
+    if (!device)
+        return an_fail(error, ALEXNET_NO_MEMORY, "no memory for the GPU's handles");
+    const alexnet_status status = open_libraries(device, error);
+    if (status != ALEXNET_OK) {
+        an_device_close(device);
+        return status;
+    }
+    *out = device;
+    return ALEXNET_OK;
+}
+
+void an_device_close(an_device *device) {
+    if (!device)
+        return;
+    if (device->cublas)
+        cublasLtDestroy(device->cublas);
+    if (device->cudnn)
+        cudnnDestroy(device->cudnn);
+    if (device->stream)
+        cudaStreamDestroy(device->stream);
+    free(device);
+}
+
+bool an_device_has_bf16(const an_device *device) {
+    return device->bf16;
+}
+
+void an_device_memory(const an_device *device, size_t *all, size_t *available) {
+    (void)device;
+    if (cudaMemGetInfo(available, all) != cudaSuccess)
+        *available = *all = 0;
+}
+
+alexnet_status an_device_take(an_device *device, size_t bytes, void **out, alexnet_error *error) {
+    *out = NULL;
+    const cudaError_t result = cudaMalloc(out, bytes);
+    if (result == cudaErrorMemoryAllocation) {
+        size_t all, available;
+        (void)cudaGetLastError(); /* else the next launch would tell of it */
+        an_device_memory(device, &all, &available);
+        return an_fail(error, ALEXNET_NO_MEMORY,
+                       "the GPU has not the %.2f GB that this takes: of its %.2f GB %.2f are free",
+                       (double)bytes / 1e9, (double)all / 1e9, (double)available / 1e9);
+    }
+    AN_TRY(an_gpu_check(result, "taking memory", error));
+    return an_device_clear(device, *out, bytes, error);
+}
+
+void an_device_give(an_device *device, void *block) {
+    (void)device;
+    (void)cudaFree(block);
+}
+
+alexnet_status an_device_write(an_device *device, void *to, const void *from, size_t bytes,
+                               alexnet_error *error) {
+    /* Of memory that is not pinned, CUDA takes a copy before it returns. */
+    return an_gpu_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, device->stream),
+                        "copying to it", error);
+}
+
+alexnet_status an_device_read(an_device *device, void *to, const void *from, size_t bytes,
+                              alexnet_error *error) {
+    AN_TRY(an_gpu_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, device->stream),
+                        "copying from it", error));
+    return an_device_wait(device, error);
+}
+
+alexnet_status an_device_clear(an_device *device, void *to, size_t bytes, alexnet_error *error) {
+    return an_gpu_check(cudaMemsetAsync(to, 0, bytes, device->stream), "clearing memory", error);
+}
+
+alexnet_status an_device_wait(an_device *device, alexnet_error *error) {
+    return an_gpu_check(cudaStreamSynchronize(device->stream), "waiting for it", error);
+}
+
+/* ---- Recordings: CUDA graphs. */
+
+struct an_recording {
+    cudaGraphExec_t graph;
+};
+
+bool an_device_can_record(const an_device *device) {
+    (void)device;
+    return true;
+}
+
+alexnet_status an_device_record(an_device *device, alexnet_error *error) {
+    return an_gpu_check(cudaStreamBeginCapture(device->stream, cudaStreamCaptureModeThreadLocal),
+                        "beginning to record", error);
+}
+
+alexnet_status an_device_recorded(an_device *device, an_recording **out, alexnet_error *error) {
+    cudaGraph_t graph = NULL;
+    *out = NULL;
+    AN_TRY(an_gpu_check(cudaStreamEndCapture(device->stream, &graph), "ending a recording", error));
+    an_recording *recording = calloc(1, sizeof *recording);
+    const cudaError_t result =
+        recording ? cudaGraphInstantiate(&recording->graph, graph, 0) : cudaErrorMemoryAllocation;
+    (void)cudaGraphDestroy(graph);
+    if (result != cudaSuccess) {
+        free(recording);
+        return an_gpu_check(result, "making a graph of a recording", error);
+    }
+    *out = recording;
+    return ALEXNET_OK;
+}
+
+alexnet_status an_device_replay(an_device *device, const an_recording *recording,
+                                alexnet_error *error) {
+    return an_gpu_check(cudaGraphLaunch(recording->graph, device->stream), "replaying a recording",
+                        error);
+}
+
+void an_recording_free(an_recording *recording) {
+    if (!recording)
+        return;
+    (void)cudaGraphExecDestroy(recording->graph);
+    free(recording);
+}

@@ -1,0 +1,110 @@
+/*
+ * What a plan does on a GPU: memory, kernels, convolutions and matrix products, in one stream. The
+ * plan (plan.c) knows no CUDA; device.cu, convolution.c and product.c implement this on a GPU, and
+ * tests/backend/cuda_host.c in plain C, so that plans are tested where there is none.
+ *
+ * Activations are (N, H, W, C), maps last, as tensor cores want them. Pointers are to the device's
+ * memory unless it says otherwise. Everything is enqueued and happens in order; only reading waits.
+ * What fails inside the stream is told by the next an_device_read.
+ */
+#ifndef AN_BACKEND_CUDA_DEVICE_H
+#define AN_BACKEND_CUDA_DEVICE_H
+
+#include "backend/cuda/kernels.h"
+#include "core/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct an_device an_device;
+
+/* Whether there is a GPU to use. UNSUPPORTED, with what is missing: driver, card, its age. */
+alexnet_status an_device_probe(alexnet_error *error);
+
+/* The first GPU that this process may use (CUDA_VISIBLE_DEVICES), with a stream of its own. */
+alexnet_status an_device_open(an_device **out, alexnet_error *error);
+
+/* Closes it; NULL is allowed. What was taken from it is to be given back before. */
+void an_device_close(an_device *device);
+
+/* Whether it has instructions for products in bfloat16. */
+bool an_device_has_bf16(const an_device *device);
+
+/* Bytes of its memory, and those that are free now. */
+void an_device_memory(const an_device *device, size_t *all, size_t *available);
+
+/* Memory, zeroed; NULL after a failure. NO_MEMORY says how much there is. */
+alexnet_status an_device_take(an_device *device, size_t bytes, void **out, alexnet_error *error);
+void an_device_give(an_device *device, void *block);
+
+/* Copies to the device from the program's memory, which may change as soon as this returns; and
+ * from the device, when all that was enqueued before is done. */
+alexnet_status an_device_write(an_device *device, void *to, const void *from, size_t bytes,
+                               alexnet_error *error);
+alexnet_status an_device_read(an_device *device, void *to, const void *from, size_t bytes,
+                              alexnet_error *error);
+
+/* Fills with zeros. */
+alexnet_status an_device_clear(an_device *device, void *to, size_t bytes, alexnet_error *error);
+
+/* Waits until all that was enqueued is done. */
+alexnet_status an_device_wait(an_device *device, alexnet_error *error);
+
+/*
+ * Recording: what is enqueued between begin and end is not done but kept, and done as often as it
+ * is replayed, without the cost of enqueuing each part. *out, freed with an_recording_free, is NULL
+ * where the device cannot record: then nothing was kept.
+ */
+typedef struct an_recording an_recording;
+bool an_device_can_record(const an_device *device);
+alexnet_status an_device_record(an_device *device, alexnet_error *error);
+alexnet_status an_device_recorded(an_device *device, an_recording **out, alexnet_error *error);
+alexnet_status an_device_replay(an_device *device, const an_recording *recording,
+                                alexnet_error *error);
+void an_recording_free(an_recording *recording);
+
+/* an_device_NAME(device, arguments, count) runs kernel NAME of kernels.h for indices below `count`;
+ * INVALID where they are too many to be numbered. */
+#define AN_CUDA_DECLARE(name, lanes)                                                               \
+    alexnet_status an_device_##name(an_device *device, const an_cuda_##name *arguments,            \
+                                    size_t count, alexnet_error *error);
+AN_CUDA_KERNELS(AN_CUDA_DECLARE)
+#undef AN_CUDA_DECLARE
+
+/*
+ * A convolution: x (N, H, W, C), w (O, K, K, C / groups), y (N, H', W', O), all of one type of
+ * number, without bias. `workspace` is memory of as many bytes as an_convolution_new asked for. Of
+ * the ways to compute it only those are taken that always give the same bits.
+ */
+typedef struct an_convolution an_convolution;
+alexnet_status an_convolution_new(an_device *device, const an_cuda_window *window, bool training,
+                                  an_convolution **out, size_t *workspace, alexnet_error *error);
+void an_convolution_free(an_convolution *convolution);
+alexnet_status an_convolution_forward(an_convolution *convolution, const void *x, const void *w,
+                                      void *y, void *workspace, alexnet_error *error);
+alexnet_status an_convolution_input(an_convolution *convolution, const void *w, const void *dy,
+                                    void *dx, void *workspace, alexnet_error *error);
+alexnet_status an_convolution_weights(an_convolution *convolution, const void *x, const void *dy,
+                                      float *dw, void *workspace, alexnet_error *error);
+
+/* A matrix product c (rows, columns) = a b, rows of each one behind the other. */
+typedef struct an_product_spec {
+    int rows, columns, depth;
+    bool a_turned; /* a lies as (depth, rows) rather than (rows, depth) */
+    bool b_turned; /* b lies as (columns, depth) rather than (depth, columns) */
+    an_number in, out;
+} an_product_spec;
+
+typedef struct an_product an_product;
+alexnet_status an_product_new(an_device *device, const an_product_spec *spec, an_product **out,
+                              size_t *workspace, alexnet_error *error);
+void an_product_free(an_product *product);
+alexnet_status an_product_run(an_product *product, const void *a, const void *b, void *c,
+                              void *workspace, alexnet_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

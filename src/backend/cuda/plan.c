@@ -1,0 +1,366 @@
+/* The plans' side of the backend contract: what comes in, what goes out, and a step. */
+#include "backend/cuda/plan.h"
+
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/random.h"
+
+static void cuda_destroy(an_plan *base) {
+    an_cuda_plan *plan = (an_cuda_plan *)base;
+    for (int l = 0; l < AN_MAX_LAYERS; l++) {
+        an_convolution_free(plan->layers[l].convolution);
+        an_product_free(plan->layers[l].forward);
+        an_product_free(plan->layers[l].input);
+        an_product_free(plan->layers[l].weights);
+    }
+    an_recording_free(plan->recording);
+    if (plan->block)
+        an_device_give(plan->device, plan->block);
+    an_device_close(plan->device);
+    an_free(plan);
+}
+
+static alexnet_status cuda_create(const an_network *network, const an_plan_options *options,
+                                  an_plan **out, alexnet_error *error) {
+    void *block;
+    alexnet_status status;
+    if (options->training && options->precision == AN_INT8)
+        return an_fail(error, ALEXNET_UNSUPPORTED,
+                       "int8 is for inference; train with --precision fp32 or bf16");
+    AN_TRY(an_alloc(&block, 1, sizeof(an_cuda_plan), "plan", error));
+    an_cuda_plan *plan = block;
+    plan->base = (an_plan){&an_backend_cuda_plan, *network, *options};
+    AN_TRY_CLEANUP(an_device_open(&plan->device, error));
+    if (options->precision == AN_INT8 || !an_device_has_bf16(plan->device))
+        plan->base.options.precision = AN_FP32;
+    AN_TRY_CLEANUP(an_cuda_build(plan, error));
+    *out = &plan->base;
+    return ALEXNET_OK;
+cleanup:
+    cuda_destroy(&plan->base);
+    return status;
+}
+
+/* ---- Tensors in and out. */
+
+/* A parameter between the contract's layout, in plan->plain, and the device's. */
+static an_cuda_maps parameter_maps(const an_cuda_plan *plan, int index) {
+    const an_parameter *parameter = &plan->base.network.parameters[index];
+    const an_cuda_layer *it = &plan->layers[parameter->layer];
+    const int groups = it->layer->spec.type == AN_CONV ? it->layer->spec.groups : 1;
+    an_cuda_maps maps = {.maps = 1, .stored = 1, .places = (int)parameter->count};
+    if (parameter->is_bias)
+        return maps;
+    const bool convolves = it->layer->spec.type == AN_CONV;
+    const int side = it->layer->spec.kernel;
+    maps.maps = it->layer->in.c / groups;
+    maps.stored = it->in_maps / groups;
+    maps.places = convolves ? side * side : it->layer->in.h * it->layer->in.w;
+    return maps;
+}
+
+/* Takes a parameter-like tensor in: `all` is parameters, momentum or gradients. */
+static alexnet_status write_parameter(an_cuda_plan *plan, int index, const float *values,
+                                      float *all, alexnet_error *error) {
+    an_cuda_maps maps = parameter_maps(plan, index);
+    const size_t bytes = plan->base.network.parameters[index].count * sizeof *values;
+    maps.from = plan->plain;
+    maps.to = all + plan->begin[index];
+    AN_TRY(an_device_write(plan->device, plan->plain, values, bytes, error));
+    return an_device_maps_last(plan->device, &maps, plan->stored[index], error);
+}
+
+static alexnet_status read_parameter(an_cuda_plan *plan, int index, const float *all, float *out,
+                                     alexnet_error *error) {
+    an_cuda_maps maps = parameter_maps(plan, index);
+    const size_t count = plan->base.network.parameters[index].count;
+    maps.from = all + plan->begin[index];
+    maps.to = plan->plain;
+    AN_TRY(an_device_maps_first(plan->device, &maps, count, error));
+    return an_device_read(plan->device, out, plan->plain, count * sizeof *out, error);
+}
+
+/* An activation, or its gradient, of `stored` maps, as the contract has it. */
+static alexnet_status read_activation(an_cuda_plan *plan, const void *from, an_number number,
+                                      an_shape shape, int stored, int images, float *out,
+                                      alexnet_error *error) {
+    const an_cuda_maps maps = {.from = from,
+                               .to = plan->plain,
+                               .from_number = number,
+                               .maps = shape.c,
+                               .stored = stored,
+                               .places = shape.h * shape.w};
+    const size_t count = (size_t)images * an_shape_count(shape);
+    AN_TRY(an_device_maps_first(plan->device, &maps, count, error));
+    return an_device_read(plan->device, out, plan->plain, count * sizeof *out, error);
+}
+
+/* The input, from plan->plain into its buffer. */
+static alexnet_status take_input(an_cuda_plan *plan, alexnet_error *error) {
+    const an_shape shape = plan->base.network.input;
+    const an_cuda_maps maps = {.from = plan->plain,
+                               .to = plan->buffers[plan->input],
+                               .to_number = plan->number,
+                               .maps = shape.c,
+                               .stored = plan->input_maps,
+                               .places = shape.h * shape.w};
+    return an_device_maps_last(plan->device, &maps,
+                               (size_t)plan->base.options.batch * (size_t)plan->input_maps *
+                                   (size_t)shape.h * (size_t)shape.w,
+                               error);
+}
+
+/* Rounds all parameters for the products to read. */
+static alexnet_status round_parameters(an_cuda_plan *plan, alexnet_error *error) {
+    const an_cuda_cast round = {
+        .from = plan->parameters, .to = plan->rounded, .to_number = AN_NUMBER_BF16};
+    return plan->rounded ? an_device_cast(plan->device, &round, plan->stored_floats, error)
+                         : ALEXNET_OK;
+}
+
+static alexnet_status cuda_load(an_plan *base, const an_weights *weights, alexnet_error *error) {
+    an_cuda_plan *plan = (an_cuda_plan *)base;
+    for (int i = 0; i < base->network.parameter_count; i++) {
+        const float *values;
+        AN_TRY(an_weights_tensor(weights, i, &values, error));
+        AN_TRY(write_parameter(plan, i, values, plan->parameters, error));
+        an_weights_release(weights, i);
+    }
+    AN_TRY(round_parameters(plan, error));
+    if (!plan->momentum)
+        return ALEXNET_OK;
+    return an_device_clear(plan->device, plan->momentum,
+                           plan->stored_floats * sizeof *plan->momentum, error);
+}
+
+/* ---- Forward. */
+
+static alexnet_status cuda_forward(an_plan *base, const float *input, int images, float *logits,
+                                   alexnet_error *error) {
+    an_cuda_plan *plan = (an_cuda_plan *)base;
+    const an_network *network = &base->network;
+    const an_cuda_layer *last = &plan->layers[network->layer_count - 1];
+    const size_t bytes = (size_t)images * an_shape_count(network->input) * sizeof *input;
+    /* Of a smaller batch, what else is in the buffer is computed too, and not looked at. */
+    AN_TRY(an_device_write(plan->device, plan->plain, input, bytes, error));
+    AN_TRY(take_input(plan, error));
+    AN_TRY(an_cuda_run_forward(plan, NULL, error));
+    return read_activation(plan, plan->buffers[last->y], last->number, last->layer->out,
+                           last->layer->out.c, images, logits, error);
+}
+
+/* ---- A step. */
+
+static alexnet_status write_state(an_cuda_plan *plan, const an_step *step, an_step_result *result,
+                                  alexnet_error *error) {
+    const size_t images = (size_t)plan->base.options.batch;
+    an_cuda_state state = {.seed = step->seed,
+                           .position = step->position,
+                           .epoch = step->epoch,
+                           .purpose = AN_RANDOM_DROPOUT,
+                           .dropout = !step->no_dropout,
+                           .mixed = step->second_labels != NULL,
+                           .momentum = step->momentum,
+                           .share = (float)step->share,
+                           .smoothing = (float)step->smoothing};
+    for (size_t n = 0; n < images; n++)
+        state.counted += step->labels[n] >= 0;
+    result->counted = state.counted;
+    for (int i = 0; step->updates && i < plan->base.network.parameter_count; i++) {
+        state.learning_rate[i] = step->updates[i].learning_rate;
+        state.weight_decay[i] = step->updates[i].weight_decay;
+    }
+    return an_device_write(plan->device, plan->state, &state, sizeof state, error);
+}
+
+static alexnet_status write_labels(an_cuda_plan *plan, const an_step *step, alexnet_error *error) {
+    const size_t bytes = (size_t)plan->base.options.batch * sizeof *step->labels;
+    AN_TRY(an_device_write(plan->device, plan->labels, step->labels, bytes, error));
+    if (!step->second_labels)
+        return ALEXNET_OK;
+    return an_device_write(plan->device, plan->second, step->second_labels, bytes, error);
+}
+
+static alexnet_status compute_loss(an_cuda_plan *plan, alexnet_error *error) {
+    const an_cuda_layer *last = &plan->layers[plan->base.network.layer_count - 1];
+    const an_cuda_loss loss = {.logits = plan->buffers[last->y],
+                               .dlogits = plan->buffers[last->dy],
+                               .labels = plan->labels,
+                               .second = plan->second,
+                               .losses = plan->losses,
+                               .ranks = plan->ranks,
+                               .state = plan->state,
+                               .number = plan->number,
+                               .classes = plan->base.network.classes};
+    const an_cuda_tally tally = {.losses = plan->losses,
+                                 .ranks = plan->ranks,
+                                 .state = plan->state,
+                                 .outcome = plan->outcome,
+                                 .images = plan->base.options.batch};
+    AN_TRY(an_device_loss(plan->device, &loss, (size_t)plan->base.options.batch, error));
+    return an_device_tally(plan->device, &tally, 1, error);
+}
+
+/* The caller's gradient of the logits in the place of the loss's. */
+static alexnet_status take_logit_gradient(an_cuda_plan *plan, const float *gradient,
+                                          alexnet_error *error) {
+    const an_cuda_layer *last = &plan->layers[plan->base.network.layer_count - 1];
+    const size_t count = (size_t)plan->base.options.batch * (size_t)plan->base.network.classes;
+    const an_cuda_cast cast = {
+        .from = plan->plain, .to = plan->buffers[last->dy], .to_number = plan->number};
+    AN_TRY(an_device_write(plan->device, plan->plain, gradient, count * sizeof *gradient, error));
+    return an_device_cast(plan->device, &cast, count, error);
+}
+
+static alexnet_status update(an_cuda_plan *plan, alexnet_error *error) {
+    an_cuda_update arguments = {.parameters = plan->parameters,
+                                .momentum = plan->momentum,
+                                .gradients = plan->gradients,
+                                .rounded = plan->rounded,
+                                .state = plan->state,
+                                .count = plan->base.network.parameter_count};
+    memcpy(arguments.begin, plan->begin, sizeof arguments.begin);
+    return an_device_update(plan->device, &arguments, plan->stored_floats / 8, error);
+}
+
+/* Enqueues all that happens in a step. */
+static alexnet_status enqueue(an_cuda_plan *plan, const an_step *step, an_step_result *result,
+                              alexnet_error *error) {
+    AN_TRY(take_input(plan, error));
+    AN_TRY(an_cuda_run_forward(plan, step, error));
+    AN_TRY(compute_loss(plan, error));
+    if (step->logit_gradient)
+        AN_TRY(take_logit_gradient(plan, step->logit_gradient, error));
+    AN_TRY(an_cuda_run_backward(plan, step, error));
+    /* gradient_ready may have changed the updates. */
+    if (step->gradient_ready)
+        AN_TRY(write_state(plan, step, result, error));
+    if (!step->updates)
+        return ALEXNET_OK;
+    double begun = an_timing_begin(&plan->base);
+    AN_TRY(update(plan, error));
+    if (plan->base.options.times)
+        AN_TRY(an_device_wait(plan->device, error));
+    /* One kernel updates all parameters: it counts as the first one's. */
+    an_timing_end(&plan->base, AN_TIMED_UPDATE, plan->base.network.parameters[0].layer, begun);
+    return ALEXNET_OK;
+}
+
+/* Whether a step is like any other: nobody looks on or takes part. */
+static bool is_usual(const an_cuda_plan *plan, const an_step *step) {
+    return step->updates && !step->gradient_ready && !step->logit_gradient &&
+           !plan->base.options.times && an_device_can_record(plan->device);
+}
+
+/* The second usual step is recorded, when the libraries have made their own preparations; those
+ * after it replay it. */
+static alexnet_status run_step(an_cuda_plan *plan, const an_step *step, an_step_result *result,
+                               alexnet_error *error) {
+    if (!is_usual(plan, step))
+        return enqueue(plan, step, result, error);
+    if (plan->usual_steps++ == 0)
+        return enqueue(plan, step, result, error);
+    if (!plan->recording) {
+        AN_TRY(an_device_record(plan->device, error));
+        const alexnet_status enqueued = enqueue(plan, step, result, error);
+        const alexnet_status recorded = an_device_recorded(plan->device, &plan->recording,
+                                                           enqueued == ALEXNET_OK ? error : NULL);
+        AN_TRY(enqueued);
+        AN_TRY(recorded);
+    }
+    return an_device_replay(plan->device, plan->recording, error);
+}
+
+static alexnet_status cuda_step(an_plan *base, const an_step *step, an_step_result *result,
+                                alexnet_error *error) {
+    an_cuda_plan *plan = (an_cuda_plan *)base;
+    const size_t bytes =
+        (size_t)base->options.batch * an_shape_count(base->network.input) * sizeof *step->input;
+    an_cuda_outcome outcome;
+    *result = (an_step_result){0};
+    AN_TRY(write_state(plan, step, result, error));
+    AN_TRY(write_labels(plan, step, error));
+    AN_TRY(an_device_write(plan->device, plan->plain, step->input, bytes, error));
+    AN_TRY(run_step(plan, step, result, error));
+    AN_TRY(an_device_read(plan->device, &outcome, plan->outcome, sizeof outcome, error));
+    result->loss = (double)outcome.loss;
+    result->correct = outcome.correct;
+    result->correct5 = outcome.correct5;
+    return ALEXNET_OK;
+}
+
+alexnet_status an_cuda_report_gradient(an_cuda_plan *plan, const an_step *step, int parameter,
+                                       alexnet_error *error) {
+    if (parameter < 0 || !step->gradient_ready)
+        return ALEXNET_OK;
+    const size_t count = plan->base.network.parameters[parameter].count;
+    void *block;
+    AN_TRY(an_reserve(&block, count, sizeof(float), "a gradient", error));
+    float *gradient = block;
+    alexnet_status status = read_parameter(plan, parameter, plan->gradients, gradient, error);
+    if (status == ALEXNET_OK) {
+        step->gradient_ready(step->context, parameter, gradient, count);
+        status = write_parameter(plan, parameter, gradient, plan->gradients, error);
+    }
+    an_free(block);
+    return status;
+}
+
+/* ---- Reading and writing. */
+
+static alexnet_status cuda_read(an_plan *base, an_tensor tensor, int index, float *out,
+                                alexnet_error *error) {
+    an_cuda_plan *plan = (an_cuda_plan *)base;
+    const an_network *network = &base->network;
+    const int images = base->options.batch;
+    switch (tensor) {
+    case AN_PARAMETER:
+        return read_parameter(plan, index, plan->parameters, out, error);
+    case AN_MOMENTUM:
+        return read_parameter(plan, index, plan->momentum, out, error);
+    case AN_PARAMETER_GRADIENT:
+        return read_parameter(plan, index, plan->gradients, out, error);
+    case AN_ACTIVATION: {
+        const an_cuda_layer *it = &plan->layers[index];
+        return read_activation(plan, plan->buffers[it->y], it->number, it->layer->out,
+                               it->layer->out.c, images, out, error);
+    }
+    case AN_ACTIVATION_GRADIENT:
+        if (index < 0)
+            return read_activation(plan, plan->buffers[plan->input_gradient], plan->number,
+                                   network->input, plan->input_maps, images, out, error);
+        return read_activation(plan, plan->buffers[plan->layers[index].dy], plan->number,
+                               network->layers[index].out, network->layers[index].out.c, images,
+                               out, error);
+    }
+    return ALEXNET_OK;
+}
+
+static alexnet_status cuda_write_momentum(an_plan *base, int parameter, const float *values,
+                                          alexnet_error *error) {
+    an_cuda_plan *plan = (an_cuda_plan *)base;
+    return write_parameter(plan, parameter, values, plan->momentum, error);
+}
+
+static an_plan_memory cuda_memory(const an_plan *base) {
+    const an_cuda_plan *plan = (const an_cuda_plan *)base;
+    return (an_plan_memory){.parameters = plan->bytes[AN_CUDA_PARAMETERS_USE],
+                            .gradients = plan->bytes[AN_CUDA_GRADIENTS_USE],
+                            .momentum = plan->bytes[AN_CUDA_MOMENTUM_USE],
+                            .activations = plan->bytes[AN_CUDA_ACTIVATIONS_USE],
+                            .workspace = plan->bytes[AN_CUDA_WORKSPACE_USE]};
+}
+
+const an_backend an_backend_cuda_plan = {
+    .name = "cuda",
+    .description = "NVIDIA GPUs, by cuDNN, cuBLASLt and own kernels",
+    .create = cuda_create,
+    .destroy = cuda_destroy,
+    .load = cuda_load,
+    .forward = cuda_forward,
+    .step = cuda_step,
+    .read = cuda_read,
+    .write_momentum = cuda_write_momentum,
+    .memory = cuda_memory,
+};

@@ -1,0 +1,285 @@
+/*
+ * The device of the cuda backend in plain C: its memory is the program's, its kernels are those of
+ * kernels.h in a loop, convolutions are the plain kernels, products three loops. So the plans of
+ * src/backend/cuda/ are tested where there is no GPU, all but the libraries that they call there.
+ *
+ * As on a GPU, memory that was never written is not zero, what is recorded is done only when it is
+ * replayed, and workspaces hold nothing from one operation to the next.
+ */
+#include "backend/cuda_host.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/cuda/device.h"
+#include "core/memory.h"
+
+/* An operation with a copy of its arguments. */
+typedef struct operation {
+    void (*run)(const void *arguments, size_t count);
+    void *arguments;
+    size_t count;
+} operation;
+
+struct an_recording {
+    operation *operations;
+    size_t count, capacity;
+};
+
+struct an_device {
+    an_recording *recording; /* under way */
+};
+
+/* Memory that there is; tests set it. Fakes of hardware may have state. */
+static an_cuda_host host = {.memory = (size_t)1 << 40, .bf16 = true};
+
+an_cuda_host *an_cuda_host_settings(void) {
+    return &host;
+}
+
+alexnet_status an_device_probe(alexnet_error *error) {
+    (void)error;
+    return ALEXNET_OK;
+}
+
+alexnet_status an_device_open(an_device **out, alexnet_error *error) {
+    *out = calloc(1, sizeof **out);
+    return *out ? ALEXNET_OK : an_fail(error, ALEXNET_NO_MEMORY, "no memory");
+}
+
+void an_device_close(an_device *device) {
+    if (device)
+        an_recording_free(device->recording);
+    free(device);
+}
+
+bool an_device_has_bf16(const an_device *device) {
+    (void)device;
+    return host.bf16;
+}
+
+void an_device_memory(const an_device *device, size_t *all, size_t *available) {
+    (void)device;
+    *all = *available = host.memory;
+}
+
+alexnet_status an_device_take(an_device *device, size_t bytes, void **out, alexnet_error *error) {
+    (void)device;
+    return an_alloc(out, bytes, 1, "the device's memory", error);
+}
+
+void an_device_give(an_device *device, void *block) {
+    (void)device;
+    an_free(block);
+}
+
+/* Does an operation, or keeps it. */
+static alexnet_status enqueue(an_device *device, void (*run)(const void *, size_t),
+                              const void *arguments, size_t size, size_t count,
+                              alexnet_error *error) {
+    an_recording *recording = device->recording;
+    if (!recording) {
+        run(arguments, count);
+        return ALEXNET_OK;
+    }
+    void *copy = malloc(size);
+    if (!copy || !an_grow((void **)&recording->operations, &recording->capacity,
+                          recording->count + 1, sizeof *recording->operations)) {
+        free(copy);
+        return an_fail(error, ALEXNET_NO_MEMORY, "no memory to record");
+    }
+    memcpy(copy, arguments, size);
+    recording->operations[recording->count++] = (operation){run, copy, count};
+    return ALEXNET_OK;
+}
+
+/* Copies from and to the program cannot be part of what is replayed. */
+static alexnet_status copy(const an_device *device, void *to, const void *from, size_t bytes,
+                           alexnet_error *error) {
+    if (device->recording)
+        return an_fail(error, ALEXNET_BACKEND, "a copy while recording");
+    memcpy(to, from, bytes);
+    return ALEXNET_OK;
+}
+
+alexnet_status an_device_write(an_device *device, void *to, const void *from, size_t bytes,
+                               alexnet_error *error) {
+    return copy(device, to, from, bytes, error);
+}
+
+alexnet_status an_device_read(an_device *device, void *to, const void *from, size_t bytes,
+                              alexnet_error *error) {
+    return copy(device, to, from, bytes, error);
+}
+
+alexnet_status an_device_clear(an_device *device, void *to, size_t bytes, alexnet_error *error) {
+    if (device->recording)
+        return an_fail(error, ALEXNET_BACKEND, "clearing while recording");
+    memset(to, 0, bytes);
+    return ALEXNET_OK;
+}
+
+alexnet_status an_device_wait(an_device *device, alexnet_error *error) {
+    return device->recording ? an_fail(error, ALEXNET_BACKEND, "waiting while recording")
+                             : ALEXNET_OK;
+}
+
+/* ---- Recordings. */
+
+bool an_device_can_record(const an_device *device) {
+    (void)device;
+    return true;
+}
+
+alexnet_status an_device_record(an_device *device, alexnet_error *error) {
+    device->recording = calloc(1, sizeof *device->recording);
+    return device->recording ? ALEXNET_OK : an_fail(error, ALEXNET_NO_MEMORY, "no memory");
+}
+
+alexnet_status an_device_recorded(an_device *device, an_recording **out, alexnet_error *error) {
+    (void)error;
+    *out = device->recording;
+    device->recording = NULL;
+    return ALEXNET_OK;
+}
+
+alexnet_status an_device_replay(an_device *device, const an_recording *recording,
+                                alexnet_error *error) {
+    (void)device, (void)error;
+    host.replays++;
+    for (size_t i = 0; i < recording->count; i++)
+        recording->operations[i].run(recording->operations[i].arguments,
+                                     recording->operations[i].count);
+    return ALEXNET_OK;
+}
+
+void an_recording_free(an_recording *recording) {
+    for (size_t i = 0; recording && i < recording->count; i++)
+        free(recording->operations[i].arguments);
+    if (recording)
+        free(recording->operations);
+    free(recording);
+}
+
+/* ---- Kernels. */
+
+#define AN_HOST_KERNEL(name, lanes)                                                                \
+    static void run_##name(const void *arguments, size_t count) {                                  \
+        for (size_t i = 0; i < count * (lanes); i++)                                               \
+            an_cuda_##name##_at(arguments, (uint32_t)i);                                           \
+    }                                                                                              \
+    alexnet_status an_device_##name(an_device *device, const an_cuda_##name *arguments,            \
+                                    size_t count, alexnet_error *error) {                          \
+        return enqueue(device, run_##name, arguments, sizeof *arguments, count, error);            \
+    }
+
+AN_CUDA_KERNELS(AN_HOST_KERNEL)
+
+/* ---- Convolutions: the plain kernels. The workspace is spoilt, as another's result would. */
+
+enum { workspace_bytes = 64 };
+
+static void spoil(void *workspace) {
+    memset(workspace, 0xFF, workspace_bytes);
+}
+
+struct an_convolution {
+    an_device *device;
+    an_cuda_window window;
+};
+
+alexnet_status an_convolution_new(an_device *device, const an_cuda_window *window, bool training,
+                                  an_convolution **out, size_t *workspace, alexnet_error *error) {
+    (void)training;
+    *workspace = workspace_bytes;
+    *out = malloc(sizeof **out);
+    if (!*out)
+        return an_fail(error, ALEXNET_NO_MEMORY, "no memory");
+    **out = (an_convolution){device, *window};
+    return ALEXNET_OK;
+}
+
+void an_convolution_free(an_convolution *convolution) {
+    free(convolution);
+}
+
+alexnet_status an_convolution_forward(an_convolution *c, const void *x, const void *w, void *y,
+                                      void *workspace, alexnet_error *error) {
+    const an_cuda_window *a = &c->window;
+    const an_cuda_conv plain = {.window = *a, .x = x, .w = w, .y = y};
+    spoil(workspace);
+    return an_device_conv(c->device, &plain,
+                          (size_t)a->images * (size_t)a->out_height * (size_t)a->out_width *
+                              (size_t)a->out_maps,
+                          error);
+}
+
+alexnet_status an_convolution_input(an_convolution *c, const void *w, const void *dy, void *dx,
+                                    void *workspace, alexnet_error *error) {
+    const an_cuda_window *a = &c->window;
+    const an_cuda_conv_input plain = {.window = *a, .w = w, .dy = dy, .y = dx};
+    spoil(workspace);
+    return an_device_conv_input(
+        c->device, &plain,
+        (size_t)a->images * (size_t)a->in_height * (size_t)a->in_width * (size_t)a->in_maps, error);
+}
+
+alexnet_status an_convolution_weights(an_convolution *c, const void *x, const void *dy, float *dw,
+                                      void *workspace, alexnet_error *error) {
+    const an_cuda_window *a = &c->window;
+    const an_cuda_conv_weights plain = {.window = *a, .x = x, .dy = dy, .dw = dw};
+    spoil(workspace);
+    return an_device_conv_weights(c->device, &plain,
+                                  (size_t)a->out_maps * (size_t)(a->in_maps / a->groups) *
+                                      (size_t)a->kernel * (size_t)a->kernel,
+                                  error);
+}
+
+/* ---- Products. */
+
+struct an_product {
+    an_device *device;
+    an_product_spec spec;
+};
+
+typedef struct product_call {
+    an_product_spec spec;
+    const void *a, *b;
+    void *c;
+} product_call;
+
+static void run_product(const void *arguments, size_t count) {
+    (void)count;
+    const product_call *call = arguments;
+    const an_product_spec *p = &call->spec;
+    const size_t rows = (size_t)p->rows, columns = (size_t)p->columns, depth = (size_t)p->depth;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++) {
+            float sum = 0;
+            for (size_t k = 0; k < depth; k++)
+                sum += an_get(call->a, p->in, p->a_turned ? k * rows + r : r * depth + k) *
+                       an_get(call->b, p->in, p->b_turned ? c * depth + k : k * columns + c);
+            an_put(call->c, p->out, r * columns + c, sum);
+        }
+}
+
+alexnet_status an_product_new(an_device *device, const an_product_spec *spec, an_product **out,
+                              size_t *workspace, alexnet_error *error) {
+    *workspace = workspace_bytes;
+    *out = malloc(sizeof **out);
+    if (!*out)
+        return an_fail(error, ALEXNET_NO_MEMORY, "no memory");
+    **out = (an_product){device, *spec};
+    return ALEXNET_OK;
+}
+
+void an_product_free(an_product *product) {
+    free(product);
+}
+
+alexnet_status an_product_run(an_product *p, const void *a, const void *b, void *c, void *workspace,
+                              alexnet_error *error) {
+    const product_call call = {p->spec, a, b, c};
+    spoil(workspace);
+    return enqueue(p->device, run_product, &call, sizeof call, 1, error);
+}

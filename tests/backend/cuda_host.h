@@ -1,0 +1,16 @@
+/* What tests may change of the cuda backend's device in plain C, cuda_host.c. */
+#ifndef AN_CUDA_HOST_H
+#define AN_CUDA_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct an_cuda_host {
+    size_t memory; /* bytes that are free */
+    bool bf16;
+    size_t replays; /* of recordings, so far */
+} an_cuda_host;
+
+an_cuda_host *an_cuda_host_settings(void);
+
+#endif
