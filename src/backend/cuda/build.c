@@ -59,6 +59,24 @@ static int stored_input_maps(const an_cuda_plan *plan) {
                                                        : network->input.c;
 }
 
+/* Whether a convolution's bias and ReLU are done by the layer above them, which reads and writes
+ * every pixel anyway. */
+static bool done_above(const an_cuda_plan *plan, int l) {
+    return is_type(plan, l, AN_CONV) && is_type(plan, l + 1, AN_RELU) && in_place(plan, l + 1) &&
+           (is_type(plan, l + 2, AN_MAX_POOL) || is_type(plan, l + 2, AN_LRN));
+}
+
+/* Which layer does what. */
+static void choose_work(an_cuda_plan *plan, int l) {
+    an_cuda_layer *it = &plan->layers[l];
+    const bool weighs = is_type(plan, l, AN_CONV) || is_type(plan, l, AN_FC);
+    it->bare = done_above(plan, l);
+    it->relu = weighs && !it->bare && is_type(plan, l + 1, AN_RELU) && in_place(plan, l + 1);
+    it->done = l > 0 && (plan->layers[l - 1].relu || plan->layers[l - 1].bare);
+    it->undone = l > 0 && plan->layers[l - 1].bare;
+    it->entry = l > 1 && plan->layers[l - 2].bare ? plan->base.network.layers[l - 2].bias : -1;
+}
+
 static void choose_forward(an_cuda_plan *plan) {
     const an_network *network = &plan->base.network;
     supply outputs = {.share = !plan->base.options.training && !plan->base.options.observe,
@@ -80,9 +98,7 @@ static void choose_forward(an_cuda_plan *plan) {
             in_place(plan, l)
                 ? x
                 : next_buffer(plan, &outputs, tensor_bytes(plan, it->layer->out, maps, it->number));
-        it->relu = (is_type(plan, l, AN_CONV) || is_type(plan, l, AN_FC)) &&
-                   is_type(plan, l + 1, AN_RELU) && in_place(plan, l + 1);
-        it->done = l > 0 && plan->layers[l - 1].relu;
+        choose_work(plan, l);
         x = it->y;
     }
 }

@@ -236,9 +236,12 @@ AN_ANYWHERE void an_cuda_row_sums_at(const an_cuda_row_sums *a, uint32_t i) {
 
 /* ---- Local response normalisation, reference/lrn.c. */
 
+/* Where `bias` is not NULL, x is what a convolution left: its bias is yet to be added, then comes
+ * ReLU, and backward dx is the gradient of the sum. */
 typedef struct an_cuda_lrn {
     const void *x, *dy; /* dy: backward */
     void *y;            /* backward: dx */
+    const float *bias;  /* (C) */
     an_number number;
     int maps, tower; /* maps of a tower */
     int size;
@@ -255,19 +258,31 @@ AN_ANYWHERE float an_damping(float base, float beta) {
     return powf(base, -beta);
 }
 
+/* What a convolution left, with its bias and after ReLU; NaN stays one. */
+AN_ANYWHERE float an_entered(float value, const float *bias, int c) {
+    if (!bias)
+        return value;
+    const float sum = value + bias[c];
+    return sum <= 0 ? 0 : sum;
+}
+
 /* The maps from c - 8 to c + 15 of a pixel, c a multiple of 8; 0 outside of c's tower, whose maps
  * are a multiple of 8. */
-AN_ANYWHERE void an_lrn_around(const an_cuda_lrn *a, const void *data, size_t pixel, int c,
-                               float *out) {
+AN_ANYWHERE void an_lrn_around(const an_cuda_lrn *a, const void *data, const float *bias,
+                               size_t pixel, int c, float *out) {
     const int low = c / a->tower * a->tower, high = low + a->tower;
     const size_t first = pixel * (size_t)a->maps + (size_t)c;
-    for (int k = 0; k < 24; k++)
-        out[k] = 0;
-    if (c > low)
-        an_get_some(data, a->number, first - 8, 8, out);
-    an_get_some(data, a->number, first, 8, out + 8);
-    if (c + 8 < high)
-        an_get_some(data, a->number, first + 8, 8, out + 16);
+    for (int part = 0; part < 3; part++) {
+        const int begin = c + 8 * (part - 1);
+        if (begin < low || begin >= high) {
+            for (int k = 0; k < 8; k++)
+                out[8 * part + k] = 0;
+            continue;
+        }
+        an_get_some(data, a->number, first + (size_t)(8 * part) - 8, 8, out + 8 * part);
+        for (int k = 0; k < 8; k++)
+            out[8 * part + k] = an_entered(out[8 * part + k], bias, begin + k);
+    }
 }
 
 /* The base of the power at place p of what an_lrn_around gave, for windows of 5. */
@@ -283,7 +298,7 @@ AN_ANYWHERE void an_lrn_8(const an_cuda_lrn *a, uint32_t i) {
     const uint32_t portions = (uint32_t)a->maps / 8;
     const int c = (int)(i % portions) * 8;
     float x[24], y[8];
-    an_lrn_around(a, a->x, i / portions, c, x);
+    an_lrn_around(a, a->x, a->bias, i / portions, c, x);
     for (int j = 0; j < 8; j++)
         y[j] = x[8 + j] * an_damping(an_lrn_base(a, x, 8 + j), a->beta);
     an_put_some(a->y, a->number, (size_t)i * 8, 8, y);
@@ -294,8 +309,8 @@ AN_ANYWHERE void an_lrn_backward_8(const an_cuda_lrn *a, uint32_t i) {
     const int c = (int)(i % portions) * 8;
     const float factor = 2 * a->alpha * a->beta;
     float x[24], dy[24], direct[12], through[12], dx[8];
-    an_lrn_around(a, a->x, i / portions, c, x);
-    an_lrn_around(a, a->dy, i / portions, c, dy);
+    an_lrn_around(a, a->x, a->bias, i / portions, c, x);
+    an_lrn_around(a, a->dy, NULL, i / portions, c, dy);
     for (int j = 0; j < 12; j++) { /* maps c - 2 to c + 9 */
         const float base = an_lrn_base(a, x, 6 + j);
         direct[j] = dy[6 + j] * an_damping(base, a->beta);
@@ -305,9 +320,14 @@ AN_ANYWHERE void an_lrn_backward_8(const an_cuda_lrn *a, uint32_t i) {
         float sum = 0;
         for (int q = j; q < j + 5; q++)
             sum += through[q];
-        dx[j] = direct[j + 2] - factor * x[8 + j] * sum;
+        dx[j] = a->bias && x[8 + j] <= 0 ? 0 : direct[j + 2] - factor * x[8 + j] * sum;
     }
     an_put_some(a->y, a->number, (size_t)i * 8, 8, dx);
+}
+
+/* Map c of a pixel, as it enters. */
+AN_ANYWHERE float an_lrn_x(const an_cuda_lrn *a, size_t pixel, int c) {
+    return an_entered(an_get(a->x, a->number, pixel * (size_t)a->maps + (size_t)c), a->bias, c);
 }
 
 /* The base of the power at map c of a pixel, for any window. */
@@ -316,7 +336,7 @@ AN_ANYWHERE float an_lrn_base_of(const an_cuda_lrn *a, size_t pixel, int c) {
     const int begin = c - a->size / 2, end = begin + a->size;
     float sum = 0;
     for (int q = begin > low ? begin : low; q < (end < high ? end : high); q++) {
-        const float value = an_get(a->x, a->number, pixel * (size_t)a->maps + (size_t)q);
+        const float value = an_lrn_x(a, pixel, q);
         sum += value * value;
     }
     return a->k + a->alpha * sum;
@@ -324,8 +344,9 @@ AN_ANYWHERE float an_lrn_base_of(const an_cuda_lrn *a, size_t pixel, int c) {
 
 AN_ANYWHERE void an_lrn_1(const an_cuda_lrn *a, uint32_t i) {
     const int c = (int)(i % (uint32_t)a->maps);
-    const float base = an_lrn_base_of(a, i / (uint32_t)a->maps, c);
-    an_put(a->y, a->number, i, an_get(a->x, a->number, i) * an_damping(base, a->beta));
+    const size_t pixel = i / (uint32_t)a->maps;
+    const float base = an_lrn_base_of(a, pixel, c);
+    an_put(a->y, a->number, i, an_lrn_x(a, pixel, c) * an_damping(base, a->beta));
 }
 
 AN_ANYWHERE void an_lrn_backward_1(const an_cuda_lrn *a, uint32_t i) {
@@ -339,11 +360,12 @@ AN_ANYWHERE void an_lrn_backward_1(const an_cuda_lrn *a, uint32_t i) {
         const float base = an_lrn_base_of(a, pixel, q);
         const float direct =
             an_get(a->dy, a->number, first + (size_t)q) * an_damping(base, a->beta);
-        sum += direct * an_get(a->x, a->number, first + (size_t)q) / base;
+        sum += direct * an_lrn_x(a, pixel, q) / base;
         if (q == c)
             own = direct;
     }
-    an_put(a->y, a->number, i, own - 2 * a->alpha * a->beta * an_get(a->x, a->number, i) * sum);
+    const float x = an_lrn_x(a, pixel, c);
+    an_put(a->y, a->number, i, a->bias && x <= 0 ? 0 : own - 2 * a->alpha * a->beta * x * sum);
 }
 
 /* Whether a portion is 8 maps. */
@@ -412,11 +434,17 @@ AN_ANYWHERE void an_cuda_lrn_within_backward_at(const an_cuda_lrn_within_backwar
 
 /* ---- Pooling. */
 
-/* Max pooling with windows of kernel x kernel, as far as they are inside the picture. */
+/* In an_cuda_max_pool.place: the maximum is 0 by ReLU, and no pixel has its gradient. */
+enum { AN_NO_PLACE = 255 };
+
+/* Max pooling with windows of kernel x kernel, as far as they are inside the picture. Where `bias`
+ * is not NULL, x is what a convolution left: its bias is yet to be added, then comes ReLU, neither
+ * of which changes where a maximum is. */
 typedef struct an_cuda_max_pool {
-    const void *x;  /* backward: dy */
-    void *y;        /* backward: dx */
-    uint8_t *place; /* (N, H', W', C): where in its window a maximum was; NULL: not kept */
+    const void *x;     /* backward: dy */
+    void *y;           /* backward: dx */
+    const float *bias; /* (C) */
+    uint8_t *place;    /* (N, H', W', C): where in its window a maximum was; NULL: not kept */
     an_number number;
     int maps, in_height, in_width, out_height, out_width, kernel, stride;
 } an_cuda_max_pool, an_cuda_max_pool_backward;
@@ -446,6 +474,10 @@ AN_ANYWHERE void an_max_pool_some(const an_cuda_max_pool *a, uint32_t i, const i
                     place[k] = (uint8_t)(r * a->kernel + s);
                 }
         }
+    for (int k = 0; a->bias && k < width; k++) {
+        best[k] = an_entered(best[k], a->bias, (int)map + k);
+        place[k] = best[k] <= 0 ? AN_NO_PLACE : place[k];
+    }
     an_put_some(a->y, a->number, (size_t)i * (size_t)width, width, best);
     for (int k = 0; a->place && k < width; k++)
         a->place[(size_t)i * (size_t)width + (size_t)k] = place[k];

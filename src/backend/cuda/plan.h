@@ -31,8 +31,12 @@ typedef struct an_cuda_layer {
     an_number number; /* of its output */
     int x, y;         /* buffers of its input and output */
     int dx, dy;       /* ... of their gradients; dx -1: nobody wants it */
-    bool relu;        /* it does the ReLU of the layer above, too */
-    bool done;        /* the layer below does it */
+    bool relu;        /* AN_CONV, AN_FC: it does the ReLU above, too */
+    bool bare;        /* AN_CONV: its bias and the ReLU above are left to the layer above that */
+    bool done;        /* AN_RELU: another layer does it */
+    bool undone;      /* ... and its gradient */
+    int entry;        /* AN_MAX_POOL, AN_LRN: the bias that it adds to its input before ReLU, as a
+                         parameter's index; -1: none */
     uint8_t *place;   /* max pooling, training: where the maxima were */
     float *base;      /* AN_LRN_WITHIN: the bases of the powers */
     an_convolution *convolution;

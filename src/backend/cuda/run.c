@@ -32,6 +32,11 @@ static const void *weights_of(const an_cuda_plan *plan, const an_layer *layer) {
     return plan->rounded ? (const void *)(plan->rounded + at) : plan->parameters + at;
 }
 
+/* The bias that a layer adds to its input. */
+static const float *entry_of(const an_cuda_plan *plan, const an_cuda_layer *it) {
+    return it->entry < 0 ? NULL : plan->parameters + plan->begin[it->entry];
+}
+
 /* ---- Kernels over a layer, forward and backward. */
 
 static alexnet_status add_bias(const an_cuda_plan *plan, const an_cuda_layer *it, void *y,
@@ -65,6 +70,7 @@ static alexnet_status relu_backward(const an_cuda_plan *plan, const an_cuda_laye
 static an_cuda_lrn lrn_of(const an_cuda_plan *plan, const an_cuda_layer *it) {
     const an_layer_spec *spec = &it->layer->spec;
     return (an_cuda_lrn){.x = plan->buffers[it->x],
+                         .bias = entry_of(plan, it),
                          .number = plan->number,
                          .maps = it->layer->in.c,
                          .tower = it->layer->in.c / spec->towers,
@@ -112,6 +118,7 @@ static alexnet_status max_pool(const an_cuda_plan *plan, const an_cuda_layer *it
     const an_shape in = it->layer->in, out = it->layer->out;
     const an_cuda_max_pool arguments = {.x = from,
                                         .y = to,
+                                        .bias = entry_of(plan, it),
                                         .place = it->place,
                                         .number = plan->number,
                                         .maps = in.c,
@@ -178,7 +185,7 @@ static alexnet_status layer_forward(an_cuda_plan *plan, int l, const an_step *st
     case AN_CONV:
         AN_TRY(an_convolution_forward(it->convolution, x, weights_of(plan, it->layer), y,
                                       plan->workspace, error));
-        return add_bias(plan, it, y, error);
+        return it->bare ? ALEXNET_OK : add_bias(plan, it, y, error);
     case AN_FC:
         AN_TRY(
             an_product_run(it->forward, x, weights_of(plan, it->layer), y, plan->workspace, error));
@@ -252,7 +259,7 @@ static alexnet_status input_backward(an_cuda_plan *plan, int l, const an_step *s
         return an_product_run(it->input, dy, weights_of(plan, it->layer), dx, plan->workspace,
                               error);
     case AN_RELU:
-        return relu_backward(plan, it, dy, dx, error);
+        return it->undone ? ALEXNET_OK : relu_backward(plan, it, dy, dx, error);
     case AN_LRN:
         return lrn(plan, it, dy, dx, error);
     case AN_LRN_WITHIN:
