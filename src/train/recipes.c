@@ -11,9 +11,9 @@
  * caffe: BVLC's models/bvlc_alexnet, solver.prototxt and train_val.prototxt: 450,000 steps of 256
  * pictures, the rate lowered every 100,000, which are 90 and 20 epochs of ImageNet.
  *
- * modern: cosine (Loshchilov and Hutter 2017) with warm-up (Goyal et al. 2017), parts of random
- * area (Szegedy et al. 2015), label smoothing (Szegedy et al. 2016), averaged weights (Polyak and
- * Juditsky 1992), for runs of few epochs.
+ * modern: cosine (Loshchilov and Hutter 2017) with warm-up (Goyal et al. 2017) and label smoothing
+ * (Szegedy et al. 2016). No dropout, and no small crops or averaged weights: those are for runs that
+ * see each picture many times. docs/results.md has what was measured.
  */
 #include "train/recipes.h"
 
