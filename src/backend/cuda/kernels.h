@@ -476,7 +476,8 @@ AN_ANYWHERE void an_max_pool_some(const an_cuda_max_pool *a, uint32_t i, const i
         }
     for (int k = 0; a->bias && k < width; k++) {
         best[k] = an_entered(best[k], a->bias, (int)map + k);
-        place[k] = best[k] <= 0 ? AN_NO_PLACE : place[k];
+        if (best[k] <= 0)
+            place[k] = AN_NO_PLACE;
     }
     an_put_some(a->y, a->number, (size_t)i * (size_t)width, width, best);
     for (int k = 0; a->place && k < width; k++)
