@@ -205,34 +205,23 @@ void an_convolution_free(an_convolution *convolution) {
 
 alexnet_status an_convolution_forward(an_convolution *c, const void *x, const void *w, void *y,
                                       void *workspace, alexnet_error *error) {
-    const an_cuda_window *a = &c->window;
-    const an_cuda_conv plain = {.window = *a, .x = x, .w = w, .y = y};
+    const an_cuda_conv plain = {.window = c->window, .x = x, .w = w, .y = y};
     spoil(workspace);
-    return an_device_conv(c->device, &plain,
-                          (size_t)a->images * (size_t)a->out_height * (size_t)a->out_width *
-                              (size_t)a->out_maps,
-                          error);
+    return an_device_conv(c->device, &plain, an_window_outputs(&c->window), error);
 }
 
 alexnet_status an_convolution_input(an_convolution *c, const void *w, const void *dy, void *dx,
                                     void *workspace, alexnet_error *error) {
-    const an_cuda_window *a = &c->window;
-    const an_cuda_conv_input plain = {.window = *a, .w = w, .dy = dy, .y = dx};
+    const an_cuda_conv_input plain = {.window = c->window, .w = w, .dy = dy, .y = dx};
     spoil(workspace);
-    return an_device_conv_input(
-        c->device, &plain,
-        (size_t)a->images * (size_t)a->in_height * (size_t)a->in_width * (size_t)a->in_maps, error);
+    return an_device_conv_input(c->device, &plain, an_window_inputs(&c->window), error);
 }
 
 alexnet_status an_convolution_weights(an_convolution *c, const void *x, const void *dy, float *dw,
                                       void *workspace, alexnet_error *error) {
-    const an_cuda_window *a = &c->window;
-    const an_cuda_conv_weights plain = {.window = *a, .x = x, .dy = dy, .dw = dw};
+    const an_cuda_conv_weights plain = {.window = c->window, .x = x, .dy = dy, .dw = dw};
     spoil(workspace);
-    return an_device_conv_weights(c->device, &plain,
-                                  (size_t)a->out_maps * (size_t)(a->in_maps / a->groups) *
-                                      (size_t)a->kernel * (size_t)a->kernel,
-                                  error);
+    return an_device_conv_weights(c->device, &plain, an_window_weights(&c->window), error);
 }
 
 /* ---- Products. */

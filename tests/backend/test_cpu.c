@@ -65,37 +65,10 @@ static void losses_follow(void **state) {
     free_twins(&t);
 }
 
-/* The same bits from run to run, for one thread and for two. */
 static void repeatable(void **state) {
     (void)state;
-    for (int threads = 1; threads <= 2; threads++) {
-        float *kept = NULL;
-        for (int run = 0; run < 2; run++) {
-            twins t =
-                make_twins(&an_backend_cpu, &odd_arch, 4, 0,
-                           (an_plan_options){.batch = 9, .training = true, .threads = threads});
-            an_update updates[AN_MAX_PARAMETERS];
-            for (int p = 0; p < t.network.parameter_count; p++)
-                updates[p] = (an_update){1e-2f, 5e-4f};
-            for (int s = 0; s < 3; s++) {
-                const an_step step = a_step(&t, updates, 9 * (uint64_t)s);
-                an_step_result result;
-                assert_ok(an_plan_step(t.found, &step, &result, error));
-            }
-            float *all = floats(t.network.parameter_floats);
-            for (int p = 0; p < t.network.parameter_count; p++)
-                assert_ok(an_plan_read(t.found, AN_PARAMETER, p,
-                                       all + t.network.parameters[p].offset, error));
-            if (run == 0)
-                kept = all;
-            else {
-                assert_memory_equal(kept, all, t.network.parameter_floats * sizeof *all);
-                an_free(all);
-            }
-            free_twins(&t);
-        }
-        an_free(kept);
-    }
+    check_repeatable(&an_backend_cpu, 1);
+    check_repeatable(&an_backend_cpu, 2);
 }
 
 /* A NaN must reach the logits and the loss, where it is noticed. */

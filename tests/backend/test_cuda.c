@@ -109,33 +109,9 @@ static void takes_part_in_steps(void **state) {
     free_twins(&t);
 }
 
-/* The same bits, and those of the first steps, whether a step is replayed or not. */
 static void repeatable(void **state) {
     (void)state;
-    float *kept = NULL;
-    for (int run = 0; run < 2; run++) {
-        twins t = make_twins(&an_backend_cuda_plan, &odd_arch, 4, 0,
-                             (an_plan_options){.batch = 9, .training = true});
-        an_update updates[AN_MAX_PARAMETERS];
-        set_updates(&t, 1e-2f, updates);
-        for (int s = 0; s < 4; s++) {
-            const an_step step = a_step(&t, updates, 9 * (uint64_t)s);
-            an_step_result result;
-            assert_ok(an_plan_step(t.found, &step, &result, error));
-        }
-        float *all = floats(t.network.parameter_floats);
-        for (int p = 0; p < t.network.parameter_count; p++)
-            assert_ok(an_plan_read(t.found, AN_PARAMETER, p, all + t.network.parameters[p].offset,
-                                   error));
-        if (run == 0)
-            kept = all;
-        else {
-            assert_memory_equal(kept, all, t.network.parameter_floats * sizeof *all);
-            an_free(all);
-        }
-        free_twins(&t);
-    }
-    an_free(kept);
+    check_repeatable(&an_backend_cuda_plan, 1);
 }
 
 /* bfloat16 is float32 but for roundings of 2^-9 in activations, weights and their gradients. */

@@ -195,6 +195,36 @@ void check_network(const an_backend *backend, const an_arch *arch, int classes, 
 
 /* Numbers of maps that fill no block, groups, remainders of strides, normalisations and dropout in
  * places where no AlexNet has them. */
+/* The parameters after four steps, freed with an_free. */
+static float *after_four_steps(const an_backend *backend, int threads, size_t *count) {
+    twins t = make_twins(backend, &odd_arch, 4, 0,
+                         (an_plan_options){.batch = 9, .training = true, .threads = threads});
+    an_update updates[AN_MAX_PARAMETERS];
+    for (int p = 0; p < t.network.parameter_count; p++)
+        updates[p] = (an_update){1e-2f, 5e-4f};
+    for (int s = 0; s < 4; s++) {
+        const an_step step = a_step(&t, updates, 9 * (uint64_t)s);
+        an_step_result result;
+        assert_ok(an_plan_step(t.found, &step, &result, error));
+    }
+    *count = t.network.parameter_floats;
+    float *all = floats(*count);
+    for (int p = 0; p < t.network.parameter_count; p++)
+        assert_ok(
+            an_plan_read(t.found, AN_PARAMETER, p, all + t.network.parameters[p].offset, error));
+    free_twins(&t);
+    return all;
+}
+
+void check_repeatable(const an_backend *backend, int threads) {
+    size_t count;
+    float *first = after_four_steps(backend, threads, &count);
+    float *second = after_four_steps(backend, threads, &count);
+    assert_memory_equal(first, second, count * sizeof *first);
+    an_free(first);
+    an_free(second);
+}
+
 static const an_layer_spec odd_layers[] = {
     {.name = "conv1",
      .type = AN_CONV,

@@ -49,6 +49,9 @@ an_step a_step(const twins *t, const an_update *updates, uint64_t position);
 void check_network(const an_backend *backend, const an_arch *arch, int classes, int size, int batch,
                    int threads);
 
+/* Four steps, twice: the same bits. */
+void check_repeatable(const an_backend *backend, int threads);
+
 /* An architecture with small fully connected layers, whose size costs time and tests nothing. */
 typedef struct slim_arch {
     an_arch arch;

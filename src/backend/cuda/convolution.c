@@ -10,18 +10,20 @@
 /* Memory for an algorithm at most. */
 static const size_t most_workspace = (size_t)1 << 30;
 
+/* How one is computed. */
+typedef struct pass {
+    bool by_cudnn;
+    int algorithm; /* cuDNN's enumerator of the pass */
+    size_t bytes;  /* of workspace */
+} pass;
+
 struct an_convolution {
     an_device *device;
     an_cuda_window window;
     cudnnTensorDescriptor_t x, y;
     cudnnFilterDescriptor_t w;
     cudnnConvolutionDescriptor_t how;
-    bool by_cudnn, input_by_cudnn, weights_by_cudnn;
-    cudnnConvolutionFwdAlgo_t forward;
-    cudnnConvolutionBwdDataAlgo_t input;
-    cudnnConvolutionBwdFilterAlgo_t weights;
-    size_t forward_bytes, input_bytes, weights_bytes;
-    size_t weight_count;
+    pass forward, input, weights;
     size_t rounded_bytes; /* of the weights' gradient in bfloat16, before the algorithm's memory */
 };
 
@@ -64,52 +66,42 @@ static bool same_output(const an_convolution *c) {
            width == c->window.out_width;
 }
 
-static void choose_forward(an_convolution *c) {
-    cudnnConvolutionFwdAlgoPerf_t found[CUDNN_CONVOLUTION_FWD_ALGO_COUNT];
-    int count = 0;
-    if (cudnnGetConvolutionForwardAlgorithm_v7(c->device->cudnn, c->x, c->w, c->how, c->y,
-                                               CUDNN_CONVOLUTION_FWD_ALGO_COUNT, &count,
-                                               found) != CUDNN_STATUS_SUCCESS)
-        return;
-    for (int i = 0; i < count && !c->by_cudnn; i++)
-        if (found[i].status == CUDNN_STATUS_SUCCESS &&
-            found[i].determinism == CUDNN_DETERMINISTIC && found[i].memory <= most_workspace) {
-            c->by_cudnn = true;
-            c->forward = found[i].algo;
-            c->forward_bytes = found[i].memory;
+/* Takes the first of cuDNN's `count` proposals that will do; they have a type for each pass. */
+#define TAKE_FIRST(found, count, pass)                                                             \
+    for (int i = 0; i < (count) && !(pass)->by_cudnn; i++)                                         \
+        if ((found)[i].status == CUDNN_STATUS_SUCCESS &&                                           \
+            (found)[i].determinism == CUDNN_DETERMINISTIC &&                                       \
+            (found)[i].memory <= most_workspace) {                                                 \
+            (pass)->by_cudnn = true;                                                               \
+            (pass)->algorithm = (int)(found)[i].algo;                                              \
+            (pass)->bytes = (found)[i].memory;                                                     \
         }
+
+static void choose_forward(an_convolution *c) {
+    enum { most = CUDNN_CONVOLUTION_FWD_ALGO_COUNT };
+    cudnnConvolutionFwdAlgoPerf_t found[most];
+    int count = 0;
+    if (cudnnGetConvolutionForwardAlgorithm_v7(c->device->cudnn, c->x, c->w, c->how, c->y, most,
+                                               &count, found) == CUDNN_STATUS_SUCCESS)
+        TAKE_FIRST(found, count, &c->forward)
 }
 
 static void choose_input(an_convolution *c) {
-    cudnnConvolutionBwdDataAlgoPerf_t found[CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT];
+    enum { most = CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT };
+    cudnnConvolutionBwdDataAlgoPerf_t found[most];
     int count = 0;
     if (cudnnGetConvolutionBackwardDataAlgorithm_v7(c->device->cudnn, c->w, c->y, c->how, c->x,
-                                                    CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT, &count,
-                                                    found) != CUDNN_STATUS_SUCCESS)
-        return;
-    for (int i = 0; i < count && !c->input_by_cudnn; i++)
-        if (found[i].status == CUDNN_STATUS_SUCCESS &&
-            found[i].determinism == CUDNN_DETERMINISTIC && found[i].memory <= most_workspace) {
-            c->input_by_cudnn = true;
-            c->input = found[i].algo;
-            c->input_bytes = found[i].memory;
-        }
+                                                    most, &count, found) == CUDNN_STATUS_SUCCESS)
+        TAKE_FIRST(found, count, &c->input)
 }
 
 static void choose_weights(an_convolution *c) {
-    cudnnConvolutionBwdFilterAlgoPerf_t found[CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT];
+    enum { most = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT };
+    cudnnConvolutionBwdFilterAlgoPerf_t found[most];
     int count = 0;
     if (cudnnGetConvolutionBackwardFilterAlgorithm_v7(c->device->cudnn, c->x, c->y, c->how, c->w,
-                                                      CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT,
-                                                      &count, found) != CUDNN_STATUS_SUCCESS)
-        return;
-    for (int i = 0; i < count && !c->weights_by_cudnn; i++)
-        if (found[i].status == CUDNN_STATUS_SUCCESS &&
-            found[i].determinism == CUDNN_DETERMINISTIC && found[i].memory <= most_workspace) {
-            c->weights_by_cudnn = true;
-            c->weights = found[i].algo;
-            c->weights_bytes = found[i].memory;
-        }
+                                                      most, &count, found) == CUDNN_STATUS_SUCCESS)
+        TAKE_FIRST(found, count, &c->weights)
 }
 
 static size_t larger(size_t a, size_t b) {
@@ -125,8 +117,6 @@ alexnet_status an_convolution_new(an_device *device, const an_cuda_window *windo
         return an_fail(error, ALEXNET_NO_MEMORY, "no memory to describe a convolution");
     c->device = device;
     c->window = *window;
-    c->weight_count = (size_t)window->out_maps * (size_t)window->kernel * (size_t)window->kernel *
-                      (size_t)(window->in_maps / window->groups);
     const alexnet_status status = describe(c, error);
     if (status != ALEXNET_OK) {
         an_convolution_free(c);
@@ -141,9 +131,9 @@ alexnet_status an_convolution_new(an_device *device, const an_cuda_window *windo
     }
     /* Whole portions of 256 bytes, so that what comes behind is aligned. */
     if (training && window->number == AN_NUMBER_BF16)
-        c->rounded_bytes = (2 * c->weight_count + 255) / 256 * 256;
+        c->rounded_bytes = (2 * an_window_weights(&c->window) + 255) / 256 * 256;
     *workspace =
-        larger(larger(c->forward_bytes, c->input_bytes), c->rounded_bytes + c->weights_bytes);
+        larger(larger(c->forward.bytes, c->input.bytes), c->rounded_bytes + c->weights.bytes);
     *out = c;
     return ALEXNET_OK;
 }
@@ -165,48 +155,45 @@ void an_convolution_free(an_convolution *c) {
 alexnet_status an_convolution_forward(an_convolution *c, const void *x, const void *w, void *y,
                                       void *workspace, alexnet_error *error) {
     const float one = 1, zero = 0;
-    if (c->by_cudnn)
-        return an_gpu_check_cudnn(cudnnConvolutionForward(c->device->cudnn, &one, c->x, x, c->w, w,
-                                                          c->how, c->forward, workspace,
-                                                          c->forward_bytes, &zero, c->y, y),
-                                  "convolving", error);
-    const an_cuda_window *a = &c->window;
-    const an_cuda_conv plain = {.window = *a, .x = x, .w = w, .y = y};
-    return an_device_conv(c->device, &plain,
-                          (size_t)a->images * (size_t)a->out_height * (size_t)a->out_width *
-                              (size_t)a->out_maps,
-                          error);
+    if (c->forward.by_cudnn)
+        return an_gpu_check_cudnn(
+            cudnnConvolutionForward(c->device->cudnn, &one, c->x, x, c->w, w, c->how,
+                                    (cudnnConvolutionFwdAlgo_t)c->forward.algorithm, workspace,
+                                    c->forward.bytes, &zero, c->y, y),
+            "convolving", error);
+    const an_cuda_conv plain = {.window = c->window, .x = x, .w = w, .y = y};
+    return an_device_conv(c->device, &plain, an_window_outputs(&c->window), error);
 }
 
 alexnet_status an_convolution_input(an_convolution *c, const void *w, const void *dy, void *dx,
                                     void *workspace, alexnet_error *error) {
     const float one = 1, zero = 0;
-    if (c->input_by_cudnn)
+    if (c->input.by_cudnn)
         return an_gpu_check_cudnn(
             cudnnConvolutionBackwardData(c->device->cudnn, &one, c->w, w, c->y, dy, c->how,
-                                         c->input, workspace, c->input_bytes, &zero, c->x, dx),
+                                         (cudnnConvolutionBwdDataAlgo_t)c->input.algorithm,
+                                         workspace, c->input.bytes, &zero, c->x, dx),
             "computing the gradient of a convolution's input", error);
-    const an_cuda_window *a = &c->window;
-    const an_cuda_conv_input plain = {.window = *a, .w = w, .dy = dy, .y = dx};
-    return an_device_conv_input(
-        c->device, &plain,
-        (size_t)a->images * (size_t)a->in_height * (size_t)a->in_width * (size_t)a->in_maps, error);
+    const an_cuda_conv_input plain = {.window = c->window, .w = w, .dy = dy, .y = dx};
+    return an_device_conv_input(c->device, &plain, an_window_inputs(&c->window), error);
 }
 
 alexnet_status an_convolution_weights(an_convolution *c, const void *x, const void *dy, float *dw,
                                       void *workspace, alexnet_error *error) {
     const float one = 1, zero = 0;
-    if (!c->weights_by_cudnn) {
+    if (!c->weights.by_cudnn) {
         const an_cuda_conv_weights plain = {.window = c->window, .x = x, .dy = dy, .dw = dw};
-        return an_device_conv_weights(c->device, &plain, c->weight_count, error);
+        return an_device_conv_weights(c->device, &plain, an_window_weights(&c->window), error);
     }
     void *to = c->rounded_bytes > 0 ? workspace : dw;
-    AN_TRY(an_gpu_check_cudnn(cudnnConvolutionBackwardFilter(c->device->cudnn, &one, c->x, x, c->y,
-                                                             dy, c->how, c->weights,
-                                                             (char *)workspace + c->rounded_bytes,
-                                                             c->weights_bytes, &zero, c->w, to),
-                              "computing the gradient of a convolution's weights", error));
+    AN_TRY(an_gpu_check_cudnn(
+        cudnnConvolutionBackwardFilter(c->device->cudnn, &one, c->x, x, c->y, dy, c->how,
+                                       (cudnnConvolutionBwdFilterAlgo_t)c->weights.algorithm,
+                                       (char *)workspace + c->rounded_bytes, c->weights.bytes,
+                                       &zero, c->w, to),
+        "computing the gradient of a convolution's weights", error));
     const an_cuda_cast widen = {
         .from = to, .to = dw, .from_number = AN_NUMBER_BF16, .to_number = AN_NUMBER_FLOAT};
-    return to == dw ? ALEXNET_OK : an_device_cast(c->device, &widen, c->weight_count, error);
+    return to == dw ? ALEXNET_OK
+                    : an_device_cast(c->device, &widen, an_window_weights(&c->window), error);
 }

@@ -807,6 +807,20 @@ typedef struct an_cuda_window {
     int kernel, stride, pad, groups;
 } an_cuda_window;
 
+/* Elements of y, of x and of w. */
+AN_ANYWHERE size_t an_window_outputs(const an_cuda_window *a) {
+    return (size_t)a->images * (size_t)a->out_height * (size_t)a->out_width * (size_t)a->out_maps;
+}
+
+AN_ANYWHERE size_t an_window_inputs(const an_cuda_window *a) {
+    return (size_t)a->images * (size_t)a->in_height * (size_t)a->in_width * (size_t)a->in_maps;
+}
+
+AN_ANYWHERE size_t an_window_weights(const an_cuda_window *a) {
+    return (size_t)a->out_maps * (size_t)a->kernel * (size_t)a->kernel *
+           (size_t)(a->in_maps / a->groups);
+}
+
 typedef struct an_cuda_conv {
     an_cuda_window window;
     const void *x, *w, *dy;
