@@ -72,6 +72,16 @@ alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *
     return status;
 }
 
+void an_plan_stage(an_plan *plan, const float *input) {
+    if (plan->backend->stage && plan->options.training)
+        plan->backend->stage(plan, input);
+}
+
+void an_plan_pin(an_plan *plan, float *memory, size_t bytes, bool pinned) {
+    if (plan->backend->pin)
+        plan->backend->pin(plan, memory, bytes, pinned);
+}
+
 alexnet_status an_plan_read(an_plan *plan, an_tensor tensor, int index, float *out,
                             alexnet_error *error) {
     const bool of_layer = tensor == AN_ACTIVATION || tensor == AN_ACTIVATION_GRADIENT;

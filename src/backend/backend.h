@@ -153,7 +153,9 @@ typedef struct an_backend {
     alexnet_status (*write_momentum)(an_plan *plan, int parameter, const float *values,
                                      alexnet_error *error);
     an_plan_memory (*memory)(const an_plan *plan);
-    an_rate (*limit)(an_limit limit, double seconds); /* NULL: not known */
+    void (*stage)(an_plan *plan, const float *input); /* NULL: it reads inputs where they are */
+    void (*pin)(an_plan *plan, float *memory, size_t bytes, bool pinned); /* likewise */
+    an_rate (*limit)(an_limit limit, double seconds);                     /* NULL: not known */
     /* Whether this machine has what it takes; UNSUPPORTED with what is missing. NULL: always. */
     alexnet_status (*available)(alexnet_error *error);
 } an_backend;
@@ -197,6 +199,17 @@ alexnet_status an_plan_load(an_plan *plan, const an_weights *weights, alexnet_er
  */
 alexnet_status an_plan_forward(an_plan *plan, const float *input, int images, float *logits,
                                alexnet_error *error);
+
+/*
+ * Says that `input` will be that of a step soon, and stays as it is until then: a device with
+ * memory of its own copies it beside what it computes. Two may be on their way. It is only advice:
+ * a step may have another input. Training plans.
+ */
+void an_plan_stage(an_plan *plan, const float *input);
+
+/* Says that inputs will come from this memory (pinned), or no longer, before it is freed: devices
+ * copy from memory that they know faster, and by themselves. */
+void an_plan_pin(an_plan *plan, float *memory, size_t bytes, bool pinned);
 
 /* One training step; training plans. */
 alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *result,

@@ -457,3 +457,20 @@ alexnet_status an_loader_next(an_loader *loader, const an_batch **out, alexnet_e
     *out = &s->batch;
     return ALEXNET_OK;
 }
+
+const an_batch *an_loader_peek(an_loader *loader) {
+    if (!loader->running || loader->next_batch == loader->batches)
+        return NULL;
+    const slot *s = slot_of(loader, loader->next_batch);
+    pthread_mutex_lock(&loader->mutex);
+    const bool complete = s->missing == 0;
+    pthread_mutex_unlock(&loader->mutex);
+    return complete ? &s->batch : NULL;
+}
+
+void an_loader_each_input(const an_loader *loader,
+                          void (*visit)(void *context, float *input, size_t bytes), void *context) {
+    const size_t bytes = (size_t)loader->options.batch * loader->input_floats * sizeof(float);
+    for (size_t i = 0; i < loader->slot_count; i++)
+        visit(context, loader->slots[i].batch.input, bytes);
+}

@@ -74,6 +74,14 @@ alexnet_status an_loader_start(an_loader *loader, uint32_t epoch, size_t first_b
  */
 alexnet_status an_loader_next(an_loader *loader, const an_batch **out, alexnet_error *error);
 
+/* The batch that an_loader_next will give next, where it is complete already; NULL otherwise, and
+ * behind the last. */
+const an_batch *an_loader_peek(an_loader *loader);
+
+/* Calls `visit` with the inputs' memory of each batch that there is room for. */
+void an_loader_each_input(const an_loader *loader,
+                          void (*visit)(void *context, float *input, size_t bytes), void *context);
+
 /* Seconds that an_loader_next has waited since the epoch began. */
 double an_loader_waited(const an_loader *loader);
 

@@ -198,6 +198,22 @@ static an_loader_options loading(const an_train_settings *settings) {
                                .max_broken = settings->max_broken};
 }
 
+static void pin(void *context, float *input, size_t bytes) {
+    an_plan_pin(context, input, bytes, true);
+}
+
+static void unpin(void *context, float *input, size_t bytes) {
+    an_plan_pin(context, input, bytes, false);
+}
+
+/* Frees the loader of the pictures to learn from. */
+static void free_loader(an_setup *setup) {
+    if (setup->loader)
+        an_loader_each_input(setup->loader, unpin, setup->plan);
+    an_loader_free(setup->loader);
+    setup->loader = NULL;
+}
+
 /* The loader of the pictures to learn from, with colour noise times `factor`. */
 static alexnet_status make_loader(const an_train_settings *settings, double factor, an_setup *out,
                                   alexnet_error *error) {
@@ -209,7 +225,9 @@ static alexnet_status make_loader(const an_train_settings *settings, double fact
     options.augmentation = out->augmentation;
     options.augmentation.noise *= factor;
     out->noise = options.augmentation.noise;
-    return an_loader_create(out->data, &out->preprocess, &options, &out->loader, error);
+    AN_TRY(an_loader_create(out->data, &out->preprocess, &options, &out->loader, error));
+    an_loader_each_input(out->loader, pin, out->plan);
+    return ALEXNET_OK;
 }
 
 static alexnet_status make_loaders(const an_train_settings *settings, an_setup *out,
@@ -234,8 +252,7 @@ alexnet_status an_setup_epoch(const an_train_settings *settings, uint64_t epoch,
     *renewed = setup->noise != setup->augmentation.noise * factor;
     if (!*renewed)
         return ALEXNET_OK;
-    an_loader_free(setup->loader);
-    setup->loader = NULL;
+    free_loader(setup);
     return make_loader(settings, factor, setup, error);
 }
 
@@ -287,7 +304,7 @@ alexnet_status an_setup_make(an_train_settings *settings, const an_arch *arch, c
 }
 
 void an_setup_free(an_setup *setup) {
-    an_loader_free(setup->loader);
+    free_loader(setup);
     an_loader_free(setup->validation);
     an_free(setup->mean_image);
     free(setup->second_labels);

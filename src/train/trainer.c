@@ -134,6 +134,14 @@ static alexnet_status next_batch(trainer *t, const an_batch **out, alexnet_error
     return ALEXNET_OK;
 }
 
+/* Announces the input of the step behind this one, if that is there and stays as it is. */
+static void stage_next(const trainer *t) {
+    const bool changes = t->repeated || t->setup.second_labels;
+    const an_batch *next = changes ? NULL : an_loader_peek(t->setup.loader);
+    if (next)
+        an_plan_stage(t->setup.plan, next->input);
+}
+
 /* Tells the user, once in a run, that the network has not begun to learn. */
 static void watch_for_guessing(trainer *t) {
     an_train_state *state = &t->state;
@@ -217,6 +225,7 @@ static alexnet_status train_step(trainer *t, alexnet_error *error) {
         return save_and_fail(t, status);
     const double arrived = an_seconds();
     an_step_result result;
+    stage_next(t);
     AN_TRY(an_learner_step(&t->learner, &t->state, batch, &result, error));
     if (!isfinite(result.loss))
         return diverged(t, "the loss of", run_step(t) + 1, error);

@@ -3,8 +3,8 @@
  * kernels.h in a loop, convolutions are the plain kernels, products three loops. So the plans of
  * src/backend/cuda/ are tested where there is no GPU, all but the libraries that they call there.
  *
- * As on a GPU, memory that was never written is not zero, what is recorded is done only when it is
- * replayed, and workspaces hold nothing from one operation to the next.
+ * As on a GPU, what is recorded is done only when it is replayed, workspaces hold nothing from one
+ * operation to the next, and a transfer has arrived only where it was waited for.
  */
 #include "backend/cuda_host.h"
 
@@ -122,6 +122,52 @@ alexnet_status an_device_clear(an_device *device, void *to, size_t bytes, alexne
 alexnet_status an_device_wait(an_device *device, alexnet_error *error) {
     return device->recording ? an_fail(error, ALEXNET_BACKEND, "waiting while recording")
                              : ALEXNET_OK;
+}
+
+/* ---- Transfers: as late as they may be; until then what they will overwrite is spoilt. */
+
+struct an_transfer {
+    void *to;
+    const void *from;
+    size_t bytes; /* 0: none is under way */
+};
+
+void an_device_pin(an_device *device, void *memory, size_t bytes, bool pinned) {
+    (void)device, (void)memory, (void)bytes;
+    host.pinned += pinned ? 1 : -1;
+}
+
+alexnet_status an_transfer_new(an_device *device, an_transfer **out, alexnet_error *error) {
+    (void)device;
+    *out = calloc(1, sizeof **out);
+    return *out ? ALEXNET_OK : an_fail(error, ALEXNET_NO_MEMORY, "no memory");
+}
+
+void an_transfer_free(an_transfer *transfer) {
+    free(transfer);
+}
+
+alexnet_status an_transfer_begin(an_transfer *transfer, void *to, const void *from, size_t bytes,
+                                 alexnet_error *error) {
+    (void)error;
+    *transfer = (an_transfer){to, from, bytes};
+    memset(to, 0xFF, bytes);
+    host.transfers++;
+    return ALEXNET_OK;
+}
+
+alexnet_status an_transfer_wait(an_transfer *transfer, alexnet_error *error) {
+    (void)error;
+    if (transfer->bytes > 0)
+        memcpy(transfer->to, transfer->from, transfer->bytes);
+    transfer->bytes = 0;
+    return ALEXNET_OK;
+}
+
+alexnet_status an_transfer_done(an_transfer *transfer, alexnet_error *error) {
+    return transfer->bytes > 0
+               ? an_fail(error, ALEXNET_BACKEND, "a transfer is done that was not waited for")
+               : ALEXNET_OK;
 }
 
 /* ---- Recordings. */

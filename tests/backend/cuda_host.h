@@ -8,7 +8,9 @@
 typedef struct an_cuda_host {
     size_t memory; /* bytes that are free */
     bool bf16;
-    size_t replays; /* of recordings, so far */
+    size_t replays;   /* of recordings, so far */
+    size_t transfers; /* begun so far */
+    int pinned;       /* blocks that are pinned */
 } an_cuda_host;
 
 an_cuda_host *an_cuda_host_settings(void);

@@ -77,6 +77,56 @@ static void replays_follow(void **state) {
     free_twins(&t);
 }
 
+/* Inputs on their way while the step before is computed, as a loader hands them over, among them
+ * one that then is not wanted, and steps whose inputs were never announced. */
+static void stages_inputs(void **state) {
+    (void)state;
+    enum { inputs = 3 };
+    twins t = make_twins(&an_backend_cuda_plan, &odd_arch, 4, 0,
+                         (an_plan_options){.batch = 4, .training = true});
+    const size_t count = 4 * an_shape_count(t.network.input);
+    const size_t before = an_cuda_host_settings()->transfers;
+    float *input[inputs], *own = t.input;
+    an_update updates[AN_MAX_PARAMETERS];
+    set_updates(&t, 1e-3f, updates);
+    for (int i = 0; i < inputs; i++) {
+        input[i] = floats(count);
+        an_plan_pin(t.found, input[i], count * sizeof(float), true);
+    }
+    assert_int_equal(an_cuda_host_settings()->pinned, inputs);
+    fill(input[0], count, 70, 1);
+    for (int s = 0; s < 14; s++) {
+        const bool announced = s % 5 != 4;
+        an_step_result expected, found;
+        fill(input[(s + 1) % inputs], count, 71 + (uint64_t)s, 1);
+        if (announced)
+            an_plan_stage(t.found, input[(s + 1) % inputs]);
+        t.input = input[s % inputs];
+        if (s == 8) { /* what was staged for it stays unread */
+            fill(own, count, 200, 1);
+            t.input = own;
+        }
+        const an_step step = a_step(&t, updates, 4 * (uint64_t)s);
+        assert_ok(an_plan_step(t.expected, &step, &expected, error));
+        assert_ok(an_plan_step(t.found, &step, &found, error));
+        assert_true(fabs(found.loss - expected.loss) <= 1e-3 * (1 + fabs(expected.loss)));
+        if (s == 6) { /* in between, as validation does */
+            assert_ok(an_plan_forward(t.expected, own, 3, t.a, error));
+            assert_ok(an_plan_forward(t.found, own, 3, t.b, error));
+            for (size_t i = 0; i < 3 * (size_t)t.network.classes; i++)
+                assert_true(fabs((double)t.a[i] - (double)t.b[i]) < 1e-2);
+        }
+    }
+    assert_int_equal(an_cuda_host_settings()->transfers - before, 12);
+    t.input = own;
+    for (int i = 0; i < inputs; i++) {
+        an_plan_pin(t.found, input[i], count * sizeof(float), false);
+        an_free(input[i]);
+    }
+    assert_int_equal(an_cuda_host_settings()->pinned, 0);
+    free_twins(&t);
+}
+
 /* A gradient of the logits that the caller gives, and updates that gradient_ready changes. */
 static void slow_down(void *context, int parameter, float *gradient, size_t count) {
     an_update *updates = context;
@@ -230,17 +280,12 @@ static void rounds_to_bfloat16(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_network),
-        cmocka_unit_test(odd_networks),
-        cmocka_unit_test(replays_follow),
-        cmocka_unit_test(takes_part_in_steps),
-        cmocka_unit_test(repeatable),
-        cmocka_unit_test(computes_in_bfloat16),
-        cmocka_unit_test(falls_back_to_float32),
-        cmocka_unit_test(nan_is_not_hidden),
-        cmocka_unit_test(plans_its_memory),
-        cmocka_unit_test(has_no_int8),
-        cmocka_unit_test(rounds_to_bfloat16),
+        cmocka_unit_test(every_network),        cmocka_unit_test(odd_networks),
+        cmocka_unit_test(replays_follow),       cmocka_unit_test(stages_inputs),
+        cmocka_unit_test(takes_part_in_steps),  cmocka_unit_test(repeatable),
+        cmocka_unit_test(computes_in_bfloat16), cmocka_unit_test(falls_back_to_float32),
+        cmocka_unit_test(nan_is_not_hidden),    cmocka_unit_test(plans_its_memory),
+        cmocka_unit_test(has_no_int8),          cmocka_unit_test(rounds_to_bfloat16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

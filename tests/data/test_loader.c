@@ -470,6 +470,42 @@ static alexnet_status fetch_counted(const an_dataset *dataset, size_t index, an_
     return fake_fetch(dataset, index, out, error);
 }
 
+/* What comes next is shown once it is complete, and is what then comes; nothing behind the last. */
+static void note_input(void *context, float *input, size_t bytes) {
+    const float **inputs = context;
+    assert_int_equal(bytes, 8 * INPUT * sizeof(float));
+    while (*inputs)
+        inputs++;
+    *inputs = input;
+}
+
+static void the_next_batch_can_be_seen(void **state) {
+    (void)state;
+    fake *data = open_fake(60);
+    const float *inputs[16] = {NULL};
+    an_loader *loader = create(data, defaults);
+    an_loader_each_input(loader, note_input, inputs);
+    assert_null(an_loader_peek(loader)); /* no epoch yet */
+    assert_ok(an_loader_start(loader, 0, 0, error));
+    for (size_t b = 0; b < an_loader_batches(loader); b++) {
+        const an_batch *next = NULL, *batch;
+        for (int tries = 0; !next && tries < 10000; tries++) {
+            next = an_loader_peek(loader);
+            pause_for(1000);
+        }
+        assert_non_null(next);
+        assert_ok(an_loader_next(loader, &batch, error));
+        assert_ptr_equal(batch, next);
+        int place = 0;
+        while (inputs[place] && inputs[place] != batch->input)
+            place++;
+        assert_non_null(inputs[place]);
+    }
+    assert_null(an_loader_peek(loader));
+    an_loader_free(loader);
+    an_dataset_close(&data->base);
+}
+
 /* Every sample is announced once, in a few runs, a window before it is fetched. */
 static void windows_are_announced(void **state) {
     (void)state;
@@ -713,6 +749,7 @@ int main(void) {
         cmocka_unit_test(views_are_centre_and_corners),
         cmocka_unit_test(an_epoch_can_begin_in_the_middle),
         cmocka_unit_test(an_epoch_can_be_abandoned),
+        cmocka_unit_test(the_next_batch_can_be_seen),
         cmocka_unit_test(windows_are_announced),
         cmocka_unit_test(a_limit_is_a_choice_by_the_seed),
         cmocka_unit_test(broken_pictures_are_left_out_and_named_in_order),

@@ -219,7 +219,8 @@ static void place_parameters(an_cuda_plan *plan) {
         plan->stored_floats += (plan->stored[i] + 7) / 8 * 8;
         plan->plain_floats = at_least(plan->plain_floats, parameter->count);
     }
-    plan->plain_floats = at_least(plan->plain_floats, images * an_shape_count(network->input));
+    if (plan->base.options.observe)
+        plan->plain_floats = at_least(plan->plain_floats, images * an_shape_count(network->input));
     for (int l = 0; l < network->layer_count; l++) {
         const an_shape out = network->layers[l].out;
         const bool leaves = plan->base.options.observe || l == network->layer_count - 1;
@@ -256,6 +257,9 @@ static void list_memory(an_cuda_plan *plan) {
         WANT(AN_CUDA_ACTIVATIONS_USE, layers[l].base,
              is_type(plan, l, AN_LRN_WITHIN) ? outputs : 0);
     }
+    const size_t inputs = images * an_shape_count(plan->base.network.input);
+    WANT(AN_CUDA_ACTIVATIONS_USE, arrival[0], inputs);
+    WANT(AN_CUDA_ACTIVATIONS_USE, arrival[1], training ? inputs : 0);
     WANT(AN_CUDA_WORKSPACE_USE, plain, plan->plain_floats);
     WANT(AN_CUDA_WORKSPACE_USE, bias_parts, plan->bias_floats);
     WANT(AN_CUDA_WORKSPACE_USE, labels, images);
@@ -320,6 +324,8 @@ alexnet_status an_cuda_build(an_cuda_plan *plan, alexnet_error *error) {
         choose_backward(plan);
     place_parameters(plan);
     AN_TRY(prepare_layers(plan, error));
+    for (int i = 0; plan->base.options.training && i < 2; i++)
+        AN_TRY(an_transfer_new(plan->device, &plan->transfer[i], error));
     list_memory(plan);
     return take_memory(plan, error);
 }

@@ -68,6 +68,8 @@ static alexnet_status open_libraries(an_device *device, alexnet_error *error) {
     device->bf16 = 10 * major + minor >= oldest_with_bf16;
     AN_TRY(an_gpu_check(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking),
                         "making a stream", error));
+    AN_TRY(an_gpu_check(cudaStreamCreateWithFlags(&device->copies, cudaStreamNonBlocking),
+                        "making a stream", error));
     AN_TRY(an_gpu_check_cudnn(cudnnCreate(&device->cudnn), "starting", error));
     AN_TRY(an_gpu_check_cudnn(cudnnSetStream(device->cudnn, device->stream), "starting", error));
     return an_gpu_check_cublas(cublasLtCreate(&device->cublas), "starting", error);
@@ -95,8 +97,10 @@ void an_device_close(an_device *device) {
         cublasLtDestroy(device->cublas);
     if (device->cudnn)
         cudnnDestroy(device->cudnn);
+    if (device->copies)
+        (void)cudaStreamDestroy(device->copies);
     if (device->stream)
-        cudaStreamDestroy(device->stream);
+        (void)cudaStreamDestroy(device->stream);
     free(device);
 }
 
@@ -150,6 +154,70 @@ alexnet_status an_device_clear(an_device *device, void *to, size_t bytes, alexne
 
 alexnet_status an_device_wait(an_device *device, alexnet_error *error) {
     return an_gpu_check(cudaStreamSynchronize(device->stream), "waiting for it", error);
+}
+
+/* ---- Copies beside the stream. */
+
+void an_device_pin(an_device *device, void *memory, size_t bytes, bool pinned) {
+    if (pinned)
+        (void)cudaHostRegister(memory, bytes, cudaHostRegisterDefault);
+    else if (cudaStreamSynchronize(device->copies) == cudaSuccess) /* which may still read it */
+        (void)cudaHostUnregister(memory);
+    (void)cudaGetLastError(); /* it was only advice */
+}
+
+struct an_transfer {
+    an_device *device;
+    cudaEvent_t arrived; /* in `copies` */
+    cudaEvent_t used;    /* in `stream` */
+};
+
+alexnet_status an_transfer_new(an_device *device, an_transfer **out, alexnet_error *error) {
+    *out = NULL;
+    an_transfer *transfer = calloc(1, sizeof *transfer);
+    if (!transfer)
+        return an_fail(error, ALEXNET_NO_MEMORY, "no memory for the GPU's handles");
+    transfer->device = device;
+    cudaError_t result = cudaEventCreateWithFlags(&transfer->arrived, cudaEventDisableTiming);
+    if (result == cudaSuccess)
+        result = cudaEventCreateWithFlags(&transfer->used, cudaEventDisableTiming);
+    if (result != cudaSuccess) {
+        an_transfer_free(transfer);
+        return an_gpu_check(result, "making an event", error);
+    }
+    *out = transfer;
+    return ALEXNET_OK;
+}
+
+void an_transfer_free(an_transfer *transfer) {
+    if (!transfer)
+        return;
+    /* What is under way would otherwise write into memory that is given back. */
+    (void)cudaStreamSynchronize(transfer->device->copies);
+    if (transfer->arrived)
+        (void)cudaEventDestroy(transfer->arrived);
+    if (transfer->used)
+        (void)cudaEventDestroy(transfer->used);
+    free(transfer);
+}
+
+alexnet_status an_transfer_begin(an_transfer *transfer, void *to, const void *from, size_t bytes,
+                                 alexnet_error *error) {
+    const cudaStream_t copies = transfer->device->copies;
+    AN_TRY(an_gpu_check(cudaStreamWaitEvent(copies, transfer->used, 0), "copying to it", error));
+    AN_TRY(an_gpu_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, copies),
+                        "copying to it", error));
+    return an_gpu_check(cudaEventRecord(transfer->arrived, copies), "copying to it", error);
+}
+
+alexnet_status an_transfer_wait(an_transfer *transfer, alexnet_error *error) {
+    return an_gpu_check(cudaStreamWaitEvent(transfer->device->stream, transfer->arrived, 0),
+                        "waiting for a copy", error);
+}
+
+alexnet_status an_transfer_done(an_transfer *transfer, alexnet_error *error) {
+    return an_gpu_check(cudaEventRecord(transfer->used, transfer->device->stream),
+                        "enqueuing the end of a copy's use", error);
 }
 
 /* ---- Recordings: CUDA graphs. */

@@ -38,8 +38,9 @@ void an_device_memory(const an_device *device, size_t *all, size_t *available);
 alexnet_status an_device_take(an_device *device, size_t bytes, void **out, alexnet_error *error);
 void an_device_give(an_device *device, void *block);
 
-/* Copies to the device from the program's memory, which may change as soon as this returns; and
- * from the device, when all that was enqueued before is done. */
+/* Copies to the device from the program's memory, which may change as soon as this returns, or
+ * where it is pinned, after the next an_device_read; and from the device, when all that was
+ * enqueued before is done. */
 alexnet_status an_device_write(an_device *device, void *to, const void *from, size_t bytes,
                                alexnet_error *error);
 alexnet_status an_device_read(an_device *device, void *to, const void *from, size_t bytes,
@@ -50,6 +51,23 @@ alexnet_status an_device_clear(an_device *device, void *to, size_t bytes, alexne
 
 /* Waits until all that was enqueued is done. */
 alexnet_status an_device_wait(an_device *device, alexnet_error *error);
+
+/* Tells the device that copies will come from this memory, or no longer; only advice. */
+void an_device_pin(an_device *device, void *memory, size_t bytes, bool pinned);
+
+/*
+ * A way into one block of the device's memory beside the stream: a copy that is begun goes on while
+ * the stream works. What is enqueued in the stream behind an_transfer_wait finds it there; the next
+ * copy begins when what was enqueued before an_transfer_done is done. The program's memory has to
+ * stay as it is until an an_device_read behind an_transfer_wait.
+ */
+typedef struct an_transfer an_transfer;
+alexnet_status an_transfer_new(an_device *device, an_transfer **out, alexnet_error *error);
+void an_transfer_free(an_transfer *transfer);
+alexnet_status an_transfer_begin(an_transfer *transfer, void *to, const void *from, size_t bytes,
+                                 alexnet_error *error);
+alexnet_status an_transfer_wait(an_transfer *transfer, alexnet_error *error);
+alexnet_status an_transfer_done(an_transfer *transfer, alexnet_error *error);
 
 /*
  * Recording: what is enqueued between begin and end is not done but kept, and done as often as it

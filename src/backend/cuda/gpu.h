@@ -15,6 +15,7 @@ extern "C" {
 struct an_device {
     int number;
     cudaStream_t stream;
+    cudaStream_t copies; /* of transfers */
     cudnnHandle_t cudnn;
     cublasLtHandle_t cublas;
     bool bf16;

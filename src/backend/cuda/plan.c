@@ -14,7 +14,10 @@ static void cuda_destroy(an_plan *base) {
         an_product_free(plan->layers[l].input);
         an_product_free(plan->layers[l].weights);
     }
-    an_recording_free(plan->recording);
+    for (int i = 0; i < 2; i++) {
+        an_recording_free(plan->recording[i]);
+        an_transfer_free(plan->transfer[i]);
+    }
     if (plan->block)
         an_device_give(plan->device, plan->block);
     an_device_close(plan->device);
@@ -96,10 +99,50 @@ static alexnet_status read_activation(an_cuda_plan *plan, const void *from, an_n
     return an_device_read(plan->device, out, plan->plain, count * sizeof *out, error);
 }
 
-/* The input, from plan->plain into its buffer. */
+/* ---- Inputs. */
+
+static size_t input_bytes(const an_cuda_plan *plan, int images) {
+    return (size_t)images * an_shape_count(plan->base.network.input) * sizeof(float);
+}
+
+/* In turn into both, so that one is on its way while the other is read. */
+static void cuda_stage(an_plan *base, const float *input) {
+    an_cuda_plan *plan = (an_cuda_plan *)base;
+    const int slot = !plan->newest;
+    const alexnet_status status =
+        an_transfer_begin(plan->transfer[slot], plan->arrival[slot], input,
+                          input_bytes(plan, base->options.batch), NULL);
+    plan->newest = slot;
+    plan->staged[slot] = status == ALEXNET_OK ? input : NULL;
+}
+
+static void cuda_pin(an_plan *base, float *memory, size_t bytes, bool pinned) {
+    an_device_pin(((an_cuda_plan *)base)->device, memory, bytes, pinned);
+}
+
+/* Sees to it that the input is in arrival[slot] for what is enqueued next: there is a copy of it on
+ * the way, or one is made now, over what is not wanted any more. */
+static alexnet_status await_input(an_cuda_plan *plan, const float *input, int images,
+                                  alexnet_error *error) {
+    for (int i = 0; i < 2; i++)
+        if (plan->staged[i] == input) {
+            plan->slot = i;
+            plan->staged[i] = NULL;
+            return an_transfer_wait(plan->transfer[i], error);
+        }
+    const int other = !plan->newest;
+    plan->slot = plan->base.options.training ? other : 0;
+    if (plan->staged[plan->slot])
+        AN_TRY(an_transfer_wait(plan->transfer[plan->slot], error));
+    plan->staged[plan->slot] = NULL;
+    return an_device_write(plan->device, plan->arrival[plan->slot], input,
+                           input_bytes(plan, images), error);
+}
+
+/* The input from where it arrived into its buffer. */
 static alexnet_status take_input(an_cuda_plan *plan, alexnet_error *error) {
     const an_shape shape = plan->base.network.input;
-    const an_cuda_maps maps = {.from = plan->plain,
+    const an_cuda_maps maps = {.from = plan->arrival[plan->slot],
                                .to = plan->buffers[plan->input],
                                .to_number = plan->number,
                                .maps = shape.c,
@@ -110,6 +153,8 @@ static alexnet_status take_input(an_cuda_plan *plan, alexnet_error *error) {
                                    (size_t)shape.h * (size_t)shape.w,
                                error);
 }
+
+/* ---- Parameters. */
 
 /* Rounds all parameters for the products to read. */
 static alexnet_status round_parameters(an_cuda_plan *plan, alexnet_error *error) {
@@ -141,9 +186,8 @@ static alexnet_status cuda_forward(an_plan *base, const float *input, int images
     an_cuda_plan *plan = (an_cuda_plan *)base;
     const an_network *network = &base->network;
     const an_cuda_layer *last = &plan->layers[network->layer_count - 1];
-    const size_t bytes = (size_t)images * an_shape_count(network->input) * sizeof *input;
     /* Of a smaller batch, what else is in the buffer is computed too, and not looked at. */
-    AN_TRY(an_device_write(plan->device, plan->plain, input, bytes, error));
+    AN_TRY(await_input(plan, input, images, error));
     AN_TRY(take_input(plan, error));
     AN_TRY(an_cuda_run_forward(plan, NULL, error));
     return read_activation(plan, plan->buffers[last->y], last->number, last->layer->out,
@@ -261,28 +305,28 @@ static alexnet_status run_step(an_cuda_plan *plan, const an_step *step, an_step_
         return enqueue(plan, step, result, error);
     if (plan->usual_steps++ == 0)
         return enqueue(plan, step, result, error);
-    if (!plan->recording) {
+    an_recording **recording = &plan->recording[plan->slot];
+    if (!*recording) {
         AN_TRY(an_device_record(plan->device, error));
         const alexnet_status enqueued = enqueue(plan, step, result, error);
-        const alexnet_status recorded = an_device_recorded(plan->device, &plan->recording,
-                                                           enqueued == ALEXNET_OK ? error : NULL);
+        const alexnet_status recorded =
+            an_device_recorded(plan->device, recording, enqueued == ALEXNET_OK ? error : NULL);
         AN_TRY(enqueued);
         AN_TRY(recorded);
     }
-    return an_device_replay(plan->device, plan->recording, error);
+    return an_device_replay(plan->device, *recording, error);
 }
 
 static alexnet_status cuda_step(an_plan *base, const an_step *step, an_step_result *result,
                                 alexnet_error *error) {
     an_cuda_plan *plan = (an_cuda_plan *)base;
-    const size_t bytes =
-        (size_t)base->options.batch * an_shape_count(base->network.input) * sizeof *step->input;
     an_cuda_outcome outcome;
     *result = (an_step_result){0};
     AN_TRY(write_state(plan, step, result, error));
     AN_TRY(write_labels(plan, step, error));
-    AN_TRY(an_device_write(plan->device, plan->plain, step->input, bytes, error));
+    AN_TRY(await_input(plan, step->input, base->options.batch, error));
     AN_TRY(run_step(plan, step, result, error));
+    AN_TRY(an_transfer_done(plan->transfer[plan->slot], error));
     AN_TRY(an_device_read(plan->device, &outcome, plan->outcome, sizeof outcome, error));
     result->loss = (double)outcome.loss;
     result->correct = outcome.correct;
@@ -363,4 +407,6 @@ const an_backend an_backend_cuda_plan = {
     .read = cuda_read,
     .write_momentum = cuda_write_momentum,
     .memory = cuda_memory,
+    .stage = cuda_stage,
+    .pin = cuda_pin,
 };
