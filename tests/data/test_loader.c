@@ -446,30 +446,6 @@ static void an_epoch_can_be_abandoned(void **state) {
     an_dataset_close(&data->base);
 }
 
-/* What a data set was told to expect, and how many pictures had been fetched by then. */
-typedef struct expected {
-    fake base;
-    _Atomic int fetched;
-    int told[100]; /* fetched when the sample was announced; -1: never */
-    int runs;
-} expected;
-
-static void expect_run(const an_dataset *dataset, size_t first, size_t count) {
-    expected *self = (expected *)(uintptr_t)dataset;
-    self->runs++;
-    for (size_t i = first; i < first + count; i++) {
-        assert_int_equal(self->told[i], -1);
-        self->told[i] = self->fetched;
-    }
-}
-
-static alexnet_status fetch_counted(const an_dataset *dataset, size_t index, an_sample *out,
-                                    alexnet_error *error) {
-    expected *self = (expected *)(uintptr_t)dataset;
-    self->fetched++;
-    return fake_fetch(dataset, index, out, error);
-}
-
 /* What comes next is shown once it is complete, and is what then comes; nothing behind the last. */
 static void note_input(void *context, float *input, size_t bytes) {
     const float **inputs = context;
@@ -504,6 +480,30 @@ static void the_next_batch_can_be_seen(void **state) {
     assert_null(an_loader_peek(loader));
     an_loader_free(loader);
     an_dataset_close(&data->base);
+}
+
+/* What a data set was told to expect, and how many pictures had been fetched by then. */
+typedef struct expected {
+    fake base;
+    _Atomic int fetched;
+    int told[100]; /* fetched when the sample was announced; -1: never */
+    int runs;
+} expected;
+
+static void expect_run(const an_dataset *dataset, size_t first, size_t count) {
+    expected *self = (expected *)(uintptr_t)dataset;
+    self->runs++;
+    for (size_t i = first; i < first + count; i++) {
+        assert_int_equal(self->told[i], -1);
+        self->told[i] = self->fetched;
+    }
+}
+
+static alexnet_status fetch_counted(const an_dataset *dataset, size_t index, an_sample *out,
+                                    alexnet_error *error) {
+    expected *self = (expected *)(uintptr_t)dataset;
+    self->fetched++;
+    return fake_fetch(dataset, index, out, error);
 }
 
 /* Every sample is announced once, in a few runs, a window before it is fetched. */
