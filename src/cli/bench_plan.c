@@ -11,6 +11,7 @@ typedef struct subject {
     an_plan *plan;
     an_step step; /* training */
     float *input;
+    size_t input_bytes; /* 0: not made yet */
     float *logits;
     int32_t *labels;
     an_update updates[AN_MAX_PARAMETERS];
@@ -54,6 +55,9 @@ static alexnet_status make_inputs(subject *bench, const an_network *network,
     AN_TRY(an_alloc((void **)&bench->labels, batch, sizeof(int32_t), "labels", error));
     const an_random stream = an_random_stream(common->seed, AN_RANDOM_SYNTHETIC, 0, 0);
     an_random_fill_normal(&stream, 0, batch * pixels, 1, bench->input);
+    bench->input_bytes = batch * pixels * sizeof(float);
+    an_plan_pin(bench->plan, bench->input, bench->input_bytes, true);
+    an_plan_stage(bench->plan, bench->input);
     for (int i = 0; i < common->batch; i++)
         bench->labels[i] = i % network->classes;
     for (int i = 0; i < network->parameter_count; i++)
@@ -67,6 +71,8 @@ static alexnet_status make_inputs(subject *bench, const an_network *network,
 }
 
 static void release(subject *bench) {
+    if (bench->input_bytes > 0)
+        an_plan_pin(bench->plan, bench->input, bench->input_bytes, false);
     an_plan_free(bench->plan);
     an_free(bench->input);
     an_free(bench->logits);
@@ -77,8 +83,10 @@ static void release(subject *bench) {
 
 static alexnet_status one_step(subject *bench, alexnet_error *error) {
     an_step_result result;
-    if (bench->plan->options.training)
+    if (bench->plan->options.training) {
+        an_plan_stage(bench->plan, bench->input); /* that of the next step, as in training */
         return an_plan_step(bench->plan, &bench->step, &result, error);
+    }
     return an_plan_forward(bench->plan, bench->input, bench->plan->options.batch, bench->logits,
                            error);
 }

@@ -124,13 +124,15 @@ static void cuda_pin(an_plan *base, float *memory, size_t bytes, bool pinned) {
  * the way, or one is made now, over what is not wanted any more. */
 static alexnet_status await_input(an_cuda_plan *plan, const float *input, int images,
                                   alexnet_error *error) {
-    for (int i = 0; i < 2; i++)
-        if (plan->staged[i] == input) {
-            plan->slot = i;
-            plan->staged[i] = NULL;
-            return an_transfer_wait(plan->transfer[i], error);
+    const int other = !plan->newest, older_first[] = {other, plan->newest};
+    for (int i = 0; i < 2; i++) {
+        const int slot = older_first[i];
+        if (plan->staged[slot] == input) {
+            plan->slot = slot;
+            plan->staged[slot] = NULL;
+            return an_transfer_wait(plan->transfer[slot], error);
         }
-    const int other = !plan->newest;
+    }
     plan->slot = plan->base.options.training ? other : 0;
     if (plan->staged[plan->slot])
         AN_TRY(an_transfer_wait(plan->transfer[plan->slot], error));
