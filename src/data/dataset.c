@@ -6,13 +6,9 @@
 #include "core/memory.h"
 
 /* Folders of class folders come last: any other kind's folder may look like one. */
-static const an_dataset_source *const sources[] = {&an_shapes_source,
-                                                   &an_ilsvrc_source,
-                                                   &an_webdataset_source,
-                                                   &an_cifar_source,
-                                                   &an_lmdb_source,
-                                                   &an_folder_source,
-                                                   NULL};
+static const an_dataset_source *const sources[] = {
+    &an_shapes_source, &an_ilsvrc_source, &an_ilsvrc_folder_source, &an_webdataset_source,
+    &an_cifar_source,  &an_lmdb_source,   &an_folder_source,        NULL};
 
 static const an_dataset_source *find_source(const char *name) {
     for (const an_dataset_source *const *source = sources; *source; source++)

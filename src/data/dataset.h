@@ -150,8 +150,8 @@ alexnet_status an_dataset_begin(an_dataset *dataset, const an_dataset_kind *kind
                                 size_t count, int classes, alexnet_error *error);
 
 /* The kinds, in the order in which a name is tried: a row in dataset.c each. */
-extern const an_dataset_source an_shapes_source, an_ilsvrc_source, an_webdataset_source,
-    an_cifar_source, an_lmdb_source, an_folder_source;
+extern const an_dataset_source an_shapes_source, an_ilsvrc_source, an_ilsvrc_folder_source,
+    an_webdataset_source, an_cifar_source, an_lmdb_source, an_folder_source;
 
 /* `count` pictures of `shapes`; 0 stands for 2,000 to learn from and 500 held out. */
 alexnet_status an_shapes_open(size_t count, an_split split, uint64_t seed, an_dataset **out,

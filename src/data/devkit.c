@@ -1,5 +1,7 @@
 #include "data/devkit.h"
 
+#include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,4 +203,48 @@ int an_devkit_find(const an_devkit *kit, const char *wnid) {
     char *const *found =
         bsearch(wnid, kit->wnids, (size_t)kit->classes, sizeof *kit->wnids, compare_wnid);
     return found ? (int)(found - kit->wnids) : -1;
+}
+
+static bool is_devkit(const char *folder, const char *name) {
+    const char *extension = an_path_extension(name);
+    char *path = an_path_join(folder, name);
+    const bool is =
+        path && (an_is_folder(path) || (an_is_file(path) && (strcmp(extension, ".gz") == 0 ||
+                                                             strcmp(extension, ".tgz") == 0)));
+    free(path);
+    return is;
+}
+
+char *an_devkit_in(const char *folder, int year) {
+    char prefix[32], first[NAME_MAX + 1] = "";
+    snprintf(prefix, sizeof prefix, "ILSVRC%d_devkit", year);
+    DIR *stream = opendir(folder);
+    for (const struct dirent *found; stream && (found = readdir(stream));)
+        if (strncmp(found->d_name, prefix, strlen(prefix)) == 0 &&
+            is_devkit(folder, found->d_name) && (!first[0] || strcmp(found->d_name, first) < 0))
+            snprintf(first, sizeof first, "%s", found->d_name);
+    if (stream)
+        closedir(stream);
+    return first[0] ? an_path_join(folder, first) : NULL;
+}
+
+size_t an_devkit_picture(const char *name, int year) {
+    char prefix[32], *end;
+    const int length = snprintf(prefix, sizeof prefix, "ILSVRC%d_val_", year);
+    const char *base = an_path_base(name);
+    if (strncmp(base, prefix, (size_t)length) != 0)
+        return 0;
+    const unsigned long number = strtoul(base + length, &end, 10);
+    return *end == '.' ? number : 0;
+}
+
+void an_devkit_name(an_devkit *kit, an_dataset *dataset) {
+    if (kit->classes == 0)
+        return;
+    for (int i = 0; i < dataset->classes; i++)
+        free(dataset->class_names[i]);
+    free(dataset->class_names);
+    dataset->class_names = kit->words;
+    dataset->class_ids = kit->wnids;
+    kit->words = kit->wnids = NULL;
 }

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/status.h"
+#include "data/dataset.h"
 
 typedef struct an_devkit {
     int classes;
@@ -27,6 +27,16 @@ alexnet_status an_devkit_read(const char *path, int year, an_devkit *out, alexne
 
 /* Allowed on one that is all zero. */
 void an_devkit_free(an_devkit *kit);
+
+/* The first by name of the kits in a folder, packed or not, freed with free(); NULL: there is none.
+ */
+char *an_devkit_in(const char *folder, int year);
+
+/* The number in "ILSVRC2012_val_00000001.JPEG", from 1; 0: there is none. */
+size_t an_devkit_picture(const char *name, int year);
+
+/* Moves the kit's names, where it has any, into a data set of its classes. */
+void an_devkit_name(an_devkit *kit, an_dataset *dataset);
 
 /* The class of a WNID; -1: the kit does not know it. */
 int an_devkit_find(const an_devkit *kit, const char *wnid);

@@ -4,8 +4,6 @@
  * the classes and knows what the validation pictures show. Classes are in the order of their WNIDs,
  * and a class's pictures in that of their names, as in folders that were unpacked.
  */
-#include <dirent.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,30 +53,6 @@ static char *find_file(const char *folder, const char *name) {
     return NULL;
 }
 
-static bool is_devkit(const char *folder, const char *name) {
-    const char *extension = an_path_extension(name);
-    char *path = an_path_join(folder, name);
-    const bool is =
-        path && (an_is_folder(path) || (an_is_file(path) && (strcmp(extension, ".gz") == 0 ||
-                                                             strcmp(extension, ".tgz") == 0)));
-    free(path);
-    return is;
-}
-
-/* The first by name of the development kits in a folder, freed with free(). */
-static char *find_devkit(const char *folder, int year) {
-    char prefix[32], first[NAME_MAX + 1] = "";
-    snprintf(prefix, sizeof prefix, "ILSVRC%d_devkit", year);
-    DIR *stream = opendir(folder);
-    for (const struct dirent *found; stream && (found = readdir(stream));)
-        if (strncmp(found->d_name, prefix, strlen(prefix)) == 0 &&
-            is_devkit(folder, found->d_name) && (!first[0] || strcmp(found->d_name, first) < 0))
-            snprintf(first, sizeof first, "%s", found->d_name);
-    if (stream)
-        closedir(stream);
-    return first[0] ? an_path_join(folder, first) : NULL;
-}
-
 /* Finds the files that a name stands for: a folder that holds them, or one of the archives. */
 static bool find_parts(const char *name, parts *out) {
     *out = (parts){0};
@@ -94,7 +68,7 @@ static bool find_parts(const char *name, parts *out) {
         if (!out->train && !out->val)
             continue;
         out->year = challenges[i].year;
-        out->devkit = find_devkit(folder[0] ? folder : ".", out->year);
+        out->devkit = an_devkit_in(folder[0] ? folder : ".", out->year);
         break;
     }
     free(folder);
@@ -268,17 +242,6 @@ cleanup:
 
 /* --- the validation pictures --------------------------------------------------------------- */
 
-/* The number in ILSVRC2012_val_00000001.JPEG, from 1; 0: there is none. */
-static size_t picture_number(const char *name, int year) {
-    char prefix[32], *end;
-    const int length = snprintf(prefix, sizeof prefix, "ILSVRC%d_val_", year);
-    const char *base = an_path_base(name);
-    if (strncmp(base, prefix, (size_t)length) != 0)
-        return 0;
-    const unsigned long number = strtoul(base + length, &end, 10);
-    return *end == '.' ? number : 0;
-}
-
 static alexnet_status open_val(an_archives *archives, const char *name, int year,
                                const an_devkit *kit, alexnet_error *error) {
     const an_archive *archive = archives->archives;
@@ -288,7 +251,7 @@ static alexnet_status open_val(an_archives *archives, const char *name, int year
     AN_TRY_CLEANUP(list_pictures(&archive->mapping, an_archive_read(archive), &found, error));
     for (size_t i = 0; i < found.count; i++) {
         const char *picture = found.text + found.items[i].name;
-        const size_t number = picture_number(picture, year);
+        const size_t number = an_devkit_picture(picture, year);
         if (number < 1 || number > kit->truth_count)
             AN_TRY_CLEANUP(an_fail(error, ALEXNET_MISMATCH,
                                    "%s/%s: is none of the %zu pictures that the development kit "
@@ -306,16 +269,6 @@ cleanup:
 }
 
 /* --- opening ------------------------------------------------------------------------------- */
-
-/* Moves the kit's names into the data set. */
-static void take_names(an_dataset *dataset, an_devkit *kit) {
-    if (kit->classes == 0)
-        return;
-    free(dataset->class_names);
-    dataset->class_names = kit->words;
-    dataset->class_ids = kit->wnids;
-    kit->words = kit->wnids = NULL;
-}
 
 static alexnet_status read_kit(const parts *found, bool needed, const char *archive, an_devkit *kit,
                                alexnet_error *error) {
@@ -352,7 +305,7 @@ static alexnet_status ilsvrc_open(const char *name, an_split split, uint64_t see
     AN_TRY_CLEANUP(an_archives_map(archives, path, error));
     AN_TRY_CLEANUP(learn ? open_train(archives, name, &kit, error)
                          : open_val(archives, name, found.year, &kit, error));
-    take_names(&archives->base, &kit);
+    an_devkit_name(&kit, &archives->base);
     *out = &archives->base;
     archives = NULL;
 cleanup:

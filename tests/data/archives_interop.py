@@ -11,6 +11,7 @@ import io
 import json
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -64,6 +65,28 @@ def unpack(folder):
     return unpacked
 
 
+def test_ilsvrc_unpacked(tool, folder, truth, classes):
+    """Both archives unpacked, the validation pictures side by side, the kit a folder above."""
+    flat = folder / "flat"
+    shutil.copytree(folder / "unpacked", flat / "train")
+    with tarfile.open(folder / "ILSVRC2012_img_val.tar") as archive:
+        archive.extractall(flat / "val")
+    for split, name in ("held-out", flat), ("train", flat / "val"):
+        data = Data(tool, split, name)
+        check(data.classes == classes and data.pictures == truth["val"], f"{name}: unpacked validation")
+    data = Data(tool, "train", flat)
+    check(data.classes == classes and data.pictures == [list(picture) for picture in truth["train"]],
+          "unpacked with the kit's names")
+    shutil.rmtree(flat / "train" / truth["wnids"][3])
+    refused(tool, "train", flat, "its 999 class folders are not the 1000 classes of the development kit")
+    (flat / "val" / "ILSVRC2012_val_00099999.JPEG").write_bytes(b"")
+    refused(tool, "held-out", flat, "is none of the 500 pictures that the development kit has classes for")
+    alone = folder.parent / "alone"
+    flat.rename(alone)
+    refused(tool, "held-out", alone, "is told by the development kit, ILSVRC2012_devkit...")
+    check(Data(tool, "train", alone).kind == "folder", "unpacked without a kit")
+
+
 def test_ilsvrc(tool, folder):
     truth = make_ilsvrc.write(folder, 1000, 2, 500, 32, 7)
     kit = folder / "ILSVRC2012_devkit_t12.tar.gz"
@@ -80,6 +103,7 @@ def test_ilsvrc(tool, folder):
         check(not data.broken, f"{name}: broken {data.broken}")
 
     unpacked = Data(tool, "train", unpack(folder))
+    test_ilsvrc_unpacked(tool, folder, truth, classes)
     check(unpacked.kind == "folder" and [name for _, name in unpacked.classes] == truth["wnids"] and
           unpacked.pictures == [list(picture) for picture in truth["train"]],
           "an archive and its folders differ")
