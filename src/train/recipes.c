@@ -12,8 +12,8 @@
  * pictures, the rate lowered every 100,000, which are 90 and 20 epochs of ImageNet.
  *
  * modern: cosine (Loshchilov and Hutter 2017) with warm-up (Goyal et al. 2017) and label smoothing
- * (Szegedy et al. 2016). No dropout, and no small crops or averaged weights: those are for runs that
- * see each picture many times. docs/results.md has what was measured.
+ * (Szegedy et al. 2016). No dropout, and no small crops or averaged weights: those are for runs
+ * that see each picture many times. docs/results.md has what was measured.
  */
 #include "train/recipes.h"
 

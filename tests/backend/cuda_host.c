@@ -89,7 +89,10 @@ static alexnet_status enqueue(an_device *device, void (*run)(const void *, size_
         return an_fail(error, ALEXNET_NO_MEMORY, "no memory to record");
     }
     memcpy(copy, arguments, size);
-    recording->operations[recording->count++] = (operation){run, copy, count};
+    operation *kept = &recording->operations[recording->count++];
+    kept->run = run;
+    kept->arguments = copy;
+    kept->count = count;
     return ALEXNET_OK;
 }
 
