@@ -89,11 +89,29 @@ __align__(16)
 #endif
     an_sixteen;
 
+AN_ANYWHERE an_sixteen an_load_sixteen(const void *from) {
+#ifdef __CUDA_ARCH__
+    return *(const an_sixteen *)from;
+#else
+    an_sixteen all; /* whatever type it was written as */
+    memcpy(&all, from, sizeof all);
+    return all;
+#endif
+}
+
+AN_ANYWHERE void an_store_sixteen(void *to, an_sixteen all) {
+#ifdef __CUDA_ARCH__
+    *(an_sixteen *)to = all;
+#else
+    memcpy(to, &all, sizeof all);
+#endif
+}
+
 /* `width` values from the first on, which is a multiple of it. */
 AN_ANYWHERE void an_get_some(const void *data, an_number number, size_t first, const int width,
                              float *out) {
     if (width == 8 && number == AN_NUMBER_BF16) {
-        const an_sixteen all = *(const an_sixteen *)(const void *)((const uint16_t *)data + first);
+        const an_sixteen all = an_load_sixteen((const uint16_t *)data + first);
         for (int i = 0; i < 4; i++) {
             out[2 * i] = an_of_bf16((uint16_t)all.word[i]);
             out[2 * i + 1] = an_of_bf16((uint16_t)(all.word[i] >> 16));
@@ -110,7 +128,7 @@ AN_ANYWHERE void an_put_some(void *data, an_number number, size_t first, const i
         an_sixteen all;
         for (int i = 0; i < 4; i++)
             all.word[i] = an_to_bf16(values[2 * i]) | (uint32_t)an_to_bf16(values[2 * i + 1]) << 16;
-        *(an_sixteen *)(void *)((uint16_t *)data + first) = all;
+        an_store_sixteen((uint16_t *)data + first, all);
         return;
     }
     for (int i = 0; i < width; i++)
