@@ -175,11 +175,6 @@ alexnet_status an_transfer_done(an_transfer *transfer, alexnet_error *error) {
 
 /* ---- Recordings. */
 
-bool an_device_can_record(const an_device *device) {
-    (void)device;
-    return true;
-}
-
 alexnet_status an_device_record(an_device *device, alexnet_error *error) {
     device->recording = calloc(1, sizeof *device->recording);
     return device->recording ? ALEXNET_OK : an_fail(error, ALEXNET_NO_MEMORY, "no memory");

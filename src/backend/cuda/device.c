@@ -226,11 +226,6 @@ struct an_recording {
     cudaGraphExec_t graph;
 };
 
-bool an_device_can_record(const an_device *device) {
-    (void)device;
-    return true;
-}
-
 alexnet_status an_device_record(an_device *device, alexnet_error *error) {
     return an_gpu_check(cudaStreamBeginCapture(device->stream, cudaStreamCaptureModeThreadLocal),
                         "beginning to record", error);

@@ -71,11 +71,9 @@ alexnet_status an_transfer_done(an_transfer *transfer, alexnet_error *error);
 
 /*
  * Recording: what is enqueued between begin and end is not done but kept, and done as often as it
- * is replayed, without the cost of enqueuing each part. *out, freed with an_recording_free, is NULL
- * where the device cannot record: then nothing was kept.
+ * is replayed, without the cost of enqueuing each part. *out is freed with an_recording_free.
  */
 typedef struct an_recording an_recording;
-bool an_device_can_record(const an_device *device);
 alexnet_status an_device_record(an_device *device, alexnet_error *error);
 alexnet_status an_device_recorded(an_device *device, an_recording **out, alexnet_error *error);
 alexnet_status an_device_replay(an_device *device, const an_recording *recording,

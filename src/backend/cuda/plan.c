@@ -296,7 +296,7 @@ static alexnet_status enqueue(an_cuda_plan *plan, const an_step *step, an_step_r
 /* Whether a step is like any other: nobody looks on or takes part. */
 static bool is_usual(const an_cuda_plan *plan, const an_step *step) {
     return step->updates && !step->gradient_ready && !step->logit_gradient &&
-           !plan->base.options.times && an_device_can_record(plan->device);
+           !plan->base.options.times;
 }
 
 /* The second usual step is recorded, when the libraries have made their own preparations; those
