@@ -201,7 +201,7 @@ AN_ANYWHERE void an_bias_some(const an_cuda_bias *a, uint32_t i, const int width
 }
 
 AN_ANYWHERE void an_cuda_bias_at(const an_cuda_bias *a, uint32_t i) {
-    if (a->maps % 8 == 0)
+    if (an_width(a->maps) == 8)
         an_bias_some(a, i, 8);
     else
         an_bias_some(a, i, 1);
@@ -227,7 +227,7 @@ AN_ANYWHERE void an_relu_backward_some(const an_cuda_relu_backward *a, uint32_t 
 }
 
 AN_ANYWHERE void an_cuda_relu_backward_at(const an_cuda_relu_backward *a, uint32_t i) {
-    if (a->maps % 8 == 0)
+    if (an_width(a->maps) == 8)
         an_relu_backward_some(a, i, 8);
     else
         an_relu_backward_some(a, i, 1);
@@ -503,7 +503,7 @@ AN_ANYWHERE void an_max_pool_some(const an_cuda_max_pool *a, uint32_t i, const i
 }
 
 AN_ANYWHERE void an_cuda_max_pool_at(const an_cuda_max_pool *a, uint32_t i) {
-    if (a->maps % 8 == 0)
+    if (an_width(a->maps) == 8)
         an_max_pool_some(a, i, 8);
     else
         an_max_pool_some(a, i, 1);
@@ -539,7 +539,7 @@ AN_ANYWHERE void an_max_pool_backward_some(const an_cuda_max_pool_backward *a, u
 }
 
 AN_ANYWHERE void an_cuda_max_pool_backward_at(const an_cuda_max_pool_backward *a, uint32_t i) {
-    if (a->maps % 8 == 0)
+    if (an_width(a->maps) == 8)
         an_max_pool_backward_some(a, i, 8);
     else
         an_max_pool_backward_some(a, i, 1);
