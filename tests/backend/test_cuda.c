@@ -166,6 +166,9 @@ static void assert_pictures_are_floats(const an_arch *arch, int size, an_precisi
     assert_ok(an_plan_create(&an_backend_cuda_plan, &t.network, &t.found->options, &plan, error));
     assert_ok(an_plan_load(plan, &weights, error));
     assert_true(an_plan_takes_pictures(plan));
+    /* A copy into the first ends before the second, which would not show: that is copied later. */
+    const an_cuda_plan *inside = (const an_cuda_plan *)plan;
+    assert_true((uintptr_t)inside->arrival[0] + bytes <= (uintptr_t)inside->arrival[1]);
     set_updates(&t, 1e-3f, updates);
     for (int i = 0; i < inputs; i++) {
         assert_ok(an_alloc(&pictures[i], 1, bytes, "pictures", error));
