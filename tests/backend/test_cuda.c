@@ -244,6 +244,51 @@ static void plans_its_memory(void **state) {
     an_cuda_host_settings()->memory = (size_t)1 << 40;
 }
 
+/* The bytes of a plan's activations; of normalisations with windows of `size`. */
+static size_t activation_bytes(const slim_arch *arch, int size, an_plan_options options,
+                               size_t *normalised) {
+    slim_arch changed = *arch;
+    an_network network;
+    an_plan *plan;
+    changed.arch.layers = changed.layers;
+    for (int l = 0; l < changed.arch.layer_count; l++)
+        if (changed.layers[l].type == AN_LRN)
+            changed.layers[l].size = size;
+    assert_ok(an_network_build(&changed.arch, 7, 0, &network, error));
+    assert_ok(an_plan_create(&an_backend_cuda_plan, &network, &options, &plan, error));
+    const size_t bytes = an_plan_memory_of(plan).activations;
+    *normalised = 0;
+    for (int l = 0; l < network.layer_count; l++)
+        if (network.layers[l].spec.type == AN_LRN)
+            *normalised += (size_t)options.batch * an_shape_count(network.layers[l].out) * 4;
+    an_plan_free(plan);
+    return bytes;
+}
+
+/* Where pooling normalises, what is between them takes no memory, nor does its gradient: windows of
+ * 3 maps, which it leaves to a pass of their own, take more. */
+static void pooling_normalises(void **state) {
+    (void)state;
+    const char *const names[] = {"caffe-alexnet", "alexnet-paper"};
+    for (int i = 0; i < 2; i++)
+        for (int training = 0; training < 2; training++) {
+            const an_arch *arch;
+            slim_arch small;
+            size_t normalised;
+            an_plan_options options = {.batch = 4, .training = training, .threads = 1};
+            assert_ok(an_arch_find(names[i], &arch, error));
+            slim(arch, &small);
+            const size_t apart = activation_bytes(&small, 3, options, &normalised);
+            const size_t together = activation_bytes(&small, 5, options, &normalised);
+            /* In inference and of gradients two buffers are used in turn, one of them for conv1. */
+            assert_true(apart - together > (training ? normalised : 0));
+            assert_true(together < apart);
+            options.observe = true;
+            assert_int_equal(activation_bytes(&small, 3, options, &normalised),
+                             activation_bytes(&small, 5, options, &normalised));
+        }
+}
+
 /* int8 is for processors: for inference float32 stands in. */
 static void has_no_int8(void **state) {
     (void)state;
@@ -285,7 +330,8 @@ int main(void) {
         cmocka_unit_test(takes_part_in_steps),  cmocka_unit_test(repeatable),
         cmocka_unit_test(computes_in_bfloat16), cmocka_unit_test(falls_back_to_float32),
         cmocka_unit_test(nan_is_not_hidden),    cmocka_unit_test(plans_its_memory),
-        cmocka_unit_test(has_no_int8),          cmocka_unit_test(rounds_to_bfloat16),
+        cmocka_unit_test(pooling_normalises),   cmocka_unit_test(has_no_int8),
+        cmocka_unit_test(rounds_to_bfloat16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,10 +12,23 @@ static bool is_type(const an_cuda_plan *plan, int l, an_layer_type type) {
            plan->base.network.layers[l].spec.type == type;
 }
 
-/* Layers that work element by element, and so in place where nobody observes. */
+/* Whether normalising is done by the pooling above, forward and backward (kernels/lrn_pool.h). */
+static bool pooled_above(const an_cuda_plan *plan, int l) {
+    if (!is_type(plan, l, AN_LRN) || !is_type(plan, l + 1, AN_MAX_POOL))
+        return false;
+    const an_layer *layer = &plan->base.network.layers[l], *above = layer + 1;
+    const an_cuda_lrn lrn = {.tower = layer->in.c / layer->spec.towers,
+                             .size = layer->spec.size,
+                             .beta = layer->spec.beta};
+    const an_cuda_max_pool pool = {.kernel = above->spec.kernel, .stride = above->spec.stride};
+    return an_lrn_pool_fits(&lrn, &pool);
+}
+
+/* Layers that work element by element, or that another one does, and so in place where nobody
+ * observes. */
 static bool in_place(const an_cuda_plan *plan, int l) {
     return !plan->base.options.observe && l > 0 &&
-           (is_type(plan, l, AN_RELU) || is_type(plan, l, AN_DROPOUT));
+           (is_type(plan, l, AN_RELU) || is_type(plan, l, AN_DROPOUT) || pooled_above(plan, l));
 }
 
 /* ---- Buffers. */
@@ -70,10 +83,12 @@ static bool done_above(const an_cuda_plan *plan, int l) {
 static void choose_work(an_cuda_plan *plan, int l) {
     an_cuda_layer *it = &plan->layers[l];
     const bool weighs = is_type(plan, l, AN_CONV) || is_type(plan, l, AN_FC);
+    const bool pooled = is_type(plan, l, AN_LRN) && in_place(plan, l);
     it->bare = done_above(plan, l);
     it->relu = weighs && !it->bare && is_type(plan, l + 1, AN_RELU) && in_place(plan, l + 1);
-    it->done = l > 0 && (plan->layers[l - 1].relu || plan->layers[l - 1].bare);
-    it->undone = l > 0 && plan->layers[l - 1].bare;
+    it->done = pooled || (l > 0 && (plan->layers[l - 1].relu || plan->layers[l - 1].bare));
+    it->undone = pooled || (l > 0 && plan->layers[l - 1].bare);
+    it->norm = is_type(plan, l - 1, AN_LRN) && plan->layers[l - 1].done ? l - 1 : -1;
     it->entry = l > 1 && plan->layers[l - 2].bare ? plan->base.network.layers[l - 2].bias : -1;
 }
 

@@ -16,6 +16,7 @@
 #include "backend/cuda/kernels/layout.h"
 #include "backend/cuda/kernels/loss.h"
 #include "backend/cuda/kernels/lrn.h"
+#include "backend/cuda/kernels/lrn_pool.h"
 #include "backend/cuda/kernels/pool.h"
 #include "backend/cuda/kernels/update.h"
 
@@ -31,6 +32,8 @@
     X(lrn_backward, 1)                                                                             \
     X(lrn_within, 1)                                                                               \
     X(lrn_within_backward, 1)                                                                      \
+    X(lrn_pool, 1)                                                                                 \
+    X(lrn_pool_backward, 1)                                                                        \
     X(max_pool, 1)                                                                                 \
     X(max_pool_backward, 1)                                                                        \
     X(avg_pool, 1)                                                                                 \

@@ -33,8 +33,9 @@ typedef struct an_cuda_layer {
     int dx, dy;       /* ... of their gradients; dx -1: nobody wants it */
     bool relu;        /* AN_CONV, AN_FC: it does the ReLU above, too */
     bool bare;        /* AN_CONV: its bias and the ReLU above are left to the layer above that */
-    bool done;        /* AN_RELU: another layer does it */
+    bool done;        /* AN_RELU, AN_LRN: another layer does it */
     bool undone;      /* ... and its gradient */
+    int norm;         /* AN_MAX_POOL: the AN_LRN below, if it does that, too; -1: it does not */
     int entry;        /* AN_MAX_POOL, AN_LRN: the bias that it adds to its input before ReLU, as a
                          parameter's index; -1: none */
     uint8_t *place;   /* max pooling, training: where the maxima were */

@@ -112,25 +112,49 @@ static alexnet_status lrn_within(const an_cuda_plan *plan, const an_cuda_layer *
               : an_device_lrn_within(plan->device, &arguments, count, error);
 }
 
+static an_cuda_max_pool max_pool_of(const an_cuda_plan *plan, const an_cuda_layer *it) {
+    const an_shape in = it->layer->in, out = it->layer->out;
+    return (an_cuda_max_pool){.bias = entry_of(plan, it),
+                              .place = it->place,
+                              .number = plan->number,
+                              .maps = in.c,
+                              .in_height = in.h,
+                              .in_width = in.w,
+                              .out_height = out.h,
+                              .out_width = out.w,
+                              .kernel = it->layer->spec.kernel,
+                              .stride = it->layer->spec.stride};
+}
+
+/* With the normalisation below; `from`: backward dy. */
+static alexnet_status lrn_pool(const an_cuda_plan *plan, const an_cuda_layer *it, bool backward,
+                               const void *from, void *to, alexnet_error *error) {
+    const size_t images = (size_t)plan->base.options.batch;
+    an_cuda_lrn_pool arguments = {.lrn = lrn_of(plan, &plan->layers[it->norm]),
+                                  .pool = max_pool_of(plan, it)};
+    arguments.rows = an_lrn_pool_rows(&arguments.pool, backward, images);
+    const size_t count = an_lrn_pool_count(&arguments, backward, images);
+    if (backward) {
+        arguments.pool.x = from;
+        arguments.lrn.y = to;
+        return an_device_lrn_pool_backward(plan->device, &arguments, count, error);
+    }
+    arguments.pool.y = to;
+    return an_device_lrn_pool(plan->device, &arguments, count, error);
+}
+
 /* `from`: x, or backward dy. */
 static alexnet_status max_pool(const an_cuda_plan *plan, const an_cuda_layer *it, bool backward,
                                const void *from, void *to, alexnet_error *error) {
-    const an_shape in = it->layer->in, out = it->layer->out;
-    const an_cuda_max_pool arguments = {.x = from,
-                                        .y = to,
-                                        .bias = entry_of(plan, it),
-                                        .place = it->place,
-                                        .number = plan->number,
-                                        .maps = in.c,
-                                        .in_height = in.h,
-                                        .in_width = in.w,
-                                        .out_height = out.h,
-                                        .out_width = out.w,
-                                        .kernel = it->layer->spec.kernel,
-                                        .stride = it->layer->spec.stride};
-    return backward
-               ? an_device_max_pool_backward(plan->device, &arguments, portions(plan, in), error)
-               : an_device_max_pool(plan->device, &arguments, portions(plan, out), error);
+    if (it->norm >= 0)
+        return lrn_pool(plan, it, backward, from, to, error);
+    an_cuda_max_pool arguments = max_pool_of(plan, it);
+    arguments.x = from;
+    arguments.y = to;
+    return backward ? an_device_max_pool_backward(plan->device, &arguments,
+                                                  portions(plan, it->layer->in), error)
+                    : an_device_max_pool(plan->device, &arguments, portions(plan, it->layer->out),
+                                         error);
 }
 
 static alexnet_status avg_pool(const an_cuda_plan *plan, const an_cuda_layer *it, bool backward,
@@ -193,7 +217,7 @@ static alexnet_status layer_forward(an_cuda_plan *plan, int l, const an_step *st
     case AN_RELU:
         return it->done ? ALEXNET_OK : relu_forward(plan, it, x, y, error);
     case AN_LRN:
-        return lrn(plan, it, NULL, y, error);
+        return it->done ? ALEXNET_OK : lrn(plan, it, NULL, y, error);
     case AN_LRN_WITHIN:
         return lrn_within(plan, it, NULL, y, error);
     case AN_MAX_POOL:
@@ -261,7 +285,7 @@ static alexnet_status input_backward(an_cuda_plan *plan, int l, const an_step *s
     case AN_RELU:
         return it->undone ? ALEXNET_OK : relu_backward(plan, it, dy, dx, error);
     case AN_LRN:
-        return lrn(plan, it, dy, dx, error);
+        return it->undone ? ALEXNET_OK : lrn(plan, it, dy, dx, error);
     case AN_LRN_WITHIN:
         return lrn_within(plan, it, dy, dx, error);
     case AN_MAX_POOL:
