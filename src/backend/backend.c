@@ -117,7 +117,7 @@ void an_timing_end(const an_plan *plan, an_timed pass, int layer, double begun) 
         plan->options.times->seconds[pass][layer] += an_seconds() - begun;
 }
 
-static const char *const precisions[] = {"fp32", "bf16", "int8"};
+static const char *const precisions[] = {"fp32", "tf32", "bf16", "fp16", "int8"};
 
 const char *an_precision_name(an_precision precision) {
     return precisions[precision];
@@ -130,17 +130,27 @@ alexnet_status an_precision_find(const char *name, an_precision *out, alexnet_er
             return ALEXNET_OK;
         }
     return an_fail(error, ALEXNET_INVALID,
-                   "there is no precision '%.40s'; there are fp32, bf16 and int8", name);
+                   "there is no precision '%.40s'; there are fp32, tf32, bf16, fp16 and int8",
+                   name);
 }
 
 const char *an_plan_fallback(const an_plan *plan, an_precision asked) {
+    static const struct {
+        const char *gpu, *processor;
+    } sentences[] = {
+        [AN_TF32] = {"this GPU has no TF32 instructions (those of compute capability 8.0 and later "
+                     "have); computing in float32",
+                     "TF32 is computed on GPUs only; computing in float32"},
+        [AN_BF16] = {"this GPU has no bfloat16 instructions (those of compute capability 8.0 and "
+                     "later have); computing in float32",
+                     "this processor has no bfloat16 instructions (AVX512_BF16); computing in "
+                     "float32"},
+        [AN_FP16] = {NULL, "float16 is computed on GPUs only; computing in float32"},
+        [AN_INT8] = {"int8 is not computed on GPUs; computing in float32",
+                     "this processor has no int8 instructions (AVX512_VNNI); computing in float32"},
+    };
     if (plan->options.precision == asked)
         return NULL;
-    if (strcmp(plan->backend->name, "cuda") == 0)
-        return asked == AN_BF16 ? "this GPU has no bfloat16 instructions (those of compute "
-                                  "capability 8.0 and later have); computing in float32"
-                                : "int8 is not computed on GPUs; computing in float32";
-    return asked == AN_BF16
-               ? "this processor has no bfloat16 instructions (AVX512_BF16); computing in float32"
-               : "this processor has no int8 instructions (AVX512_VNNI); computing in float32";
+    return strcmp(plan->backend->name, "cuda") == 0 ? sentences[asked].gpu
+                                                    : sentences[asked].processor;
 }

@@ -19,7 +19,9 @@
 
 typedef enum an_precision {
     AN_FP32,
+    AN_TF32, /* float32, but the factors of products are rounded to 10 bits */
     AN_BF16, /* bfloat16 storage and products, float32 sums, master weights and statistics */
+    AN_FP16, /* the same in IEEE's 16 bits, with gradients scaled on their way */
     AN_INT8  /* int8 weights and activations, inference only */
 } an_precision;
 
@@ -233,7 +235,8 @@ an_plan_memory an_plan_memory_of(const an_plan *plan);
 double an_timing_begin(const an_plan *plan);
 void an_timing_end(const an_plan *plan, an_timed pass, int layer, double begun);
 
-/* "fp32", "bf16", "int8", and the precision of such a name; INVALID for any other. */
+/* "fp32", "tf32", "bf16", "fp16", "int8", and the precision of such a name; INVALID for any other.
+ */
 const char *an_precision_name(an_precision precision);
 alexnet_status an_precision_find(const char *name, an_precision *out, alexnet_error *error);
 

@@ -4,7 +4,8 @@
  * src/backend/cuda/ are tested where there is no GPU, all but the libraries that they call there.
  *
  * As on a GPU, what is recorded is done only when it is replayed, workspaces hold nothing from one
- * operation to the next, and a transfer has arrived only where it was waited for.
+ * operation to the next, and a transfer has arrived only where it was waited for. What may be
+ * computed in TF32 is.
  */
 #include "backend/cuda_host.h"
 
@@ -219,6 +220,29 @@ void an_recording_free(an_recording *recording) {
 
 AN_CUDA_KERNELS(AN_HOST_KERNEL)
 
+/* ---- TF32: float32 with ten bits behind the point, to the nearest. */
+
+static float to_tf32(float value) {
+    uint32_t bits;
+    if (!isfinite(value))
+        return value;
+    memcpy(&bits, &value, sizeof bits);
+    bits = (bits + 0x1000u) & ~0x1FFFu;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+typedef struct rounding {
+    const float *from;
+    float *to;
+} rounding;
+
+static void run_rounding(const void *arguments, size_t count) {
+    const rounding *call = arguments;
+    for (size_t i = 0; i < count; i++)
+        call->to[i] = to_tf32(call->from[i]);
+}
+
 /* ---- Convolutions: the plain kernels. The workspace is spoilt, as another's result would. */
 
 enum { workspace_bytes = 64 };
@@ -230,6 +254,7 @@ static void spoil(void *workspace) {
 struct an_convolution {
     an_device *device;
     an_cuda_window window;
+    float *rounded[2]; /* the two factors, in TF32 */
 };
 
 alexnet_status an_convolution_new(an_device *device, const an_cuda_window *window, bool training,
@@ -239,32 +264,60 @@ alexnet_status an_convolution_new(an_device *device, const an_cuda_window *windo
     *out = malloc(sizeof **out);
     if (!*out)
         return an_fail(error, ALEXNET_NO_MEMORY, "no memory");
-    **out = (an_convolution){device, *window};
+    **out = (an_convolution){.device = device, .window = *window};
+    const size_t sizes[] = {an_window_inputs(window), an_window_outputs(window),
+                            an_window_weights(window)};
+    size_t most = sizes[0];
+    for (int i = 1; i < 3; i++)
+        most = sizes[i] > most ? sizes[i] : most;
+    for (int i = 0; i < 2 && window->tf32; i++) {
+        void *block;
+        AN_TRY(an_alloc(&block, most, sizeof(float), "factors", error));
+        (*out)->rounded[i] = block;
+    }
     return ALEXNET_OK;
 }
 
 void an_convolution_free(an_convolution *convolution) {
+    for (int i = 0; convolution && i < 2; i++)
+        an_free(convolution->rounded[i]);
     free(convolution);
+}
+
+/* Rounds a factor, the first or the second, where it is to be in TF32. */
+static alexnet_status take_factor(an_convolution *c, int which, const void **factor, size_t count,
+                                  alexnet_error *error) {
+    const rounding call = {*factor, c->rounded[which]};
+    if (!c->window.tf32)
+        return ALEXNET_OK;
+    *factor = call.to;
+    return enqueue(c->device, run_rounding, &call, sizeof call, count, error);
 }
 
 alexnet_status an_convolution_forward(an_convolution *c, const void *x, const void *w, void *y,
                                       void *workspace, alexnet_error *error) {
-    const an_cuda_conv plain = {.window = c->window, .x = x, .w = w, .y = y};
     spoil(workspace);
+    AN_TRY(take_factor(c, 0, &x, an_window_inputs(&c->window), error));
+    AN_TRY(take_factor(c, 1, &w, an_window_weights(&c->window), error));
+    const an_cuda_conv plain = {.window = c->window, .x = x, .w = w, .y = y};
     return an_device_conv(c->device, &plain, an_window_outputs(&c->window), error);
 }
 
 alexnet_status an_convolution_input(an_convolution *c, const void *w, const void *dy, void *dx,
                                     void *workspace, alexnet_error *error) {
-    const an_cuda_conv_input plain = {.window = c->window, .w = w, .dy = dy, .y = dx};
     spoil(workspace);
+    AN_TRY(take_factor(c, 0, &dy, an_window_outputs(&c->window), error));
+    AN_TRY(take_factor(c, 1, &w, an_window_weights(&c->window), error));
+    const an_cuda_conv_input plain = {.window = c->window, .w = w, .dy = dy, .y = dx};
     return an_device_conv_input(c->device, &plain, an_window_inputs(&c->window), error);
 }
 
 alexnet_status an_convolution_weights(an_convolution *c, const void *x, const void *dy, float *dw,
                                       void *workspace, alexnet_error *error) {
-    const an_cuda_conv_weights plain = {.window = c->window, .x = x, .dy = dy, .dw = dw};
     spoil(workspace);
+    AN_TRY(take_factor(c, 0, &x, an_window_inputs(&c->window), error));
+    AN_TRY(take_factor(c, 1, &dy, an_window_outputs(&c->window), error));
+    const an_cuda_conv_weights plain = {.window = c->window, .x = x, .dy = dy, .dw = dw};
     return an_device_conv_weights(c->device, &plain, an_window_weights(&c->window), error);
 }
 
@@ -277,9 +330,14 @@ struct an_product {
 
 typedef struct product_call {
     an_product_spec spec;
-    const void *a, *b;
+    const void *a, *b, *bias;
     void *c;
 } product_call;
+
+static float factor_of(const an_product_spec *p, const void *matrix, size_t i) {
+    const float value = an_get(matrix, p->in, i);
+    return p->tf32 ? to_tf32(value) : value;
+}
 
 static void run_product(const void *arguments, size_t count) {
     (void)count;
@@ -290,9 +348,11 @@ static void run_product(const void *arguments, size_t count) {
         for (size_t c = 0; c < columns; c++) {
             float sum = 0;
             for (size_t k = 0; k < depth; k++)
-                sum += an_get(call->a, p->in, p->a_turned ? k * rows + r : r * depth + k) *
-                       an_get(call->b, p->in, p->b_turned ? c * depth + k : k * columns + c);
-            an_put(call->c, p->out, r * columns + c, sum);
+                sum += factor_of(p, call->a, p->a_turned ? k * rows + r : r * depth + k) *
+                       factor_of(p, call->b, p->b_turned ? c * depth + k : k * columns + c);
+            sum *= p->factor;
+            an_put(call->c, p->out, r * columns + c,
+                   p->bias ? sum + an_get(call->bias, p->out, c) : sum);
         }
 }
 
@@ -303,6 +363,7 @@ alexnet_status an_product_new(an_device *device, const an_product_spec *spec, an
     if (!*out)
         return an_fail(error, ALEXNET_NO_MEMORY, "no memory");
     **out = (an_product){device, *spec};
+    (*out)->spec.bias = spec->bias && !host.no_bias;
     return ALEXNET_OK;
 }
 
@@ -310,9 +371,13 @@ void an_product_free(an_product *product) {
     free(product);
 }
 
-alexnet_status an_product_run(an_product *p, const void *a, const void *b, void *c, void *workspace,
-                              alexnet_error *error) {
-    const product_call call = {p->spec, a, b, c};
+bool an_product_adds_bias(const an_product *p) {
+    return p->spec.bias;
+}
+
+alexnet_status an_product_run(an_product *p, const void *a, const void *b, const void *bias,
+                              void *c, void *workspace, alexnet_error *error) {
+    const product_call call = {p->spec, a, b, bias, c};
     spoil(workspace);
     return enqueue(p->device, run_product, &call, sizeof call, 1, error);
 }

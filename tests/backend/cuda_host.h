@@ -8,6 +8,7 @@
 typedef struct an_cuda_host {
     size_t memory; /* bytes that are free */
     bool bf16;
+    bool no_bias;     /* products are not made that add one */
     size_t replays;   /* of recordings, so far */
     size_t transfers; /* begun so far */
     int pinned;       /* blocks that are pinned */

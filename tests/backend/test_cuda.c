@@ -4,20 +4,12 @@
  * `alexnet check --device cuda`, bench/gpu.
  */
 #include <math.h>
-#include <string.h>
 
 #include "backend/cuda/plan.h"
 #include "backend/cuda_host.h"
 #include "backend/twins.h"
 #include "core/memory.h"
 #include "testing.h"
-
-/* A quarter of the maps, too: the plain kernels are slow. */
-static void thin_maps(slim_arch *small) {
-    for (int l = 0; l < small->arch.layer_count; l++)
-        if (small->layers[l].type == AN_CONV)
-            small->layers[l].units /= 4;
-}
 
 static void every_network(void **state) {
     (void)state;
@@ -37,11 +29,6 @@ static void odd_networks(void **state) {
         check_network(&an_backend_cuda_plan, archs[i], 11, archs[i]->input_size + 6, 3, 1);
         check_network(&an_backend_cuda_plan, archs[i], 1, 0, 17, 1);
     }
-}
-
-static void set_updates(const twins *t, float rate, an_update *updates) {
-    for (int p = 0; p < t->network.parameter_count; p++)
-        updates[p] = (an_update){rate, 5e-4f};
 }
 
 /* Step after step, most of them replayed, with what changes between steps: positions, epochs,
@@ -164,48 +151,9 @@ static void repeatable(void **state) {
     check_repeatable(&an_backend_cuda_plan, 1);
 }
 
-/* bfloat16 is float32 but for roundings of 2^-9 in activations, weights and their gradients. */
-static void computes_in_bfloat16(void **state) {
-    (void)state;
-    slim_arch small;
-    const an_arch *arch;
-    assert_ok(an_arch_find("alexnet-paper", &arch, error));
-    slim(arch, &small);
-    thin_maps(&small);
-    twins t = make_twins(&an_backend_cuda_plan, &small.arch, 8, 67,
-                         (an_plan_options){.batch = 3, .training = true, .precision = AN_BF16});
-    an_update updates[AN_MAX_PARAMETERS];
-    set_updates(&t, 1e-3f, updates);
-    assert_int_equal(t.found->options.precision, AN_BF16);
-    for (int s = 0; s < 3; s++) {
-        const an_step step = a_step(&t, updates, 3 * (uint64_t)s);
-        an_step_result expected, found;
-        assert_ok(an_plan_step(t.expected, &step, &expected, error));
-        assert_ok(an_plan_step(t.found, &step, &found, error));
-        assert_true(fabs(found.loss - expected.loss) <= 0.05 * (1 + fabs(expected.loss)));
-        assert_true(found.loss != expected.loss);
-    }
-    t.tolerance = 0.02;
-    for (int p = 0; p < t.network.parameter_count; p++)
-        compare(&t, AN_PARAMETER, p, "parameter", t.network.parameters[p].name,
-                t.network.parameters[p].count);
-    free_twins(&t);
-}
-
-static void falls_back_to_float32(void **state) {
-    (void)state;
-    an_cuda_host_settings()->bf16 = false;
-    twins t = make_twins(&an_backend_cuda_plan, &odd_arch, 4, 0,
-                         (an_plan_options){.batch = 1, .precision = AN_BF16});
-    an_cuda_host_settings()->bf16 = true;
-    assert_int_equal(t.found->options.precision, AN_FP32);
-    compare_logits(&t, 1);
-    free_twins(&t);
-}
-
 static void nan_is_not_hidden(void **state) {
     (void)state;
-    for (int precision = AN_FP32; precision <= AN_BF16; precision++) {
+    for (int precision = AN_FP32; precision <= AN_FP16; precision++) {
         twins t = make_twins(&an_backend_cuda_plan, &odd_arch, 3, 0,
                              (an_plan_options){.batch = 1, .precision = (an_precision)precision});
         t.weights[t.network.parameters[an_network_parameter(&t.network, "conv2.weight")].offset] =
@@ -289,49 +237,13 @@ static void pooling_normalises(void **state) {
         }
 }
 
-/* int8 is for processors: for inference float32 stands in. */
-static void has_no_int8(void **state) {
-    (void)state;
-    an_network network;
-    an_plan *plan;
-    an_plan_options options = {.batch = 1, .training = true, .precision = AN_INT8, .threads = 1};
-    assert_ok(an_network_build(&odd_arch, 7, 0, &network, error));
-    assert_fails(an_plan_create(&an_backend_cuda_plan, &network, &options, &plan, error),
-                 ALEXNET_UNSUPPORTED, "--precision fp32 or bf16");
-    options.training = false;
-    assert_ok(an_plan_create(&an_backend_cuda_plan, &network, &options, &plan, error));
-    assert_string_equal(an_plan_fallback(plan, AN_INT8),
-                        "int8 is not computed on GPUs; computing in float32");
-    an_plan_free(plan);
-}
-
-/* To the nearest, ties to even, infinities and NaN as they are. */
-static void rounds_to_bfloat16(void **state) {
-    (void)state;
-    const struct {
-        uint32_t bits;
-        uint16_t rounded;
-    } cases[] = {{0x3F800000, 0x3F80}, {0x3F808000, 0x3F80}, {0x3F818000, 0x3F82},
-                 {0x3F808001, 0x3F81}, {0x7F7FFFFF, 0x7F80}, {0x7F800000, 0x7F80},
-                 {0xFF800000, 0xFF80}, {0x80000000, 0x8000}, {0x00000001, 0x0000},
-                 {0x7FC00001, 0x7FC0}, {0x7F800001, 0x7FC0}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        float value;
-        memcpy(&value, &cases[i].bits, sizeof value);
-        assert_int_equal(an_to_bf16(value), cases[i].rounded);
-    }
-    assert_true(an_of_bf16(0xC040) == -3);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_network),        cmocka_unit_test(odd_networks),
-        cmocka_unit_test(replays_follow),       cmocka_unit_test(stages_inputs),
-        cmocka_unit_test(takes_part_in_steps),  cmocka_unit_test(repeatable),
-        cmocka_unit_test(computes_in_bfloat16), cmocka_unit_test(falls_back_to_float32),
-        cmocka_unit_test(nan_is_not_hidden),    cmocka_unit_test(plans_its_memory),
-        cmocka_unit_test(pooling_normalises),   cmocka_unit_test(has_no_int8),
-        cmocka_unit_test(rounds_to_bfloat16),
+        cmocka_unit_test(every_network),       cmocka_unit_test(odd_networks),
+        cmocka_unit_test(replays_follow),      cmocka_unit_test(stages_inputs),
+        cmocka_unit_test(takes_part_in_steps), cmocka_unit_test(repeatable),
+        cmocka_unit_test(nan_is_not_hidden),   cmocka_unit_test(plans_its_memory),
+        cmocka_unit_test(pooling_normalises),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,11 +66,14 @@ static void pack(an_number number, const an_guarded *from, an_guarded *to) {
         an_put_some(to->data, number, i, 8, from->data + i);
 }
 
+static float rounded_to(an_number number, float value) {
+    return an_has_16_bits(number) ? an_of_16(an_to_16(value, number), number) : value;
+}
+
 /* Values as `number` can hold them. */
 static void round_all(an_number number, an_guarded *values) {
     for (size_t i = 0; i < values->count; i++)
-        if (number == AN_NUMBER_BF16)
-            values->data[i] = an_of_bf16(an_to_bf16(values->data[i]));
+        values->data[i] = rounded_to(number, values->data[i]);
 }
 
 /* Random, two pixels of three like one of the first three, so that maxima are often equal, and here
@@ -152,9 +155,7 @@ static void assert_found(const char *what, int rows, an_number number, const an_
         float values[8];
         an_get_some(found->data, number, i, 8, values);
         for (size_t k = 0; k < 8; k++) {
-            const float wanted = expected->data[i + k];
-            const float rounded =
-                number == AN_NUMBER_BF16 ? an_of_bf16(an_to_bf16(wanted)) : wanted;
+            const float rounded = rounded_to(number, expected->data[i + k]);
             if (!same(values[k], rounded))
                 fail_msg("strips of %d rows: %s %zu is %g rather than %g", rows, what, i + k,
                          (double)values[k], (double)rounded);
@@ -226,9 +227,9 @@ static void assert_tells(const tensors *t) {
 /* With the bias and ReLU of a convolution below, and without. */
 static void lrn_pool_is_lrn_and_pool(void **state) {
     (void)state;
-    const an_number numbers[] = {AN_NUMBER_FLOAT, AN_NUMBER_BF16};
+    const an_number numbers[] = {AN_NUMBER_FLOAT, AN_NUMBER_BF16, AN_NUMBER_FP16};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (int kind = 0; kind < 4; kind++) {
+        for (int kind = 0; kind < 6; kind++) {
             const an_number number = numbers[kind / 2];
             an_cuda_lrn_pool a = arguments_of(&cases[i], number);
             tensors t = new_tensors(&cases[i], &a.pool, number);

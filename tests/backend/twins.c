@@ -165,6 +165,17 @@ void slim(const an_arch *arch, slim_arch *out) {
     }
 }
 
+void thin_maps(slim_arch *small) {
+    for (int l = 0; l < small->arch.layer_count; l++)
+        if (small->layers[l].type == AN_CONV)
+            small->layers[l].units /= 4;
+}
+
+void set_updates(const twins *t, float rate, an_update *updates) {
+    for (int p = 0; p < t->network.parameter_count; p++)
+        updates[p] = (an_update){rate, 5e-4f};
+}
+
 int working_size(const an_arch *arch, int least) {
     an_network network;
     while (an_network_build(arch, 7, least, &network, NULL) != ALEXNET_OK)

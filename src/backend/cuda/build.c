@@ -4,7 +4,13 @@
 #include <string.h>
 
 static size_t number_bytes(an_number number) {
-    return number == AN_NUMBER_BF16 ? 2 : 4;
+    return an_has_16_bits(number) ? 2 : 4;
+}
+
+static an_number number_of(an_precision precision) {
+    return precision == AN_BF16   ? AN_NUMBER_BF16
+           : precision == AN_FP16 ? AN_NUMBER_FP16
+                                  : AN_NUMBER_FLOAT;
 }
 
 static bool is_type(const an_cuda_plan *plan, int l, an_layer_type type) {
@@ -68,15 +74,21 @@ static size_t tensor_bytes(const an_cuda_plan *plan, an_shape shape, int maps, a
 static int stored_input_maps(const an_cuda_plan *plan) {
     const an_network *network = &plan->base.network;
     const bool convolves = is_type(plan, 0, AN_CONV) && network->layers[0].spec.groups == 1;
-    return plan->number == AN_NUMBER_BF16 && convolves ? (network->input.c + 7) / 8 * 8
-                                                       : network->input.c;
+    const int at_once = 16 / (int)number_bytes(plan->number);
+    return plan->base.options.precision != AN_FP32 && convolves
+               ? (network->input.c + at_once - 1) / at_once * at_once
+               : network->input.c;
 }
 
-/* Whether a convolution's bias and ReLU are done by the layer above them, which reads and writes
- * every pixel anyway. */
+/* Whether a convolution's bias and ReLU, or a product's ReLU, are done by the layer above them,
+ * which reads and writes every pixel, or unit, anyway. */
 static bool done_above(const an_cuda_plan *plan, int l) {
-    return is_type(plan, l, AN_CONV) && is_type(plan, l + 1, AN_RELU) && in_place(plan, l + 1) &&
-           (is_type(plan, l + 2, AN_MAX_POOL) || is_type(plan, l + 2, AN_LRN));
+    if (!is_type(plan, l + 1, AN_RELU) || !in_place(plan, l + 1))
+        return false;
+    return is_type(plan, l, AN_FC)
+               ? is_type(plan, l + 2, AN_DROPOUT)
+               : is_type(plan, l, AN_CONV) &&
+                     (is_type(plan, l + 2, AN_MAX_POOL) || is_type(plan, l + 2, AN_LRN));
 }
 
 /* Which layer does what. */
@@ -162,7 +174,8 @@ static alexnet_status prepare_convolution(an_cuda_plan *plan, an_cuda_layer *it,
                                    .kernel = layer->spec.kernel,
                                    .stride = layer->spec.stride,
                                    .pad = layer->spec.pad,
-                                   .groups = layer->spec.groups};
+                                   .groups = layer->spec.groups,
+                                   .tf32 = plan->base.options.precision == AN_TF32};
     size_t bytes;
     AN_TRY(an_convolution_new(plan->device, &window, plan->base.options.training, &it->convolution,
                               &bytes, error));
@@ -183,20 +196,31 @@ static alexnet_status prepare_fully_connected(an_cuda_plan *plan, an_cuda_layer 
                                               alexnet_error *error) {
     const int images = plan->base.options.batch, units = it->layer->out.c;
     const int inputs = it->in_maps * it->layer->in.h * it->layer->in.w;
+    const bool tf32 = plan->base.options.precision == AN_TF32;
     const an_product_spec forward = {.rows = images,
                                      .columns = units,
                                      .depth = inputs,
                                      .b_turned = true,
+                                     .bias = true,
+                                     .tf32 = tf32,
                                      .in = plan->number,
-                                     .out = it->number};
-    const an_product_spec input = {
-        .rows = images, .columns = inputs, .depth = units, .in = plan->number, .out = plan->number};
+                                     .out = it->number,
+                                     .factor = 1};
+    const an_product_spec input = {.rows = images,
+                                   .columns = inputs,
+                                   .depth = units,
+                                   .tf32 = tf32,
+                                   .in = plan->number,
+                                   .out = plan->number,
+                                   .factor = 1};
     const an_product_spec weights = {.rows = units,
                                      .columns = inputs,
                                      .depth = images,
                                      .a_turned = true,
+                                     .tf32 = tf32,
                                      .in = plan->number,
-                                     .out = AN_NUMBER_FLOAT};
+                                     .out = AN_NUMBER_FLOAT,
+                                     .factor = 1 / plan->gradient_scale};
     AN_TRY(prepare_product(plan, &forward, &it->forward, error));
     if (!plan->base.options.training)
         return ALEXNET_OK;
@@ -231,7 +255,8 @@ static void place_parameters(an_cuda_plan *plan) {
         const size_t stored_maps = parameter->is_bias ? 1 : (size_t)it->in_maps;
         plan->stored[i] = parameter->count / maps * stored_maps;
         plan->begin[i] = plan->stored_floats;
-        plan->stored_floats += (plan->stored[i] + 7) / 8 * 8;
+        plan->stored_floats +=
+            (plan->stored[i] + AN_CUDA_ALIGNMENT - 1) / AN_CUDA_ALIGNMENT * AN_CUDA_ALIGNMENT;
         plan->plain_floats = at_least(plan->plain_floats, parameter->count);
     }
     if (plan->base.options.observe)
@@ -260,7 +285,7 @@ static void list_memory(an_cuda_plan *plan) {
     const size_t images = (size_t)plan->base.options.batch, floats = plan->stored_floats;
     const bool training = plan->base.options.training;
     WANT(AN_CUDA_PARAMETERS_USE, parameters, floats);
-    WANT(AN_CUDA_PARAMETERS_USE, rounded, plan->number == AN_NUMBER_BF16 ? floats : 0);
+    WANT(AN_CUDA_PARAMETERS_USE, rounded, an_has_16_bits(plan->number) ? floats : 0);
     WANT(AN_CUDA_GRADIENTS_USE, gradients, training ? floats : 0);
     WANT(AN_CUDA_MOMENTUM_USE, momentum, training ? floats : 0);
     for (int b = 0; b < plan->buffer_count; b++)
@@ -332,7 +357,8 @@ static alexnet_status take_memory(an_cuda_plan *plan, alexnet_error *error) {
 }
 
 alexnet_status an_cuda_build(an_cuda_plan *plan, alexnet_error *error) {
-    plan->number = plan->base.options.precision == AN_BF16 ? AN_NUMBER_BF16 : AN_NUMBER_FLOAT;
+    plan->number = number_of(plan->base.options.precision);
+    plan->gradient_scale = an_gradient_scale(plan->number, plan->base.options.batch);
     plan->input_gradient = -1;
     choose_forward(plan);
     if (plan->base.options.training)

@@ -7,6 +7,9 @@
 
 #include "backend/cuda/gpu.h"
 
+/* Of the scale of gradients, what those of weights keep while they are in half. */
+static const float kept_scale = AN_HALF_SCALE;
+
 /* Memory for an algorithm at most. */
 static const size_t most_workspace = (size_t)1 << 30;
 
@@ -24,13 +27,25 @@ struct an_convolution {
     cudnnFilterDescriptor_t w;
     cudnnConvolutionDescriptor_t how;
     pass forward, input, weights;
-    size_t rounded_bytes; /* of the weights' gradient in bfloat16, before the algorithm's memory */
+    size_t rounded_bytes; /* of the weights' gradient in 16 bits, before the algorithm's memory */
 };
+
+static cudnnDataType_t type_of(an_number number) {
+    return number == AN_NUMBER_BF16   ? CUDNN_DATA_BFLOAT16
+           : number == AN_NUMBER_FP16 ? CUDNN_DATA_HALF
+                                      : CUDNN_DATA_FLOAT;
+}
+
+/* True float32 is to be asked for: by default, products of it may round to TF32's ten bits. */
+static cudnnMathType_t math_of(const an_cuda_window *window) {
+    return an_has_16_bits(window->number) ? CUDNN_TENSOR_OP_MATH
+           : window->tf32                 ? CUDNN_DEFAULT_MATH
+                                          : CUDNN_FMA_MATH;
+}
 
 static alexnet_status describe(an_convolution *c, alexnet_error *error) {
     const an_cuda_window *w = &c->window;
-    const bool bf16 = w->number == AN_NUMBER_BF16;
-    const cudnnDataType_t type = bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+    const cudnnDataType_t type = type_of(w->number);
     const char *doing = "describing a convolution";
     AN_TRY(an_gpu_check_cudnn(cudnnCreateTensorDescriptor(&c->x), doing, error));
     AN_TRY(an_gpu_check_cudnn(cudnnCreateTensorDescriptor(&c->y), doing, error));
@@ -51,10 +66,7 @@ static alexnet_status describe(an_convolution *c, alexnet_error *error) {
                                         CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
         doing, error));
     AN_TRY(an_gpu_check_cudnn(cudnnSetConvolutionGroupCount(c->how, w->groups), doing, error));
-    /* True float32: without this, products would round to TF32's ten bits. */
-    return an_gpu_check_cudnn(
-        cudnnSetConvolutionMathType(c->how, bf16 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH), doing,
-        error);
+    return an_gpu_check_cudnn(cudnnSetConvolutionMathType(c->how, math_of(w)), doing, error);
 }
 
 /* Whether cuDNN's idea of the output's size is the network's. */
@@ -130,7 +142,7 @@ alexnet_status an_convolution_new(an_device *device, const an_cuda_window *windo
             choose_weights(c);
     }
     /* Whole portions of 256 bytes, so that what comes behind is aligned. */
-    if (training && window->number == AN_NUMBER_BF16)
+    if (training && an_has_16_bits(window->number))
         c->rounded_bytes = (2 * an_window_weights(&c->window) + 255) / 256 * 256;
     *workspace =
         larger(larger(c->forward.bytes, c->input.bytes), c->rounded_bytes + c->weights.bytes);
@@ -180,20 +192,24 @@ alexnet_status an_convolution_input(an_convolution *c, const void *w, const void
 
 alexnet_status an_convolution_weights(an_convolution *c, const void *x, const void *dy, float *dw,
                                       void *workspace, alexnet_error *error) {
-    const float one = 1, zero = 0;
+    const float kept = c->window.number == AN_NUMBER_FP16 ? kept_scale : 1;
+    const float left = kept / an_gradient_scale(c->window.number, c->window.images), zero = 0;
     if (!c->weights.by_cudnn) {
         const an_cuda_conv_weights plain = {.window = c->window, .x = x, .dy = dy, .dw = dw};
         return an_device_conv_weights(c->device, &plain, an_window_weights(&c->window), error);
     }
     void *to = c->rounded_bytes > 0 ? workspace : dw;
     AN_TRY(an_gpu_check_cudnn(
-        cudnnConvolutionBackwardFilter(c->device->cudnn, &one, c->x, x, c->y, dy, c->how,
+        cudnnConvolutionBackwardFilter(c->device->cudnn, &left, c->x, x, c->y, dy, c->how,
                                        (cudnnConvolutionBwdFilterAlgo_t)c->weights.algorithm,
                                        (char *)workspace + c->rounded_bytes, c->weights.bytes,
                                        &zero, c->w, to),
         "computing the gradient of a convolution's weights", error));
-    const an_cuda_cast widen = {
-        .from = to, .to = dw, .from_number = AN_NUMBER_BF16, .to_number = AN_NUMBER_FLOAT};
+    const an_cuda_cast widen = {.from = to,
+                                .to = dw,
+                                .from_number = c->window.number,
+                                .to_number = AN_NUMBER_FLOAT,
+                                .factor = 1 / kept};
     return to == dw ? ALEXNET_OK
                     : an_device_cast(c->device, &widen, an_window_weights(&c->window), error);
 }

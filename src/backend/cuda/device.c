@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* Compute capability 7.5 and later, as compiled for (CMakeLists.txt); 8.0 for bfloat16. */
+/* Compute capability 7.5 and later, as compiled for (CMakeLists.txt); 8.0 for bfloat16, TF32. */
 enum { oldest = 75, oldest_with_bf16 = 80 };
 
 alexnet_status an_gpu_check(cudaError_t result, const char *doing, alexnet_error *error) {

@@ -28,7 +28,7 @@ alexnet_status an_device_open(an_device **out, alexnet_error *error);
 /* Closes it; NULL is allowed. What was taken from it is to be given back before. */
 void an_device_close(an_device *device);
 
-/* Whether it has instructions for products in bfloat16. */
+/* Whether it has instructions for products in bfloat16; those in TF32 came with them. */
 bool an_device_has_bf16(const an_device *device);
 
 /* Bytes of its memory, and those that are free now. */
@@ -91,7 +91,8 @@ AN_CUDA_KERNELS(AN_CUDA_DECLARE)
 /*
  * A convolution: x (N, H, W, C), w (O, K, K, C / groups), y (N, H', W', O), all of one type of
  * number, without bias. `workspace` is memory of as many bytes as an_convolution_new asked for. Of
- * the ways to compute it only those are taken that always give the same bits.
+ * the ways to compute it only those are taken that always give the same bits. dw is without the
+ * scale (an_gradient_scale) that dy has.
  */
 typedef struct an_convolution an_convolution;
 alexnet_status an_convolution_new(an_device *device, const an_cuda_window *window, bool training,
@@ -104,20 +105,28 @@ alexnet_status an_convolution_input(an_convolution *convolution, const void *w, 
 alexnet_status an_convolution_weights(an_convolution *convolution, const void *x, const void *dy,
                                       float *dw, void *workspace, alexnet_error *error);
 
-/* A matrix product c (rows, columns) = a b, rows of each one behind the other. */
+/* A matrix product c (rows, columns) = factor a b, rows of each one behind the other. */
 typedef struct an_product_spec {
     int rows, columns, depth;
     bool a_turned; /* a lies as (depth, rows) rather than (rows, depth) */
     bool b_turned; /* b lies as (columns, depth) rather than (depth, columns) */
+    bool bias;     /* a bias is added to each row, if an_product_adds_bias */
+    bool tf32;     /* a and b may be rounded to it */
     an_number in, out;
+    float factor;
 } an_product_spec;
 
 typedef struct an_product an_product;
 alexnet_status an_product_new(an_device *device, const an_product_spec *spec, an_product **out,
                               size_t *workspace, alexnet_error *error);
 void an_product_free(an_product *product);
-alexnet_status an_product_run(an_product *product, const void *a, const void *b, void *c,
-                              void *workspace, alexnet_error *error);
+
+/* Whether a bias is added with the product, which the device need not be able to. */
+bool an_product_adds_bias(const an_product *product);
+
+/* `bias` (columns) is of c's type of number; NULL where none is asked for. */
+alexnet_status an_product_run(an_product *product, const void *a, const void *b, const void *bias,
+                              void *c, void *workspace, alexnet_error *error);
 
 #ifdef __cplusplus
 }

@@ -3,9 +3,9 @@
  * GPU, a thread an index, and in plain C, a turn of a loop an index. Nothing is shared between
  * indices and every sum has one order, so that a step always gives the same bits.
  *
- * Letters as in reference/layers.h; activations are (N, H, W, C), of float32 or bfloat16, and what
+ * Letters as in reference/layers.h; activations are (N, H, W, C), of float32 or 16 bits, and what
  * is computed is float32. Kernels over activations take `width` maps at once: 8, which is 16 bytes
- * in bfloat16, or 1 where the maps are no multiple of 8. The index counts these portions.
+ * of 16-bit numbers, or 1 where the maps are no multiple of 8. The index counts these portions.
  */
 #ifndef AN_BACKEND_CUDA_KERNELS_H
 #define AN_BACKEND_CUDA_KERNELS_H

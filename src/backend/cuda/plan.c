@@ -24,19 +24,24 @@ static void cuda_destroy(an_plan *base) {
     an_free(plan);
 }
 
+/* The precision, or float32 where the device cannot. */
+static an_precision possible(const an_device *device, an_precision precision) {
+    const bool young = precision == AN_BF16 || precision == AN_TF32;
+    return precision == AN_INT8 || (young && !an_device_has_bf16(device)) ? AN_FP32 : precision;
+}
+
 static alexnet_status cuda_create(const an_network *network, const an_plan_options *options,
                                   an_plan **out, alexnet_error *error) {
     void *block;
     alexnet_status status;
     if (options->training && options->precision == AN_INT8)
         return an_fail(error, ALEXNET_UNSUPPORTED,
-                       "int8 is for inference; train with --precision fp32 or bf16");
+                       "int8 is for inference; train with --precision fp32, tf32, bf16 or fp16");
     AN_TRY(an_alloc(&block, 1, sizeof(an_cuda_plan), "plan", error));
     an_cuda_plan *plan = block;
     plan->base = (an_plan){&an_backend_cuda_plan, *network, *options};
     AN_TRY_CLEANUP(an_device_open(&plan->device, error));
-    if (options->precision == AN_INT8 || !an_device_has_bf16(plan->device))
-        plan->base.options.precision = AN_FP32;
+    plan->base.options.precision = possible(plan->device, options->precision);
     AN_TRY_CLEANUP(an_cuda_build(plan, error));
     *out = &plan->base;
     return ALEXNET_OK;
@@ -97,6 +102,17 @@ static alexnet_status read_activation(an_cuda_plan *plan, const void *from, an_n
     const size_t count = (size_t)images * an_shape_count(shape);
     AN_TRY(an_device_maps_first(plan->device, &maps, count, error));
     return an_device_read(plan->device, out, plan->plain, count * sizeof *out, error);
+}
+
+/* The gradient of an activation, without the scale that it has on the device. */
+static alexnet_status read_activation_gradient(an_cuda_plan *plan, int buffer, an_shape shape,
+                                               int stored, float *out, alexnet_error *error) {
+    const int images = plan->base.options.batch;
+    AN_TRY(read_activation(plan, plan->buffers[buffer], plan->number, shape, stored, images, out,
+                           error));
+    for (size_t i = 0; i < (size_t)images * an_shape_count(shape); i++)
+        out[i] /= plan->gradient_scale;
+    return ALEXNET_OK;
 }
 
 /* ---- Inputs. */
@@ -161,7 +177,7 @@ static alexnet_status take_input(an_cuda_plan *plan, alexnet_error *error) {
 /* Rounds all parameters for the products to read. */
 static alexnet_status round_parameters(an_cuda_plan *plan, alexnet_error *error) {
     const an_cuda_cast round = {
-        .from = plan->parameters, .to = plan->rounded, .to_number = AN_NUMBER_BF16};
+        .from = plan->parameters, .to = plan->rounded, .to_number = plan->number, .factor = 1};
     return plan->rounded ? an_device_cast(plan->device, &round, plan->stored_floats, error)
                          : ALEXNET_OK;
 }
@@ -238,6 +254,7 @@ static alexnet_status compute_loss(an_cuda_plan *plan, alexnet_error *error) {
                                .ranks = plan->ranks,
                                .state = plan->state,
                                .number = plan->number,
+                               .scale = plan->gradient_scale,
                                .classes = plan->base.network.classes};
     const an_cuda_tally tally = {.losses = plan->losses,
                                  .ranks = plan->ranks,
@@ -253,8 +270,10 @@ static alexnet_status take_logit_gradient(an_cuda_plan *plan, const float *gradi
                                           alexnet_error *error) {
     const an_cuda_layer *last = &plan->layers[plan->base.network.layer_count - 1];
     const size_t count = (size_t)plan->base.options.batch * (size_t)plan->base.network.classes;
-    const an_cuda_cast cast = {
-        .from = plan->plain, .to = plan->buffers[last->dy], .to_number = plan->number};
+    const an_cuda_cast cast = {.from = plan->plain,
+                               .to = plan->buffers[last->dy],
+                               .to_number = plan->number,
+                               .factor = plan->gradient_scale};
     AN_TRY(an_device_write(plan->device, plan->plain, gradient, count * sizeof *gradient, error));
     return an_device_cast(plan->device, &cast, count, error);
 }
@@ -264,6 +283,7 @@ static alexnet_status update(an_cuda_plan *plan, alexnet_error *error) {
                                 .momentum = plan->momentum,
                                 .gradients = plan->gradients,
                                 .rounded = plan->rounded,
+                                .number = plan->number,
                                 .state = plan->state,
                                 .count = plan->base.network.parameter_count};
     memcpy(arguments.begin, plan->begin, sizeof arguments.begin);
@@ -359,7 +379,6 @@ static alexnet_status cuda_read(an_plan *base, an_tensor tensor, int index, floa
                                 alexnet_error *error) {
     an_cuda_plan *plan = (an_cuda_plan *)base;
     const an_network *network = &base->network;
-    const int images = base->options.batch;
     switch (tensor) {
     case AN_PARAMETER:
         return read_parameter(plan, index, plan->parameters, out, error);
@@ -370,15 +389,14 @@ static alexnet_status cuda_read(an_plan *base, an_tensor tensor, int index, floa
     case AN_ACTIVATION: {
         const an_cuda_layer *it = &plan->layers[index];
         return read_activation(plan, plan->buffers[it->y], it->number, it->layer->out,
-                               it->layer->out.c, images, out, error);
+                               it->layer->out.c, base->options.batch, out, error);
     }
     case AN_ACTIVATION_GRADIENT:
         if (index < 0)
-            return read_activation(plan, plan->buffers[plan->input_gradient], plan->number,
-                                   network->input, plan->input_maps, images, out, error);
-        return read_activation(plan, plan->buffers[plan->layers[index].dy], plan->number,
-                               network->layers[index].out, network->layers[index].out.c, images,
-                               out, error);
+            return read_activation_gradient(plan, plan->input_gradient, network->input,
+                                            plan->input_maps, out, error);
+        return read_activation_gradient(plan, plan->layers[index].dy, network->layers[index].out,
+                                        network->layers[index].out.c, out, error);
     }
     return ALEXNET_OK;
 }

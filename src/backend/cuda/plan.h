@@ -32,12 +32,13 @@ typedef struct an_cuda_layer {
     int x, y;         /* buffers of its input and output */
     int dx, dy;       /* ... of their gradients; dx -1: nobody wants it */
     bool relu;        /* AN_CONV, AN_FC: it does the ReLU above, too */
-    bool bare;        /* AN_CONV: its bias and the ReLU above are left to the layer above that */
+    bool bare;        /* AN_CONV: its bias and the ReLU above are left to the layer above that;
+                         AN_FC: the ReLU is */
     bool done;        /* AN_RELU, AN_LRN: another layer does it */
     bool undone;      /* ... and its gradient */
     int norm;         /* AN_MAX_POOL: the AN_LRN below, if it does that, too; -1: it does not */
     int entry;        /* AN_MAX_POOL, AN_LRN: the bias that it adds to its input before ReLU, as a
-                         parameter's index; -1: none */
+                         parameter's index; AN_DROPOUT: it only does ReLU; -1: neither */
     uint8_t *place;   /* max pooling, training: where the maxima were */
     float *base;      /* AN_LRN_WITHIN: the bases of the powers */
     an_convolution *convolution;
@@ -46,6 +47,7 @@ typedef struct an_cuda_layer {
 
 enum {
     AN_CUDA_BIAS_ROWS = 256, /* rows of which the gradient of a bias is summed at a time */
+    AN_CUDA_ALIGNMENT = 128, /* numbers: the 256 bytes that cuBLASLt expects, in 16 bits, too */
     AN_CUDA_MAX_BUFFERS = 2 * AN_MAX_LAYERS + 2,
     AN_CUDA_MAX_PARTS = AN_CUDA_MAX_BUFFERS + 2 * AN_MAX_LAYERS + 16
 };
@@ -54,7 +56,8 @@ typedef struct an_cuda_plan {
     an_plan base;
     an_device *device;
     an_cuda_layer layers[AN_MAX_LAYERS];
-    an_number number; /* of activations and of the weights that products read */
+    an_number number;     /* of activations and of the weights that products read */
+    float gradient_scale; /* of activations' gradients: an_gradient_scale */
 
     /* Activations and their gradients, several of which may share a buffer. */
     void *buffers[AN_CUDA_MAX_BUFFERS];
@@ -63,9 +66,9 @@ typedef struct an_cuda_plan {
     int input_maps;                          /* as they are stored */
 
     /* Parameters in the order of the network: weights (O, K, K, C / groups), fully connected ones
-     * (O, H, W, C), each at a multiple of 8. */
+     * (O, H, W, C), each at a multiple of AN_CUDA_ALIGNMENT. */
     float *parameters, *gradients, *momentum;
-    uint16_t *rounded; /* the parameters in bfloat16; NULL: computing in float32 */
+    uint16_t *rounded; /* the parameters in 16 bits; NULL: computing in float32 */
     size_t begin[AN_MAX_PARAMETERS], stored[AN_MAX_PARAMETERS];
     size_t stored_floats; /* of all of them */
 

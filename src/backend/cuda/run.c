@@ -32,6 +32,12 @@ static const void *weights_of(const an_cuda_plan *plan, const an_layer *layer) {
     return plan->rounded ? (const void *)(plan->rounded + at) : plan->parameters + at;
 }
 
+/* The bias of a fully connected layer as its product adds it: of the type of its output. */
+static const void *bias_of(const an_cuda_plan *plan, const an_cuda_layer *it) {
+    const size_t at = plan->begin[it->layer->bias];
+    return an_has_16_bits(it->number) ? (const void *)(plan->rounded + at) : plan->parameters + at;
+}
+
 /* The bias that a layer adds to its input. */
 static const float *entry_of(const an_cuda_plan *plan, const an_cuda_layer *it) {
     return it->entry < 0 ? NULL : plan->parameters + plan->begin[it->entry];
@@ -39,11 +45,17 @@ static const float *entry_of(const an_cuda_plan *plan, const an_cuda_layer *it) 
 
 /* ---- Kernels over a layer, forward and backward. */
 
-static alexnet_status add_bias(const an_cuda_plan *plan, const an_cuda_layer *it, void *y,
-                               alexnet_error *error) {
+/* The bias of a convolution or product and ReLU, as far as it has not done them itself, and no
+ * layer above it will. */
+static alexnet_status finish(const an_cuda_plan *plan, const an_cuda_layer *it, void *y,
+                             alexnet_error *error) {
+    const bool added = it->forward && an_product_adds_bias(it->forward);
+    if ((it->convolution && it->bare) || (added && !it->relu))
+        return ALEXNET_OK;
+    const float *bias = plan->parameters + plan->begin[it->layer->bias];
     const an_cuda_bias arguments = {.x = y,
                                     .y = y,
-                                    .bias = plan->parameters + plan->begin[it->layer->bias],
+                                    .bias = added ? NULL : bias,
                                     .number = it->number,
                                     .maps = it->layer->out.c,
                                     .relu = it->relu};
@@ -174,16 +186,19 @@ static alexnet_status avg_pool(const an_cuda_plan *plan, const an_cuda_layer *it
                : an_device_avg_pool(plan->device, &arguments, elements(plan, out, out.c), error);
 }
 
-/* Forward and backward are the same; `step` is NULL in testing. */
+/* Forward and backward are the same, also for a ReLU below: where what is in the layer's buffer,
+ * its input yet or its output, is not above 0, nothing goes through. `step` is NULL in testing. */
 static alexnet_status dropout(const an_cuda_plan *plan, int l, const an_step *step,
                               const void *from, void *to, alexnet_error *error) {
-    const an_layer_spec *spec = &plan->layers[l].layer->spec;
-    const an_shape shape = plan->layers[l].layer->in;
-    const bool at_test = spec->scale_at_test;
-    if (!step && !at_test && from == to)
+    const an_cuda_layer *it = &plan->layers[l];
+    const an_layer_spec *spec = &it->layer->spec;
+    const an_shape shape = it->layer->in;
+    const bool at_test = spec->scale_at_test, gated = it->entry >= 0;
+    if (!step && !at_test && !gated && from == to)
         return ALEXNET_OK;
     const an_cuda_dropout arguments = {.x = from,
                                        .y = to,
+                                       .gate = gated ? plan->buffers[it->y] : NULL,
                                        .state = step ? plan->state : NULL,
                                        .number = plan->number,
                                        .maps = shape.c,
@@ -209,11 +224,11 @@ static alexnet_status layer_forward(an_cuda_plan *plan, int l, const an_step *st
     case AN_CONV:
         AN_TRY(an_convolution_forward(it->convolution, x, weights_of(plan, it->layer), y,
                                       plan->workspace, error));
-        return it->bare ? ALEXNET_OK : add_bias(plan, it, y, error);
+        return finish(plan, it, y, error);
     case AN_FC:
-        AN_TRY(
-            an_product_run(it->forward, x, weights_of(plan, it->layer), y, plan->workspace, error));
-        return add_bias(plan, it, y, error);
+        AN_TRY(an_product_run(it->forward, x, weights_of(plan, it->layer), bias_of(plan, it), y,
+                              plan->workspace, error));
+        return finish(plan, it, y, error);
     case AN_RELU:
         return it->done ? ALEXNET_OK : relu_forward(plan, it, x, y, error);
     case AN_LRN:
@@ -251,13 +266,15 @@ static alexnet_status bias_gradient(const an_cuda_plan *plan, const an_cuda_laye
                                     .number = plan->number,
                                     .maps = out.c,
                                     .rows = rows,
-                                    .portion = AN_CUDA_BIAS_ROWS};
+                                    .portion = AN_CUDA_BIAS_ROWS,
+                                    .factor = 1};
     const an_cuda_row_sums second = {.x = plan->bias_parts,
                                      .sums = plan->gradients + plan->begin[it->layer->bias],
                                      .number = AN_NUMBER_FLOAT,
                                      .maps = out.c,
                                      .rows = parts,
-                                     .portion = parts};
+                                     .portion = parts,
+                                     .factor = 1 / plan->gradient_scale};
     AN_TRY(an_device_row_sums(plan->device, &first, (size_t)parts * (size_t)out.c, error));
     return an_device_row_sums(plan->device, &second, (size_t)out.c, error);
 }
@@ -268,7 +285,7 @@ static alexnet_status weights_backward(an_cuda_plan *plan, const an_cuda_layer *
     float *dw = plan->gradients + plan->begin[it->layer->weight];
     AN_TRY(it->convolution
                ? an_convolution_weights(it->convolution, x, dy, dw, plan->workspace, error)
-               : an_product_run(it->weights, dy, x, dw, plan->workspace, error));
+               : an_product_run(it->weights, dy, x, NULL, dw, plan->workspace, error));
     return bias_gradient(plan, it, dy, error);
 }
 
@@ -280,7 +297,7 @@ static alexnet_status input_backward(an_cuda_plan *plan, int l, const an_step *s
         return an_convolution_input(it->convolution, weights_of(plan, it->layer), dy, dx,
                                     plan->workspace, error);
     case AN_FC:
-        return an_product_run(it->input, dy, weights_of(plan, it->layer), dx, plan->workspace,
+        return an_product_run(it->input, dy, weights_of(plan, it->layer), NULL, dx, plan->workspace,
                               error);
     case AN_RELU:
         return it->undone ? ALEXNET_OK : relu_backward(plan, it, dy, dx, error);
