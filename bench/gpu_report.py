@@ -5,7 +5,8 @@ from common import table
 
 CAPTION = """\
 Batch 1 in milliseconds, larger ones in images/s, medians. alexnet: `alexnet bench`, whose pictures come from the
-host's memory, in float32, in training beside the step before, and whose results go back there in every step. PyTorch: from CUDA event to CUDA event, with
+host's memory, in training as bytes that the card normalises, copied beside the step before, in inference as float32,
+and whose results go back there in every step. PyTorch: from CUDA event to CUDA event, with
 the pictures resident on the card and nothing read back; "fed": its best with the pictures copied from pinned memory in
 each step. Training is forward, cross-entropy, backward and SGD with momentum and weight decay. fp32: without TF32.
 bf16 and fp16 are put beside the fastest of PyTorch's 16-bit numbers, weights kept in 16 bits among them."""

@@ -61,10 +61,23 @@ static alexnet_status check_labels(const an_plan *plan, const an_step *step, ale
     return ALEXNET_OK;
 }
 
+/* One kind of input, and one that the plan takes. */
+static alexnet_status check_input(const an_plan *plan, const an_step *step, alexnet_error *error) {
+    if (!step->input == !step->pictures)
+        return an_fail(error, ALEXNET_INVALID,
+                       "a step is on floats or on pictures: one of them, not %s",
+                       step->input ? "both" : "none");
+    if (step->pictures && !an_plan_takes_pictures(plan))
+        return an_fail(error, ALEXNET_INVALID, "a plan of %s takes no pictures, only floats",
+                       plan->backend->name);
+    return ALEXNET_OK;
+}
+
 alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *result,
                             alexnet_error *error) {
     if (!plan->options.training)
         return an_fail(error, ALEXNET_INVALID, "a plan for inference cannot train");
+    AN_TRY(check_input(plan, step, error));
     AN_TRY(check_labels(plan, step, error));
     const int previous = an_threads_enter(plan->options.threads);
     const alexnet_status status = plan->backend->step(plan, step, result, error);
@@ -72,12 +85,16 @@ alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *
     return status;
 }
 
-void an_plan_stage(an_plan *plan, const float *input) {
-    if (plan->backend->stage && plan->options.training)
-        plan->backend->stage(plan, input);
+bool an_plan_takes_pictures(const an_plan *plan) {
+    return plan->backend->takes_pictures && plan->options.training;
 }
 
-void an_plan_pin(an_plan *plan, float *memory, size_t bytes, bool pinned) {
+void an_plan_stage(an_plan *plan, const float *input, const an_picture *pictures) {
+    if (plan->backend->stage && plan->options.training)
+        plan->backend->stage(plan, input, pictures);
+}
+
+void an_plan_pin(an_plan *plan, void *memory, size_t bytes, bool pinned) {
     if (plan->backend->pin)
         plan->backend->pin(plan, memory, bytes, pinned);
 }

@@ -16,6 +16,7 @@
 #define AN_BACKEND_BACKEND_H
 
 #include "model/network.h"
+#include "model/picture.h"
 
 typedef enum an_precision {
     AN_FP32,
@@ -80,7 +81,8 @@ typedef struct an_update {
  * (seed, AN_RANDOM_DROPOUT, epoch, p * AN_MAX_LAYERS + l) is less than rate * 2^32.
  */
 typedef struct an_step {
-    const float *input;           /* (N, C, H, W), N = the plan's batch */
+    const float *input;           /* (N, C, H, W), N = the plan's batch; or NULL, and ... */
+    const an_picture *pictures;   /* (N), an_picture_bytes apart, in plans that take them */
     const int32_t *labels;        /* (N); negative: this image does not count */
     const int32_t *second_labels; /* (N), not negative where `labels` is not: of what was mixed into
                                      each image; NULL: nothing was */
@@ -155,9 +157,11 @@ typedef struct an_backend {
     alexnet_status (*write_momentum)(an_plan *plan, int parameter, const float *values,
                                      alexnet_error *error);
     an_plan_memory (*memory)(const an_plan *plan);
-    void (*stage)(an_plan *plan, const float *input); /* NULL: it reads inputs where they are */
-    void (*pin)(an_plan *plan, float *memory, size_t bytes, bool pinned); /* likewise */
-    an_rate (*limit)(an_limit limit, double seconds);                     /* NULL: not known */
+    bool takes_pictures; /* steps on an_picture as well as on floats */
+    /* NULL: it reads inputs where they are */
+    void (*stage)(an_plan *plan, const float *input, const an_picture *pictures);
+    void (*pin)(an_plan *plan, void *memory, size_t bytes, bool pinned); /* likewise */
+    an_rate (*limit)(an_limit limit, double seconds);                    /* NULL: not known */
     /* Whether this machine has what it takes; UNSUPPORTED with what is missing. NULL: always. */
     alexnet_status (*available)(alexnet_error *error);
 } an_backend;
@@ -202,16 +206,20 @@ alexnet_status an_plan_load(an_plan *plan, const an_weights *weights, alexnet_er
 alexnet_status an_plan_forward(an_plan *plan, const float *input, int images, float *logits,
                                alexnet_error *error);
 
+/* Whether steps of this plan may be on pictures: a training plan of a device that makes its inputs
+ * of them. */
+bool an_plan_takes_pictures(const an_plan *plan);
+
 /*
- * Says that `input` will be that of a step soon, and stays as it is until then: a device with
- * memory of its own copies it beside what it computes. Two may be on their way. It is only advice:
- * a step may have another input. Training plans.
+ * Says that `input`, or `pictures`, will be that of a step soon, and stays as it is until then: a
+ * device with memory of its own copies it beside what it computes. Two may be on their way. It is
+ * only advice: a step may have another input. Training plans.
  */
-void an_plan_stage(an_plan *plan, const float *input);
+void an_plan_stage(an_plan *plan, const float *input, const an_picture *pictures);
 
 /* Says that inputs will come from this memory (pinned), or no longer, before it is freed: devices
  * copy from memory that they know faster, and by themselves. */
-void an_plan_pin(an_plan *plan, float *memory, size_t bytes, bool pinned);
+void an_plan_pin(an_plan *plan, void *memory, size_t bytes, bool pinned);
 
 /* One training step; training plans. */
 alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *result,

@@ -346,6 +346,49 @@ static alexnet_status compare_steps(const problem *p, const pair *both, alexnet_
     return ALEXNET_OK;
 }
 
+/* Pictures of random bytes that become random values; of two, one is mirrored and has its planes in
+ * the other order, of four there is every combination. */
+static void draw_pictures(const problem *p, size_t bytes, char *pictures) {
+    const size_t size = 3 * (size_t)p->network.input.h * (size_t)p->network.input.w;
+    for (int n = 0; n < p->options.batch; n++, pictures += bytes) {
+        an_picture *picture = (an_picture *)(void *)pictures;
+        an_random stream =
+            an_random_stream(p->options.seed, AN_RANDOM_SYNTHETIC, 1 + (uint32_t)n, stream_input);
+        for (size_t c = 0; c < 3; c++)
+            an_random_fill_normal(&stream, 256 * c, 256, 1, picture->value[c]);
+        picture->mirrored = n % 2 == 0;
+        picture->bgr = (n + n / 2) % 2 == 0;
+        for (size_t i = 0; i < size; i++)
+            picture->bytes[i] = (uint8_t)an_random_u32(&stream);
+    }
+}
+
+/* A step on pictures and one on the floats that they stand for: what comes out of the first layer.
+ * One wrong pixel in a million shows. */
+static alexnet_status compare_pictures(problem *p, const pair *both, alexnet_error *error) {
+    const an_shape in = p->network.input, out = p->network.layers[0].out;
+    const size_t bytes = an_picture_bytes((size_t)in.h, (size_t)in.w);
+    const size_t count = (size_t)p->options.batch * an_shape_count(out);
+    void *pictures;
+    an_step step = step_of(p);
+    an_step_result result;
+    alexnet_status status;
+    AN_TRY(an_alloc(&pictures, (size_t)p->options.batch, bytes, "pictures", error));
+    draw_pictures(p, bytes, pictures);
+    an_reference_pictures(p->options.batch, in, pictures, p->input);
+    AN_TRY_CLEANUP(an_plan_step(both->tested, &step, &result, error));
+    AN_TRY_CLEANUP(an_plan_read(both->tested, AN_ACTIVATION, 0, both->wanted, error));
+    step.input = NULL;
+    step.pictures = pictures;
+    AN_TRY_CLEANUP(an_plan_step(both->tested, &step, &result, error));
+    AN_TRY_CLEANUP(an_plan_read(both->tested, AN_ACTIVATION, 0, both->found, error));
+    compare(p, "pictures", p->network.layers[0].spec.name, both->found, both->wanted, count,
+            tolerances[AN_FP32].forward);
+cleanup:
+    an_free(pictures);
+    return status;
+}
+
 alexnet_status an_check_backend(const an_backend *tested, const an_backend *expected,
                                 const an_network *network, const an_check_options *options,
                                 an_check_report report_row, void *context, int *failures,
@@ -379,6 +422,8 @@ alexnet_status an_check_backend(const an_backend *tested, const an_backend *expe
             both.wanted, images * (size_t)network->classes,
             tolerances[p.options.precision].forward);
     AN_TRY_CLEANUP(compare_steps(&p, &both, error));
+    if (an_plan_takes_pictures(both.tested))
+        AN_TRY_CLEANUP(compare_pictures(&p, &both, error));
 cleanup:
     an_plan_free(both.tested);
     an_plan_free(both.expected);

@@ -28,7 +28,9 @@
  *
  * an_check_backend: does it agree with another backend (the reference)? Compares the logits in
  * testing, then, in a training step with dropout, loss, activations, their gradients and the
- * parameters' gradients. The error is |found - expected| / |expected| (Euclidean) over the tensor.
+ * parameters' gradients; and, where the backend takes pictures, what its first layer makes of some
+ * with what it makes of the floats that they stand for. The error is |found - expected| /
+ * |expected| (Euclidean) over the tensor.
  *
  * What is sound depends on the roundings of the tested precision: 2^-8 in bfloat16, 2^-11 in fp16
  * and, of products' factors, in TF32. Forward, 3 % allow for eight roundings in bfloat16, one after
@@ -55,7 +57,7 @@ typedef struct an_check_options {
 /* One comparison. */
 typedef struct an_check_row {
     const char *what; /* an_check_gradients: "along", "across"; an_check_backend: "logits", "loss",
-                         "activation", "activation gradient", "gradient" */
+                         "activation", "activation gradient", "gradient", "pictures" */
     const char *name; /* of the parameter or layer; "input" for the gradient of the input */
     double expected;  /* an_check_gradients: the numeric derivative; an_check_backend: the length
                          (Euclidean) of the expected tensor, or the expected loss */

@@ -5,13 +5,15 @@
 #include "cli/network.h"
 #include "core/memory.h"
 #include "core/random.h"
+#include "data/normalise.h"
 
 /* What is measured: a step that can be repeated. */
 typedef struct subject {
     an_plan *plan;
-    an_step step; /* training */
-    float *input;
-    size_t input_bytes; /* 0: not made yet */
+    an_step step;         /* training */
+    float *input;         /* NULL: it steps on pictures */
+    an_picture *pictures; /* as training hands them over where the plan takes them */
+    size_t input_bytes;   /* of either; 0: not made yet */
     float *logits;
     int32_t *labels;
     an_update updates[AN_MAX_PARAMETERS];
@@ -46,23 +48,61 @@ static alexnet_status load_initial(subject *bench, uint64_t seed, alexnet_error 
     return an_plan_load(bench->plan, &bench->weights, error);
 }
 
+/* Normal floats. */
+static alexnet_status make_input(subject *bench, const an_network *network, const an_common *common,
+                                 alexnet_error *error) {
+    const size_t count = (size_t)common->batch * an_shape_count(network->input);
+    AN_TRY(an_alloc((void **)&bench->input, count, sizeof(float), "pictures", error));
+    const an_random stream = an_random_stream(common->seed, AN_RANDOM_SYNTHETIC, 0, 0);
+    an_random_fill_normal(&stream, 0, count, 1, bench->input);
+    bench->input_bytes = count * sizeof(float);
+    return ALEXNET_OK;
+}
+
+/* Random bytes that become what the network's preprocessing makes of them, half of them mirrored.
+ */
+static alexnet_status make_pictures(subject *bench, const an_network *network,
+                                    const an_common *common, alexnet_error *error) {
+    const an_preprocess preprocess = an_network_preprocess(network);
+    const size_t side = (size_t)preprocess.crop, size = 3 * side * side;
+    const size_t batch = (size_t)common->batch, bytes = an_picture_bytes(side, side);
+    uint8_t *pixels;
+    AN_TRY(an_alloc((void **)&bench->pictures, batch, bytes, "pictures", error));
+    AN_TRY(an_alloc((void **)&pixels, size, 1, "a picture", error));
+    an_random random = an_random_stream(common->seed, AN_RANDOM_SYNTHETIC, 0, 0);
+    char *place = (char *)bench->pictures;
+    for (size_t n = 0; n < batch; n++, place += bytes) {
+        for (size_t i = 0; i < size; i++)
+            pixels[i] = (uint8_t)an_random_u32(&random);
+        const an_raster raster = {pixels, pixels + size, 3 * side, (int)side, (int)side};
+        an_normalise_picture(&raster, n % 2, &preprocess, NULL, (an_picture *)(void *)place);
+    }
+    an_free(pixels);
+    bench->input_bytes = batch * bytes;
+    return ALEXNET_OK;
+}
+
+/* Where either lies. */
+static void *inputs_of(const subject *bench) {
+    return bench->pictures ? (void *)bench->pictures : bench->input;
+}
+
 static alexnet_status make_inputs(subject *bench, const an_network *network,
                                   const an_common *common, alexnet_error *error) {
-    const size_t batch = (size_t)common->batch, pixels = an_shape_count(network->input);
-    AN_TRY(an_alloc((void **)&bench->input, batch * pixels, sizeof(float), "pictures", error));
+    const size_t batch = (size_t)common->batch;
     AN_TRY(an_alloc((void **)&bench->logits, batch * (size_t)network->classes, sizeof(float),
                     "logits", error));
     AN_TRY(an_alloc((void **)&bench->labels, batch, sizeof(int32_t), "labels", error));
-    const an_random stream = an_random_stream(common->seed, AN_RANDOM_SYNTHETIC, 0, 0);
-    an_random_fill_normal(&stream, 0, batch * pixels, 1, bench->input);
-    bench->input_bytes = batch * pixels * sizeof(float);
-    an_plan_pin(bench->plan, bench->input, bench->input_bytes, true);
-    an_plan_stage(bench->plan, bench->input);
+    AN_TRY(an_plan_takes_pictures(bench->plan) ? make_pictures(bench, network, common, error)
+                                               : make_input(bench, network, common, error));
+    an_plan_pin(bench->plan, inputs_of(bench), bench->input_bytes, true);
+    an_plan_stage(bench->plan, bench->input, bench->pictures);
     for (int i = 0; i < common->batch; i++)
         bench->labels[i] = i % network->classes;
     for (int i = 0; i < network->parameter_count; i++)
         bench->updates[i] = (an_update){.learning_rate = 1e-4f, .weight_decay = 5e-4f};
     bench->step = (an_step){.input = bench->input,
+                            .pictures = bench->pictures,
                             .labels = bench->labels,
                             .seed = common->seed,
                             .momentum = 0.9f,
@@ -72,9 +112,10 @@ static alexnet_status make_inputs(subject *bench, const an_network *network,
 
 static void release(subject *bench) {
     if (bench->input_bytes > 0)
-        an_plan_pin(bench->plan, bench->input, bench->input_bytes, false);
+        an_plan_pin(bench->plan, inputs_of(bench), bench->input_bytes, false);
     an_plan_free(bench->plan);
     an_free(bench->input);
+    an_free(bench->pictures);
     an_free(bench->logits);
     an_free(bench->labels);
     for (int i = 0; i < AN_MAX_PARAMETERS; i++)
@@ -84,7 +125,8 @@ static void release(subject *bench) {
 static alexnet_status one_step(subject *bench, alexnet_error *error) {
     an_step_result result;
     if (bench->plan->options.training) {
-        an_plan_stage(bench->plan, bench->input); /* that of the next step, as in training */
+        /* That of the next step, as in training. */
+        an_plan_stage(bench->plan, bench->input, bench->pictures);
         return an_plan_step(bench->plan, &bench->step, &result, error);
     }
     return an_plan_forward(bench->plan, bench->input, bench->plan->options.batch, bench->logits,

@@ -20,6 +20,7 @@ enum {
 /* Where a batch is made: batch b of an epoch in slot b mod slot_count. */
 typedef struct slot {
     an_batch batch;
+    char *places;            /* (N) of the loader's place_bytes: the batch's inputs or pictures */
     alexnet_error *failures; /* (N) why a picture could not be read; status OK where it could */
     int missing;             /* mutex: pictures of the batch that are still to come */
 } slot;
@@ -34,7 +35,7 @@ struct an_loader {
     const an_dataset *dataset;
     an_preprocess preprocess;
     an_loader_options options;
-    size_t input_floats;      /* of one picture, all its views */
+    size_t place_bytes;       /* of what is made of one picture, all its views */
     size_t pictures, batches; /* of an epoch */
     uint32_t *chosen;         /* (pictures) the samples that the limit leaves, ascending */
     uint32_t *order;          /* (pictures) the samples in this epoch's order */
@@ -112,10 +113,13 @@ static void announce(const an_loader *loader, size_t position) {
         announce_window(loader, (position / window + 1) * window);
 }
 
-/* Makes one picture's input: fetch, decode, resize, crop, mirror, normalise. */
+/* Makes one picture's input, or the picture that stands for it: fetch, decode, resize, crop,
+ * mirror, normalise. */
 static alexnet_status make_input(const an_loader *loader, size_t position, an_workspace *own,
-                                 float *out, alexnet_error *error) {
+                                 void *place, alexnet_error *error) {
     const an_loader_options *options = &loader->options;
+    const an_place out =
+        options->pictures ? (an_place){.picture = place} : (an_place){.input = place};
     const size_t sample = loader->order[position];
     const an_occasion occasion = {options->seed, loader->epoch, sample, position};
     char name[512];
@@ -133,15 +137,15 @@ static void make_picture(an_loader *loader, size_t position, an_workspace *own) 
     const size_t n = (size_t)loader->options.batch, i = position % n;
     slot *s = slot_of(loader, position / n);
     const size_t sample = loader->order[position];
-    float *input = s->batch.input + i * loader->input_floats;
+    char *place = s->places + i * loader->place_bytes;
     s->batch.indices[i] = sample;
     s->batch.labels[i] = loader->dataset->labels[sample];
     s->failures[i].status = ALEXNET_OK;
-    const alexnet_status status = make_input(loader, position, own, input, &s->failures[i]);
+    const alexnet_status status = make_input(loader, position, own, place, &s->failures[i]);
     if (status != ALEXNET_OK) {
         s->failures[i].status = status;
         s->batch.labels[i] = -1;
-        memset(input, 0, loader->input_floats * sizeof *input);
+        memset(place, 0, loader->place_bytes);
     }
 }
 
@@ -194,6 +198,10 @@ static alexnet_status check(const an_dataset *dataset, const an_preprocess *prep
         return an_fail(error, ALEXNET_INVALID,
                        "pictures that are cropped, mirrored or coloured at random have no %d views",
                        AN_VIEWS);
+    if (options->pictures && (options->views == AN_VIEWS || preprocess->mean_image))
+        return an_fail(error, ALEXNET_INVALID,
+                       "pictures with %d views or a mean image cannot be loaded as bytes",
+                       AN_VIEWS);
     AN_TRY(an_augmentation_check(&options->augmentation, error));
     if (!(options->max_broken >= 0 && options->max_broken <= 1))
         return an_fail(error, ALEXNET_INVALID,
@@ -229,10 +237,13 @@ static alexnet_status make_slots(an_loader *loader, int workers, alexnet_error *
         return an_fail(error, ALEXNET_NO_MEMORY, "no memory for the loader's batches");
     for (size_t i = 0; i < loader->slot_count; i++) {
         slot *s = &loader->slots[i];
-        void *input;
-        AN_TRY(an_alloc(&input, n, loader->input_floats * sizeof(float), "a batch of pictures",
-                        error));
-        s->batch.input = input;
+        void *places;
+        AN_TRY(an_alloc(&places, n, loader->place_bytes, "a batch of pictures", error));
+        s->places = places;
+        if (loader->options.pictures)
+            s->batch.pictures = places;
+        else
+            s->batch.input = places;
         s->batch.views = loader->options.views;
         s->batch.labels = calloc(n, sizeof *s->batch.labels);
         s->batch.indices = calloc(n, sizeof *s->batch.indices);
@@ -276,8 +287,10 @@ alexnet_status an_loader_create(const an_dataset *dataset, const an_preprocess *
     loader->preprocess = *preprocess;
     loader->options = *options;
     loader->options.views = options->views == 0 ? 1 : options->views;
-    loader->input_floats =
-        (size_t)loader->options.views * 3 * (size_t)preprocess->crop * (size_t)preprocess->crop;
+    const size_t side = (size_t)preprocess->crop;
+    loader->place_bytes = options->pictures
+                              ? an_picture_bytes(side, side)
+                              : (size_t)loader->options.views * 3 * side * side * sizeof(float);
     pthread_mutex_init(&loader->mutex, NULL);
     pthread_cond_init(&loader->work, NULL);
     pthread_cond_init(&loader->done, NULL);
@@ -308,7 +321,7 @@ void an_loader_free(an_loader *loader) {
     pthread_cond_destroy(&loader->work);
     pthread_mutex_destroy(&loader->mutex);
     for (size_t i = 0; loader->slots && i < loader->slot_count; i++) {
-        an_free(loader->slots[i].batch.input);
+        an_free(loader->slots[i].places);
         free(loader->slots[i].batch.labels);
         free(loader->slots[i].batch.indices);
         free(loader->slots[i].failures);
@@ -334,8 +347,7 @@ size_t an_loader_batches(const an_loader *loader) {
 }
 
 size_t an_loader_memory(const an_loader *loader) {
-    return loader->slot_count * (size_t)loader->options.batch * loader->input_floats *
-           sizeof(float);
+    return loader->slot_count * (size_t)loader->options.batch * loader->place_bytes;
 }
 
 double an_loader_waited(const an_loader *loader) {
@@ -355,8 +367,7 @@ static void give_slot(an_loader *loader, size_t batch) {
     const size_t n = (size_t)loader->options.batch, count = end - begin;
     s->batch.count = (int)count;
     s->batch.position = begin;
-    memset(s->batch.input + count * loader->input_floats, 0,
-           (n - count) * loader->input_floats * sizeof(float));
+    memset(s->places + count * loader->place_bytes, 0, (n - count) * loader->place_bytes);
     for (size_t i = count; i < n; i++) {
         s->batch.labels[i] = -1;
         s->batch.indices[i] = SIZE_MAX;
@@ -469,8 +480,8 @@ const an_batch *an_loader_peek(an_loader *loader) {
 }
 
 void an_loader_each_input(const an_loader *loader,
-                          void (*visit)(void *context, float *input, size_t bytes), void *context) {
-    const size_t bytes = (size_t)loader->options.batch * loader->input_floats * sizeof(float);
+                          void (*visit)(void *context, void *memory, size_t bytes), void *context) {
+    const size_t bytes = (size_t)loader->options.batch * loader->place_bytes;
     for (size_t i = 0; i < loader->slot_count; i++)
-        visit(context, loader->slots[i].batch.input, bytes);
+        visit(context, loader->slots[i].places, bytes);
 }

@@ -19,7 +19,9 @@ typedef struct an_loader_options {
     int batch; /* pictures */
     int views; /* inputs of each picture: 0 and 1 for one, or the paper's ten (§4.1), in the order
                   of an_view_crop; more than one only where nothing is random */
-    int workers; /* 0: the cores this process may use */
+    bool pictures; /* batches of an_picture, which are to become inputs elsewhere; of one view, and
+                      without a mean image */
+    int workers;   /* 0: the cores this process may use */
     uint64_t seed;
     bool shuffle;          /* a new order each epoch; otherwise the data set's */
     bool shuffle_once;     /* with shuffle: every epoch in the first one's order (net #145) */
@@ -34,7 +36,8 @@ typedef struct an_loader_options {
 
 /* A batch, owned by the loader; valid until it is given back. */
 typedef struct an_batch {
-    float *input;      /* (N, views, 3, H, W), zeros where there is no picture */
+    float *input; /* (N, views, 3, H, W), zeros where there is no picture; or NULL, and ... */
+    an_picture *pictures; /* (N), an_picture_bytes apart, likewise */
     int32_t *labels;   /* (N), -1 where there is no picture: behind the last one, or a broken one */
     size_t *indices;   /* (N) in the data set, SIZE_MAX behind the last picture */
     int count;         /* positions of the epoch's order in this batch, <= N */
@@ -78,9 +81,9 @@ alexnet_status an_loader_next(an_loader *loader, const an_batch **out, alexnet_e
  * behind the last. */
 const an_batch *an_loader_peek(an_loader *loader);
 
-/* Calls `visit` with the inputs' memory of each batch that there is room for. */
+/* Calls `visit` with the memory of each batch's inputs, or pictures, that there is room for. */
 void an_loader_each_input(const an_loader *loader,
-                          void (*visit)(void *context, float *input, size_t bytes), void *context);
+                          void (*visit)(void *context, void *memory, size_t bytes), void *context);
 
 /* Seconds that an_loader_next has waited since the epoch began. */
 double an_loader_waited(const an_loader *loader);

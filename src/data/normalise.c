@@ -6,6 +6,8 @@
  */
 #include "data/normalise.h"
 
+#include <string.h>
+
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
@@ -20,20 +22,36 @@ typedef struct colour {
     double per_mean; /* what the mean image is multiplied with */
 } colour;
 
-static void prepare(colour *self, const an_preprocess *preprocess, const an_tint *tint, int plane) {
-    const double scale = preprocess->scale, std = preprocess->std[plane];
-    const double mean = preprocess->mean_image ? 0 : preprocess->mean[plane];
-    const double shift = tint ? tint->shift[preprocess->bgr ? 2 - plane : plane] : 0;
-    const double divisor = tint ? tint->divisor : 1;
-    self->factor = scale / (std * divisor);
-    self->offset = (shift * scale - mean) / (std * divisor);
-    self->per_mean = 1 / (std * divisor);
+/* The formula's numbers for one plane. */
+typedef struct formula {
+    double scale, mean, std, shift, divisor;
+} formula;
+
+static formula formula_of(const an_preprocess *preprocess, const an_tint *tint, int plane) {
+    return (formula){
+        .scale = preprocess->scale,
+        .mean = preprocess->mean_image ? 0 : preprocess->mean[plane],
+        .std = preprocess->std[plane],
+        .shift = tint ? tint->shift[preprocess->bgr ? 2 - plane : plane] : 0,
+        .divisor = tint ? tint->divisor : 1,
+    };
+}
+
+/* What every byte becomes. */
+static void tabulate(const formula *f, float table[VALUES]) {
+    for (int value = 0; value < VALUES; value++)
+        table[value] = (float)(((value + f->shift) * f->scale - f->mean) / f->std / f->divisor);
+}
+
+static void prepare(colour *self, const formula *f) {
+    self->factor = f->scale / (f->std * f->divisor);
+    self->offset = (f->shift * f->scale - f->mean) / (f->std * f->divisor);
+    self->per_mean = 1 / (f->std * f->divisor);
+    tabulate(f, self->table);
     self->exact = true;
-    for (int value = 0; value < VALUES; value++) {
-        self->table[value] = (float)(((value + shift) * scale - mean) / std / divisor);
+    for (int value = 0; value < VALUES; value++)
         if ((float)(value * self->factor + self->offset) != self->table[value])
             self->exact = false;
-    }
 }
 
 /* One row of one colour; `row` begins with that colour. */
@@ -122,7 +140,8 @@ void an_normalise_pixels(const an_raster *pixels, bool mirror, const an_preproce
     float *planes[3]; /* by[c], planes[c]: of the pixels' colour c, RGB */
     for (int plane = 0; plane < 3; plane++) {
         const int c = preprocess->bgr ? 2 - plane : plane;
-        prepare(&colours[plane], preprocess, tint, plane);
+        const formula f = formula_of(preprocess, tint, plane);
+        prepare(&colours[plane], &f);
         by[c] = &colours[plane];
         planes[c] = out + (size_t)plane * side * side;
     }
@@ -138,4 +157,17 @@ void an_normalise_pixels(const an_raster *pixels, bool mirror, const an_preproce
         for (size_t i = 0; i < side * side; i++)
             values[i] -= mean[i] * factor;
     }
+}
+
+void an_normalise_picture(const an_raster *pixels, bool mirror, const an_preprocess *preprocess,
+                          const an_tint *tint, an_picture *out) {
+    const size_t row = 3 * (size_t)preprocess->crop;
+    for (int plane = 0; plane < 3; plane++) {
+        const formula f = formula_of(preprocess, tint, plane);
+        tabulate(&f, out->value[preprocess->bgr ? 2 - plane : plane]);
+    }
+    out->mirrored = mirror;
+    out->bgr = preprocess->bgr;
+    for (size_t y = 0; y < (size_t)preprocess->crop; y++)
+        memcpy(out->bytes + y * row, pixels->pixels + y * pixels->stride, row);
 }

@@ -1,8 +1,10 @@
-/* From bytes to a network's input: channel planes, mirrored or not, normalised, in one pass. */
+/* From bytes to a network's input: channel planes, mirrored or not, normalised, in one pass; or to
+ * what a device makes that of. */
 #ifndef AN_DATA_NORMALISE_H
 #define AN_DATA_NORMALISE_H
 
 #include "data/image.h"
+#include "model/picture.h"
 
 /* What is done to a picture's colours beside the network's preprocessing. */
 typedef struct an_tint {
@@ -21,5 +23,10 @@ typedef struct an_tint {
  */
 void an_normalise_pixels(const an_raster *pixels, bool mirror, const an_preprocess *preprocess,
                          const an_tint *tint, float *out);
+
+/* Makes, in an_picture_bytes, the picture that stands for what an_normalise_pixels makes, to the
+ * bit. The preprocessing has no mean image. */
+void an_normalise_picture(const an_raster *pixels, bool mirror, const an_preprocess *preprocess,
+                          const an_tint *tint, an_picture *out);
 
 #endif

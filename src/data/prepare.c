@@ -26,8 +26,19 @@ static an_part around(int width, int height, const an_preprocess *preprocess, in
     return (an_part){left, top, right - left, bottom - top};
 }
 
+/* The last step: the pixels of a view into its place. */
+static void finish(const an_raster *pixels, bool mirror, const an_preprocess *preprocess,
+                   const an_tint *tint, an_place out, int view) {
+    const size_t side = (size_t)preprocess->crop;
+    if (out.picture)
+        an_normalise_picture(pixels, mirror, preprocess, tint, out.picture);
+    else
+        an_normalise_pixels(pixels, mirror, preprocess, tint,
+                            out.input + (size_t)view * 3 * side * side);
+}
+
 alexnet_status an_prepare_views(an_workspace *workspace, const char *name,
-                                const an_preprocess *preprocess, int views, float *out,
+                                const an_preprocess *preprocess, int views, an_place out,
                                 alexnet_error *error) {
     an_decoded *decoded = &workspace->decoded;
     const int side = preprocess->crop;
@@ -45,11 +56,11 @@ alexnet_status an_prepare_views(an_workspace *workspace, const char *name,
             return an_fail_in(error, status, "%s", name);
         seen = an_raster_of(&workspace->resized);
     }
-    for (int view = 0; view < views; view++, out += 3 * (size_t)side * (size_t)side) {
+    for (int view = 0; view < views; view++) {
         const an_crop crop = an_view_crop(width, height, preprocess, view);
         const an_raster cut =
             an_raster_part(&seen, (an_part){crop.x - part.x, crop.y - part.y, side, side});
-        an_normalise_pixels(&cut, crop.mirror, preprocess, NULL, out);
+        finish(&cut, crop.mirror, preprocess, NULL, out, view);
     }
     return ALEXNET_OK;
 }
@@ -100,7 +111,7 @@ static alexnet_status fit(an_workspace *workspace, const an_need *need, an_raste
 alexnet_status an_prepare_drawn(an_workspace *workspace, const char *name,
                                 const an_preprocess *preprocess,
                                 const an_augmentation *augmentation, const an_occasion *occasion,
-                                float *out, alexnet_error *error) {
+                                an_place out, alexnet_error *error) {
     question asked = {.augmentation = augmentation, .preprocess = preprocess, .occasion = occasion};
     const an_chooser chooser = {ask, &asked};
     an_raster pixels;
@@ -110,6 +121,6 @@ alexnet_status an_prepare_drawn(an_workspace *workspace, const char *name,
     const alexnet_status status = fit(workspace, &asked.view.need, &pixels, error);
     if (status != ALEXNET_OK)
         return an_fail_in(error, status, "%s", name);
-    an_normalise_pixels(&pixels, asked.view.mirror, preprocess, &asked.view.tint, out);
+    finish(&pixels, asked.view.mirror, preprocess, &asked.view.tint, out, 0);
     return ALEXNET_OK;
 }

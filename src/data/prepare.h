@@ -12,25 +12,30 @@ typedef struct an_workspace {
     an_resizer resizer;
 } an_workspace;
 
+/* Where a picture is made: its inputs (views, 3, crop, crop), or the bytes that stand for one
+ * (an_normalise_picture); the other is NULL. */
+typedef struct an_place {
+    float *input;
+    an_picture *picture;
+} an_place;
+
 /* Frees the memory; the workspace may be used again. */
 void an_workspace_free(an_workspace *workspace);
 
 /*
- * Makes the first `views` of the ten views of the stored picture, in `out`: (views, 3, crop, crop).
- * One is what an_image_preprocess makes, and each of them what an_image_preprocess_crop makes of
- * its crop, to the bit. `name` stands in messages. Errors as an_image_decode's.
+ * Makes the first `views` of the ten views of the stored picture; only one as bytes. The first is
+ * what an_image_preprocess makes, and each of them what an_image_preprocess_crop makes of its crop,
+ * to the bit. `name` stands in messages. Errors as an_image_decode's.
  */
 alexnet_status an_prepare_views(an_workspace *workspace, const char *name,
-                                const an_preprocess *preprocess, int views, float *out,
+                                const an_preprocess *preprocess, int views, an_place out,
                                 alexnet_error *error);
 
-/*
- * Makes the view of the stored picture that an_view_draw draws, (3, crop, crop), decoding no more
- * than it needs (an_sample_decode_part).
- */
+/* Makes the view of the stored picture that an_view_draw draws, decoding no more than it needs
+ * (an_sample_decode_part). */
 alexnet_status an_prepare_drawn(an_workspace *workspace, const char *name,
                                 const an_preprocess *preprocess,
                                 const an_augmentation *augmentation, const an_occasion *occasion,
-                                float *out, alexnet_error *error);
+                                an_place out, alexnet_error *error);
 
 #endif

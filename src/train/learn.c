@@ -38,6 +38,7 @@ alexnet_status an_learner_step(an_learner *learner, const an_train_state *state,
                     .error = error};
     an_learner_prepare(learner, &state->plateau, done);
     an_step step = {.input = batch->input,
+                    .pictures = batch->pictures,
                     .labels = batch->labels,
                     .smoothing = settings->overfit_batch ? 0 : settings->label_smoothing,
                     .no_dropout = settings->overfit_batch || settings->dropout == AN_DROPOUT_NONE,

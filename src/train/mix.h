@@ -15,7 +15,7 @@
 double an_mix_share(double alpha, uint64_t seed, uint32_t epoch, uint64_t position);
 
 /*
- * Mixes a batch of pictures of `floats` values in place and fills second_labels (N): the label of
+ * Mixes a batch of inputs of `floats` values in place and fills second_labels (N): the label of
  * what was mixed in. A picture whose partner is missing stays as it is.
  */
 void an_mix(const an_batch *batch, int batch_size, size_t floats, double share,

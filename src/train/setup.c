@@ -198,12 +198,17 @@ static an_loader_options loading(const an_train_settings *settings) {
                                .max_broken = settings->max_broken};
 }
 
-static void pin(void *context, float *input, size_t bytes) {
-    an_plan_pin(context, input, bytes, true);
+/* Whether the pictures of a batch are mixed. */
+static bool mixes(const an_train_settings *settings) {
+    return settings->mixup > 0 && settings->augment && !settings->overfit_batch;
 }
 
-static void unpin(void *context, float *input, size_t bytes) {
-    an_plan_pin(context, input, bytes, false);
+static void pin(void *context, void *memory, size_t bytes) {
+    an_plan_pin(context, memory, bytes, true);
+}
+
+static void unpin(void *context, void *memory, size_t bytes) {
+    an_plan_pin(context, memory, bytes, false);
 }
 
 /* Frees the loader of the pictures to learn from. */
@@ -224,6 +229,9 @@ static alexnet_status make_loader(const an_train_settings *settings, double fact
     options.limit = settings->limit;
     options.augmentation = out->augmentation;
     options.augmentation.noise *= factor;
+    /* What is done to whole inputs before the plan has them needs floats. */
+    options.pictures =
+        an_plan_takes_pictures(out->plan) && !out->preprocess.mean_image && !mixes(settings);
     out->noise = options.augmentation.noise;
     AN_TRY(an_loader_create(out->data, &out->preprocess, &options, &out->loader, error));
     an_loader_each_input(out->loader, pin, out->plan);
@@ -265,11 +273,6 @@ alexnet_status an_setup_validating(an_setup *setup, an_plan **out, alexnet_error
 }
 
 /* --- all of it ----------------------------------------------------------------------------- */
-
-/* Whether the pictures of a batch are mixed. */
-static bool mixes(const an_train_settings *settings) {
-    return settings->mixup > 0 && settings->augment && !settings->overfit_batch;
-}
 
 alexnet_status an_setup_make(an_train_settings *settings, const an_arch *arch, const char *last,
                              an_setup *out, an_train_state *state, alexnet_error *error) {

@@ -139,7 +139,7 @@ static void stage_next(const trainer *t) {
     const bool changes = t->repeated || t->setup.second_labels;
     const an_batch *next = changes ? NULL : an_loader_peek(t->setup.loader);
     if (next)
-        an_plan_stage(t->setup.plan, next->input);
+        an_plan_stage(t->setup.plan, next->input, next->pictures);
 }
 
 /* Tells the user, once in a run, that the network has not begun to learn. */

@@ -5,11 +5,14 @@
  */
 #include <math.h>
 
+#include "backend/check.h"
 #include "backend/cuda/plan.h"
 #include "backend/cuda_host.h"
+#include "backend/reference/layers.h"
 #include "backend/twins.h"
 #include "core/memory.h"
-#include "testing.h"
+#include "core/random.h"
+#include "tiny.h"
 
 static void every_network(void **state) {
     (void)state;
@@ -87,7 +90,7 @@ static void stages_inputs(void **state) {
         an_step_result expected, found;
         fill(input[(s + 1) % inputs], count, 71 + (uint64_t)s, 1);
         if (announced)
-            an_plan_stage(t.found, input[(s + 1) % inputs]);
+            an_plan_stage(t.found, input[(s + 1) % inputs], NULL);
         t.input = input[s % inputs];
         if (s == 8) { /* what was staged for it stays unread */
             fill(own, count, 200, 1);
@@ -112,6 +115,141 @@ static void stages_inputs(void **state) {
     }
     assert_int_equal(an_cuda_host_settings()->pinned, 0);
     free_twins(&t);
+}
+
+/* Pictures whose bytes become any values, each mirrored and turned round or not; and one of zeros.
+ */
+static void fill_pictures(an_picture *first, int images, an_shape shape, uint64_t item) {
+    const size_t bytes = an_picture_bytes((size_t)shape.h, (size_t)shape.w);
+    an_random random = an_random_stream(9, AN_RANDOM_TEST, 1, item);
+    for (int n = 0; n < images; n++) {
+        an_picture *picture = (an_picture *)(void *)((char *)first + (size_t)n * bytes);
+        memset(picture, 0, bytes);
+        if (n == 3)
+            continue;
+        for (size_t c = 0; c < 3; c++)
+            fill(picture->value[c], 256, 1000 + 3 * item + c, 1);
+        for (size_t i = 0; i < 3 * (size_t)shape.h * (size_t)shape.w; i++)
+            picture->bytes[i] = (uint8_t)an_random_u32(&random);
+        picture->mirrored = an_random_u32(&random) & 1;
+        picture->bgr = an_random_u32(&random) & 1;
+    }
+}
+
+/* Two plans of the same weights, of which one sees floats and the other the pictures that stand for
+ * them: staged or not, replayed or not, now and then floats, as well, and validation in between. */
+static void assert_pictures_are_floats(const an_arch *arch, int size, an_precision precision) {
+    enum { inputs = 3, images = 5, steps = 16 };
+    twins t =
+        make_twins(&an_backend_cuda_plan, arch, 4, size,
+                   (an_plan_options){.batch = images, .training = true, .precision = precision});
+    const an_weights weights = an_weights_of(&t.network, t.weights);
+    const an_shape shape = t.network.input;
+    const size_t bytes = images * an_picture_bytes((size_t)shape.h, (size_t)shape.w);
+    const size_t before = an_cuda_host_settings()->replays;
+    an_update updates[AN_MAX_PARAMETERS];
+    an_plan *plan;
+    void *pictures[inputs];
+    assert_ok(an_plan_create(&an_backend_cuda_plan, &t.network, &t.found->options, &plan, error));
+    assert_ok(an_plan_load(plan, &weights, error));
+    assert_true(an_plan_takes_pictures(plan));
+    set_updates(&t, 1e-3f, updates);
+    for (int i = 0; i < inputs; i++) {
+        assert_ok(an_alloc(&pictures[i], 1, bytes, "pictures", error));
+        an_plan_pin(plan, pictures[i], bytes, true);
+    }
+    fill_pictures(pictures[0], images, shape, 0);
+    for (int s = 0; s < steps; s++) {
+        an_step_result expected, found;
+        fill_pictures(pictures[(s + 1) % inputs], images, shape, 1 + (uint64_t)s);
+        if (s % 5 != 4)
+            an_plan_stage(plan, NULL, pictures[(s + 1) % inputs]);
+        an_reference_pictures(images, shape, pictures[s % inputs], t.input);
+        an_step step = a_step(&t, updates, images * (uint64_t)s);
+        assert_ok(an_plan_step(t.found, &step, &expected, error));
+        if (s % 7 != 3) { /* on floats: what was staged stays unread */
+            step.input = NULL;
+            step.pictures = pictures[s % inputs];
+        }
+        assert_ok(an_plan_step(plan, &step, &found, error));
+        assert_true(found.loss == expected.loss && found.loss > 0);
+        assert_int_equal(found.correct, expected.correct);
+        if (s == 8) {
+            assert_ok(an_plan_forward(t.found, t.input, 3, t.a, error));
+            assert_ok(an_plan_forward(plan, t.input, 3, t.b, error));
+            assert_memory_equal(t.a, t.b, 3 * (size_t)t.network.classes * sizeof *t.a);
+        }
+    }
+    /* Of each kind all but the first: 15, 13 and 1. */
+    assert_int_equal(an_cuda_host_settings()->replays - before, 15 + 13 + 1);
+    for (int p = 0; p < t.network.parameter_count; p++) {
+        assert_ok(an_plan_read(t.found, AN_PARAMETER, p, t.a, error));
+        assert_ok(an_plan_read(plan, AN_PARAMETER, p, t.b, error));
+        assert_memory_equal(t.a, t.b, t.network.parameters[p].count * sizeof *t.a);
+    }
+    for (int i = 0; i < inputs; i++) {
+        an_plan_pin(plan, pictures[i], bytes, false);
+        an_free(pictures[i]);
+    }
+    assert_int_equal(an_cuda_host_settings()->pinned, 0);
+    an_plan_free(plan);
+    free_twins(&t);
+}
+
+/* With maps filled up to eight and not, and inputs that are larger than the pictures and smaller.
+ */
+static void takes_pictures(void **state) {
+    (void)state;
+    for (int precision = AN_FP32; precision <= AN_BF16; precision++) {
+        assert_pictures_are_floats(&odd_arch, 0, (an_precision)precision);
+        assert_pictures_are_floats(&odd_arch, 15, (an_precision)precision);
+        assert_pictures_are_floats(&strange_arch, 0, (an_precision)precision);
+    }
+}
+
+static void refuses_pictures(void **state) {
+    (void)state;
+    twins t = make_twins(&an_backend_cuda_plan, &odd_arch, 4, 0,
+                         (an_plan_options){.batch = 1, .training = true});
+    const size_t side = (size_t)t.network.input.h;
+    an_step step = a_step(&t, NULL, 0);
+    an_step_result result;
+    void *pictures;
+    assert_ok(an_alloc(&pictures, 1, an_picture_bytes(side, side), "a picture", error));
+    step.pictures = pictures;
+    assert_fails(an_plan_step(t.found, &step, &result, error), ALEXNET_INVALID, "not both");
+    step.input = NULL;
+    assert_fails(an_plan_step(t.expected, &step, &result, error), ALEXNET_INVALID,
+                 "a plan of reference takes no pictures");
+    step.pictures = NULL;
+    assert_fails(an_plan_step(t.found, &step, &result, error), ALEXNET_INVALID, "not none");
+    assert_false(an_plan_takes_pictures(t.expected));
+    an_free(pictures);
+    free_twins(&t);
+    t = make_twins(&an_backend_cuda_plan, &odd_arch, 4, 0, (an_plan_options){.batch = 1});
+    assert_false(an_plan_takes_pictures(t.found));
+    free_twins(&t);
+}
+
+/* `alexnet check`, of which the last row compares pictures. */
+static void note_row(void *context, const an_check_row *row) {
+    *(an_check_row *)context = *row;
+}
+
+static void passes_the_check(void **state) {
+    (void)state;
+    const an_network network = an_tiny();
+    an_check_row last;
+    int failures;
+    for (int precision = AN_FP32; precision <= AN_BF16; precision++) {
+        const an_check_options options = {
+            .batch = 5, .threads = 1, .precision = (an_precision)precision};
+        assert_ok(an_check_backend(&an_backend_cuda_plan, &an_backend_reference, &network, &options,
+                                   note_row, &last, &failures, error));
+        assert_int_equal(failures, 0);
+        assert_string_equal(last.what, "pictures");
+        assert_true(last.error == 0 && last.expected > 0);
+    }
 }
 
 /* A gradient of the logits that the caller gives, and updates that gradient_ready changes. */
@@ -239,11 +377,12 @@ static void pooling_normalises(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_network),       cmocka_unit_test(odd_networks),
-        cmocka_unit_test(replays_follow),      cmocka_unit_test(stages_inputs),
-        cmocka_unit_test(takes_part_in_steps), cmocka_unit_test(repeatable),
-        cmocka_unit_test(nan_is_not_hidden),   cmocka_unit_test(plans_its_memory),
-        cmocka_unit_test(pooling_normalises),
+        cmocka_unit_test(every_network),    cmocka_unit_test(odd_networks),
+        cmocka_unit_test(replays_follow),   cmocka_unit_test(stages_inputs),
+        cmocka_unit_test(takes_pictures),   cmocka_unit_test(refuses_pictures),
+        cmocka_unit_test(passes_the_check), cmocka_unit_test(takes_part_in_steps),
+        cmocka_unit_test(repeatable),       cmocka_unit_test(nan_is_not_hidden),
+        cmocka_unit_test(plans_its_memory), cmocka_unit_test(pooling_normalises),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -594,6 +594,39 @@ static void test_update_by_hand(void **state) {
     assert_floats(w, (const float[]){0.4384765625f, -2.095703125f}, 2);
 }
 
+/* Two rows of three pixels: red counts them from 0, green from 10, blue from 20, and becomes 1000,
+ * 2000 and 3000 more than that, or nothing at all. */
+static void test_pictures_by_hand(void **state) {
+    (void)state;
+    const size_t bytes = an_picture_bytes(2, 3);
+    const an_shape shape = {3, 2, 3};
+    assert_int_equal(bytes, 3 * 256 * 4 + 8 + 18 + 6);
+    void *pictures;
+    assert_ok(an_alloc(&pictures, 3, bytes, "pictures", error));
+    for (int n = 0; n < 2; n++) {
+        an_picture *picture = (an_picture *)(void *)((char *)pictures + (size_t)n * bytes);
+        for (int c = 0; c < 3; c++)
+            for (int value = 0; value < 256; value++)
+                picture->value[c][value] = (float)(1000 * (c + 1) + value);
+        for (int i = 0; i < 18; i++)
+            picture->bytes[i] = (uint8_t)(10 * (i % 3) + i / 3);
+        picture->mirrored = picture->bgr = n == 1;
+    }
+    an_guarded x = an_guard((size_t)3 * 18);
+    an_reference_pictures(3, shape, pictures, x.data);
+    assert_floats(x.data,
+                  (const float[]){1000, 1001, 1002, 1003, 1004, 1005, 2010, 2011, 2012, 2013, 2014,
+                                  2015, 3020, 3021, 3022, 3023, 3024, 3025},
+                  18);
+    assert_floats(x.data + 18,
+                  (const float[]){3022, 3021, 3020, 3025, 3024, 3023, 2012, 2011, 2010, 2015, 2014,
+                                  2013, 1002, 1001, 1000, 1005, 1004, 1003},
+                  18);
+    assert_floats(x.data + 36, (const float[18]){0}, 18);
+    an_unguard(&x);
+    an_free(pictures);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv_by_hand),
@@ -604,6 +637,7 @@ int main(void) {
         cmocka_unit_test(test_loss_gradient),
         cmocka_unit_test(test_loss_of_soft_targets_by_hand),
         cmocka_unit_test(test_update_by_hand),
+        cmocka_unit_test(test_pictures_by_hand),
         cmocka_unit_test(test_conv_shapes),
         cmocka_unit_test(test_max_pool_shapes),
         cmocka_unit_test(test_lrn_shapes),

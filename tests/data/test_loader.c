@@ -447,18 +447,18 @@ static void an_epoch_can_be_abandoned(void **state) {
 }
 
 /* What comes next is shown once it is complete, and is what then comes; nothing behind the last. */
-static void note_input(void *context, float *input, size_t bytes) {
-    const float **inputs = context;
+static void note_input(void *context, void *memory, size_t bytes) {
+    const void **inputs = context;
     assert_int_equal(bytes, 8 * INPUT * sizeof(float));
     while (*inputs)
         inputs++;
-    *inputs = input;
+    *inputs = memory;
 }
 
 static void the_next_batch_can_be_seen(void **state) {
     (void)state;
     fake *data = open_fake(60);
-    const float *inputs[16] = {NULL};
+    const void *inputs[16] = {NULL};
     an_loader *loader = create(data, defaults);
     an_loader_each_input(loader, note_input, inputs);
     assert_null(an_loader_peek(loader)); /* no epoch yet */
@@ -479,6 +479,93 @@ static void the_next_batch_can_be_seen(void **state) {
     }
     assert_null(an_loader_peek(loader));
     an_loader_free(loader);
+    an_dataset_close(&data->base);
+}
+
+/* What the picture at a place of a batch stands for, pixel by pixel. */
+static void look_up(const an_batch *batch, size_t place, float *out) {
+    const char *bytes = (const char *)batch->pictures + place * an_picture_bytes(CROP, CROP);
+    const an_picture *picture = (const an_picture *)(const void *)bytes;
+    for (size_t i = 0; i < INPUT; i++) {
+        const size_t plane = i / (CROP * CROP), y = i / CROP % CROP, x = i % CROP;
+        const size_t colour = picture->bgr ? 2 - plane : plane;
+        const size_t from = picture->mirrored ? CROP - 1 - x : x;
+        out[i] = picture->value[colour][picture->bytes[(y * CROP + from) * 3 + colour]];
+    }
+}
+
+static void note_bytes(void *context, void *memory, size_t bytes) {
+    size_t *sum = context;
+    assert_non_null(memory);
+    *sum += bytes;
+}
+
+/* An epoch as bytes is to the bit what it is as floats; how many pictures were mirrored. */
+static int assert_same_as_floats(const fake *data, const an_preprocess *by,
+                                 an_loader_options options) {
+    an_loader *loader;
+    const an_batch *batch;
+    int mirrored = 0;
+    size_t bytes = 0;
+    assert_ok(an_loader_create(&data->base, by, &options, &loader, error));
+    record expected = take_epoch(loader, options.batch, 4, 0);
+    an_loader_free(loader);
+    options.pictures = true;
+    options.workers = 3;
+    assert_ok(an_loader_create(&data->base, by, &options, &loader, error));
+    an_loader_each_input(loader, note_bytes, &bytes);
+    assert_int_equal(bytes, an_loader_memory(loader));
+    assert_true(bytes % ((size_t)options.batch * an_picture_bytes(CROP, CROP)) == 0);
+    for (int epoch = 3; epoch <= 4; epoch++) { /* the second one over the first one's pictures */
+        assert_ok(an_loader_start(loader, (uint32_t)epoch, 0, error));
+        for (size_t b = 0; b < an_loader_batches(loader); b++) {
+            assert_ok(an_loader_next(loader, &batch, error));
+            assert_null(batch->input);
+            assert_int_equal((uintptr_t)batch->pictures % 64, 0);
+            for (size_t i = 0; epoch == 4 && i < (size_t)options.batch; i++) {
+                const size_t place = b * (size_t)options.batch + i;
+                float found[INPUT];
+                look_up(batch, i, found);
+                assert_int_equal(batch->labels[i], expected.labels[place]);
+                assert_int_equal(batch->indices[i], expected.indices[place]);
+                assert_memory_equal(found, expected.input + place * INPUT, sizeof found);
+                mirrored += found[0] > found[1];
+            }
+        }
+    }
+    forget(&expected);
+    an_loader_free(loader);
+    return mirrored;
+}
+
+/* Bytes stand for what floats would have been: colours in either order, mirrored or not, noise,
+ * pictures that are broken, places behind the last one. */
+static void pictures_stand_for_inputs(void **state) {
+    (void)state;
+    fake *data = open_fake(61);
+    an_preprocess by[2] = {preprocess, preprocess};
+    const float mean[3] = {0.4f, 3.7f, 9.1f}, std[3] = {0.3f, 1.9f, 7};
+    memcpy(by[1].mean, mean, sizeof mean);
+    memcpy(by[1].std, std, sizeof std);
+    by[1].scale = 1 / 3.0f;
+    by[1].bgr = true;
+    an_loader_options options = defaults;
+    options.max_broken = 0.5;
+    for (int kind = 0; kind < 2; kind++) {
+        options.augmentation = defaults.augmentation;
+        data->sizes = kind == 1;
+        data->broken_every = kind ? 5 : 0;
+        const int mirrored = assert_same_as_floats(data, &by[kind], options);
+        assert_true(kind || (mirrored > 15 && mirrored < 45));
+        options.augmentation.noise_divides = true;
+        an_augmentation_set_noise(&options.augmentation, 0.4);
+        (void)assert_same_as_floats(data, &by[kind], options);
+        options.augmentation = an_no_augmentation;
+        (void)assert_same_as_floats(data, &by[kind], options);
+    }
+    data->jpeg = true;
+    options.augmentation = defaults.augmentation;
+    (void)assert_same_as_floats(data, &by[1], options);
     an_dataset_close(&data->base);
 }
 
@@ -706,6 +793,17 @@ static void what_cannot_be_is_refused(void **state) {
     options.augmentation.noise = NAN;
     assert_fails(an_loader_create(&data->base, &preprocess, &options, &loader, error),
                  ALEXNET_INVALID, "noise of nan");
+    const float mean[INPUT] = {0};
+    options = defaults;
+    options.pictures = true;
+    wrong = preprocess;
+    wrong.mean_image = mean;
+    assert_fails(an_loader_create(&data->base, &wrong, &options, &loader, error), ALEXNET_INVALID,
+                 "a mean image cannot be loaded as bytes");
+    options.augmentation = an_no_augmentation;
+    options.views = AN_VIEWS;
+    assert_fails(an_loader_create(&data->base, &preprocess, &options, &loader, error),
+                 ALEXNET_INVALID, "with 10 views");
     an_dataset_close(&data->base);
 }
 
@@ -750,6 +848,7 @@ int main(void) {
         cmocka_unit_test(an_epoch_can_begin_in_the_middle),
         cmocka_unit_test(an_epoch_can_be_abandoned),
         cmocka_unit_test(the_next_batch_can_be_seen),
+        cmocka_unit_test(pictures_stand_for_inputs),
         cmocka_unit_test(windows_are_announced),
         cmocka_unit_test(a_limit_is_a_choice_by_the_seed),
         cmocka_unit_test(broken_pictures_are_left_out_and_named_in_order),

@@ -25,13 +25,21 @@ static uint32_t bits(float value) {
     return bits;
 }
 
+/* What a picture stands for. */
+static float look_up(const an_picture *picture, size_t side, size_t plane, size_t y, size_t x) {
+    const size_t c = picture->bgr ? 2 - plane : plane;
+    const size_t from = picture->mirrored ? side - 1 - x : x;
+    return picture->value[c][picture->bytes[(y * side + from) * 3 + c]];
+}
+
 /* Every side, so that all ends of rows occur; wider rows than the raster's. */
 static void test_to_the_bit_as_the_formula(void **state) {
     (void)state;
     enum { MOST = 61, BETWEEN = 7, STRIDE = 3 * MOST + BETWEEN };
     uint8_t *bytes = malloc(STRIDE * MOST);
     float *out = malloc((3 * MOST * MOST + 1) * sizeof *out);
-    assert_true(bytes && out);
+    an_picture *picture = malloc(an_picture_bytes(MOST, MOST) + 1);
+    assert_true(bytes && out && picture);
     for (size_t i = 0; i < STRIDE * MOST; i++)
         bytes[i] = value_at(i);
     for (int variant = 0; variant < 2 * (int)(sizeof kinds / sizeof *kinds); variant++)
@@ -44,7 +52,10 @@ static void test_to_the_bit_as_the_formula(void **state) {
             const an_raster raster = {bytes, bytes + STRIDE * MOST, STRIDE, side, side};
             const size_t n = (size_t)side;
             out[3 * n * n] = 12345;
+            uint8_t *behind = picture->bytes + 3 * n * n;
+            *behind = 123;
             an_normalise_pixels(&raster, mirror, &p, side % 3 ? &tint : NULL, out);
+            an_normalise_picture(&raster, mirror, &p, side % 3 ? &tint : NULL, picture);
             for (size_t i = 0; i < 3 * n * n; i++) {
                 const size_t plane = i / (n * n), y = i / n % n, x = i % n;
                 const size_t c = p.bgr ? 2 - plane : plane, from = mirror ? n - 1 - x : x;
@@ -52,14 +63,17 @@ static void test_to_the_bit_as_the_formula(void **state) {
                 const float wanted =
                     (float)(((value + by->shift[c]) * (double)p.scale - (double)p.mean[plane]) /
                             (double)p.std[plane] / by->divisor);
-                if (bits(out[i]) != bits(wanted))
-                    fail_msg("kind %d, side %d, value %zu: %.9g, not %.9g", variant / 2, side, i,
-                             (double)out[i], (double)wanted);
+                const float later = look_up(picture, n, plane, y, x);
+                if (bits(out[i]) != bits(wanted) || bits(later) != bits(wanted))
+                    fail_msg("kind %d, side %d, value %zu: %.9g, as a picture %.9g, not %.9g",
+                             variant / 2, side, i, (double)out[i], (double)later, (double)wanted);
             }
             assert_true(out[3 * n * n] == 12345);
+            assert_int_equal(*behind, 123);
         }
     free(bytes);
     free(out);
+    free(picture);
 }
 
 /* The mean image stays where it is, whether the picture is mirrored or not. */

@@ -281,6 +281,15 @@ static void want(an_cuda_plan *plan, an_cuda_use use, void *pointer, size_t byte
 
 #define WANT(use, member, count) want(plan, (use), &plan->member, (count) * sizeof *plan->member)
 
+/* A batch as floats, or, in training, as pictures, which are larger where they are small. */
+static size_t arrival_bytes(const an_cuda_plan *plan) {
+    const an_shape shape = plan->base.network.input;
+    const size_t floats = an_shape_count(shape) * sizeof(float);
+    const size_t picture = an_picture_bytes((size_t)shape.h, (size_t)shape.w);
+    return (size_t)plan->base.options.batch *
+           (plan->base.options.training ? at_least(floats, picture) : floats);
+}
+
 static void list_memory(an_cuda_plan *plan) {
     const size_t images = (size_t)plan->base.options.batch, floats = plan->stored_floats;
     const bool training = plan->base.options.training;
@@ -297,9 +306,9 @@ static void list_memory(an_cuda_plan *plan) {
         WANT(AN_CUDA_ACTIVATIONS_USE, layers[l].base,
              is_type(plan, l, AN_LRN_WITHIN) ? outputs : 0);
     }
-    const size_t inputs = images * an_shape_count(plan->base.network.input);
-    WANT(AN_CUDA_ACTIVATIONS_USE, arrival[0], inputs);
-    WANT(AN_CUDA_ACTIVATIONS_USE, arrival[1], training ? inputs : 0);
+    const size_t input = arrival_bytes(plan);
+    want(plan, AN_CUDA_ACTIVATIONS_USE, &plan->arrival[0], input);
+    want(plan, AN_CUDA_ACTIVATIONS_USE, &plan->arrival[1], training ? input : 0);
     WANT(AN_CUDA_WORKSPACE_USE, plain, plan->plain_floats);
     WANT(AN_CUDA_WORKSPACE_USE, bias_parts, plan->bias_floats);
     WANT(AN_CUDA_WORKSPACE_USE, labels, images);

@@ -17,6 +17,7 @@
 #include "backend/cuda/kernels/loss.h"
 #include "backend/cuda/kernels/lrn.h"
 #include "backend/cuda/kernels/lrn_pool.h"
+#include "backend/cuda/kernels/pictures.h"
 #include "backend/cuda/kernels/pool.h"
 #include "backend/cuda/kernels/update.h"
 
@@ -25,6 +26,7 @@
     X(maps_last, 1)                                                                                \
     X(maps_first, 1)                                                                               \
     X(cast, 1)                                                                                     \
+    X(pictures, 1)                                                                                 \
     X(bias, 1)                                                                                     \
     X(relu_backward, 1)                                                                            \
     X(row_sums, 1)                                                                                 \

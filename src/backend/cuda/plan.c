@@ -15,7 +15,8 @@ static void cuda_destroy(an_plan *base) {
         an_product_free(plan->layers[l].weights);
     }
     for (int i = 0; i < 2; i++) {
-        an_recording_free(plan->recording[i]);
+        an_recording_free(plan->recording[0][i]);
+        an_recording_free(plan->recording[1][i]);
         an_transfer_free(plan->transfer[i]);
     }
     if (plan->block)
@@ -121,24 +122,38 @@ static size_t input_bytes(const an_cuda_plan *plan, int images) {
     return (size_t)images * an_shape_count(plan->base.network.input) * sizeof(float);
 }
 
-/* In turn into both, so that one is on its way while the other is read. */
-static void cuda_stage(an_plan *base, const float *input) {
-    an_cuda_plan *plan = (an_cuda_plan *)base;
-    const int slot = !plan->newest;
-    const alexnet_status status =
-        an_transfer_begin(plan->transfer[slot], plan->arrival[slot], input,
-                          input_bytes(plan, base->options.batch), NULL);
-    plan->newest = slot;
-    plan->staged[slot] = status == ALEXNET_OK ? input : NULL;
+static size_t picture_bytes(const an_cuda_plan *plan) {
+    const an_shape shape = plan->base.network.input;
+    return an_picture_bytes((size_t)shape.h, (size_t)shape.w);
 }
 
-static void cuda_pin(an_plan *base, float *memory, size_t bytes, bool pinned) {
+/* Where a batch for a step comes from, whichever it is, and its bytes. */
+static const void *batch_of(const an_cuda_plan *plan, const float *input,
+                            const an_picture *pictures, size_t *bytes) {
+    const int images = plan->base.options.batch;
+    *bytes = pictures ? (size_t)images * picture_bytes(plan) : input_bytes(plan, images);
+    return pictures ? (const void *)pictures : input;
+}
+
+/* In turn into both, so that one is on its way while the other is read. */
+static void cuda_stage(an_plan *base, const float *input, const an_picture *pictures) {
+    an_cuda_plan *plan = (an_cuda_plan *)base;
+    const int slot = !plan->newest;
+    size_t bytes;
+    const void *from = batch_of(plan, input, pictures, &bytes);
+    const alexnet_status status =
+        an_transfer_begin(plan->transfer[slot], plan->arrival[slot], from, bytes, NULL);
+    plan->newest = slot;
+    plan->staged[slot] = status == ALEXNET_OK ? from : NULL;
+}
+
+static void cuda_pin(an_plan *base, void *memory, size_t bytes, bool pinned) {
     an_device_pin(((an_cuda_plan *)base)->device, memory, bytes, pinned);
 }
 
 /* Sees to it that the input is in arrival[slot] for what is enqueued next: there is a copy of it on
  * the way, or one is made now, over what is not wanted any more. */
-static alexnet_status await_input(an_cuda_plan *plan, const float *input, int images,
+static alexnet_status await_input(an_cuda_plan *plan, const void *input, size_t bytes,
                                   alexnet_error *error) {
     const int other = !plan->newest, older_first[] = {other, plan->newest};
     for (int i = 0; i < 2; i++) {
@@ -153,12 +168,27 @@ static alexnet_status await_input(an_cuda_plan *plan, const float *input, int im
     if (plan->staged[plan->slot])
         AN_TRY(an_transfer_wait(plan->transfer[plan->slot], error));
     plan->staged[plan->slot] = NULL;
-    return an_device_write(plan->device, plan->arrival[plan->slot], input,
-                           input_bytes(plan, images), error);
+    return an_device_write(plan->device, plan->arrival[plan->slot], input, bytes, error);
+}
+
+static alexnet_status take_pictures(const an_cuda_plan *plan, alexnet_error *error) {
+    const an_shape shape = plan->base.network.input;
+    const an_cuda_pictures pictures = {.from = plan->arrival[plan->slot],
+                                       .to = plan->buffers[plan->input],
+                                       .bytes = picture_bytes(plan),
+                                       .number = plan->number,
+                                       .stored = plan->input_maps,
+                                       .rows = shape.h,
+                                       .columns = shape.w};
+    return an_device_pictures(plan->device, &pictures,
+                              (size_t)plan->base.options.batch * (size_t)shape.h * (size_t)shape.w,
+                              error);
 }
 
 /* The input from where it arrived into its buffer. */
 static alexnet_status take_input(an_cuda_plan *plan, alexnet_error *error) {
+    if (plan->pictures)
+        return take_pictures(plan, error);
     const an_shape shape = plan->base.network.input;
     const an_cuda_maps maps = {.from = plan->arrival[plan->slot],
                                .to = plan->buffers[plan->input],
@@ -205,7 +235,8 @@ static alexnet_status cuda_forward(an_plan *base, const float *input, int images
     const an_network *network = &base->network;
     const an_cuda_layer *last = &plan->layers[network->layer_count - 1];
     /* Of a smaller batch, what else is in the buffer is computed too, and not looked at. */
-    AN_TRY(await_input(plan, input, images, error));
+    plan->pictures = false;
+    AN_TRY(await_input(plan, input, input_bytes(plan, images), error));
     AN_TRY(take_input(plan, error));
     AN_TRY(an_cuda_run_forward(plan, NULL, error));
     return read_activation(plan, plan->buffers[last->y], last->number, last->layer->out,
@@ -319,15 +350,15 @@ static bool is_usual(const an_cuda_plan *plan, const an_step *step) {
            !plan->base.options.times;
 }
 
-/* The second usual step is recorded, when the libraries have made their own preparations; those
- * after it replay it. */
+/* The second usual step on floats, or on pictures, is recorded, when the libraries have made their
+ * own preparations and the kernels are loaded; those after it replay it. */
 static alexnet_status run_step(an_cuda_plan *plan, const an_step *step, an_step_result *result,
                                alexnet_error *error) {
     if (!is_usual(plan, step))
         return enqueue(plan, step, result, error);
-    if (plan->usual_steps++ == 0)
+    if (plan->usual_steps[plan->pictures]++ == 0)
         return enqueue(plan, step, result, error);
-    an_recording **recording = &plan->recording[plan->slot];
+    an_recording **recording = &plan->recording[plan->pictures][plan->slot];
     if (!*recording) {
         AN_TRY(an_device_record(plan->device, error));
         const alexnet_status enqueued = enqueue(plan, step, result, error);
@@ -343,10 +374,13 @@ static alexnet_status cuda_step(an_plan *base, const an_step *step, an_step_resu
                                 alexnet_error *error) {
     an_cuda_plan *plan = (an_cuda_plan *)base;
     an_cuda_outcome outcome;
+    size_t bytes;
+    const void *batch = batch_of(plan, step->input, step->pictures, &bytes);
     *result = (an_step_result){0};
     AN_TRY(write_state(plan, step, result, error));
     AN_TRY(write_labels(plan, step, error));
-    AN_TRY(await_input(plan, step->input, base->options.batch, error));
+    plan->pictures = step->pictures != NULL;
+    AN_TRY(await_input(plan, batch, bytes, error));
     AN_TRY(run_step(plan, step, result, error));
     AN_TRY(an_transfer_done(plan->transfer[plan->slot], error));
     AN_TRY(an_device_read(plan->device, &outcome, plan->outcome, sizeof outcome, error));
@@ -427,6 +461,7 @@ const an_backend an_backend_cuda_plan = {
     .read = cuda_read,
     .write_momentum = cuda_write_momentum,
     .memory = cuda_memory,
+    .takes_pictures = true,
     .stage = cuda_stage,
     .pin = cuda_pin,
 };

@@ -72,13 +72,15 @@ typedef struct an_cuda_plan {
     size_t begin[AN_MAX_PARAMETERS], stored[AN_MAX_PARAMETERS];
     size_t stored_floats; /* of all of them */
 
-    /* Inputs as they come (N, C, H, W): training, one may be on its way while the other is read. */
-    float *arrival[2];
+    /* Inputs as they come, (N, C, H, W) or pictures: training, one may be on its way while the
+     * other is read. */
+    void *arrival[2];
     an_transfer *transfer[2];
-    const float
+    const void
         *staged[2]; /* what is on its way into each, or there and not read yet; NULL: nothing */
     int newest;     /* of the two, the one into which a copy was begun last */
     int slot;       /* ... that the step under way, or the last one, has read */
+    bool pictures;  /* ... and whether it held pictures */
 
     float
         *plain; /* another tensor on its way between program and device, in the contract's layout */
@@ -93,9 +95,10 @@ typedef struct an_cuda_plan {
     an_cuda_part parts[AN_CUDA_USES][AN_CUDA_MAX_PARTS];
     int part_count[AN_CUDA_USES];
     size_t bytes[AN_CUDA_USES];
-    void *block;                /* that holds all of it */
-    an_recording *recording[2]; /* of a usual step that reads either; NULL: there is none yet */
-    uint64_t usual_steps;       /* so far */
+    void *block; /* that holds all of it */
+    /* Of usual steps on floats, and on pictures: */
+    an_recording *recording[2][2]; /* of one that reads either arrival; NULL: there is none yet */
+    uint64_t usual_steps[2];       /* so far */
 } an_cuda_plan;
 
 /* build.c: decides on layouts and buffers, takes the memory, and prepares the device's operations.

@@ -17,6 +17,10 @@
 
 #include "backend/backend.h"
 
+/* What a batch of pictures stands for, pictures.c: x (N, 3, H, W), of the input's shape. Only other
+ * backends take them; this tells what those should find. */
+void an_reference_pictures(int images, an_shape shape, const an_picture *pictures, float *x);
+
 /* Convolution, conv.c: x (N, C, H, W), w (O, C / groups, K, K), b (O), y (N, O, H', W'). */
 void an_reference_conv_forward(const an_layer *layer, int images, const float *x, const float *w,
                                const float *b, float *y);
