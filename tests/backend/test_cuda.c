@@ -244,6 +244,31 @@ static void plans_its_memory(void **state) {
     an_cuda_host_settings()->memory = (size_t)1 << 40;
 }
 
+/* Every operation is measured, and that kept, unless the same bits are wanted each time. */
+static void says_when_to_measure(void **state) {
+    (void)state;
+    an_network network;
+    assert_ok(an_network_build(&odd_arch, 7, 0, &network, error));
+    for (int training = 0; training <= 1; training++)
+        for (int deterministic = 0; deterministic <= 1; deterministic++) {
+            const an_plan_options options = {
+                .batch = 1, .training = training, .threads = 1, .deterministic = deterministic};
+            const int before = an_cuda_host_settings()->measured;
+            int operations = 0;
+            an_plan *plan;
+            for (int l = 0; l < network.layer_count; l++) {
+                const an_layer_type type = network.layers[l].spec.type;
+                operations += type == AN_CONV ? 1 : type == AN_FC ? (training ? 3 : 1) : 0;
+            }
+            assert_ok(an_plan_create(&an_backend_cuda_plan, &network, &options, &plan, error));
+            an_plan_free(plan);
+            assert_true(operations > 2);
+            assert_int_equal(an_cuda_host_settings()->measured - before,
+                             deterministic ? 0 : operations);
+            assert_int_equal(an_cuda_host_settings()->unkept, 0);
+        }
+}
+
 /* int8 is for processors: for inference float32 stands in. */
 static void has_no_int8(void **state) {
     (void)state;
@@ -286,6 +311,7 @@ int main(void) {
         cmocka_unit_test(computes_in_bfloat16), cmocka_unit_test(falls_back_to_float32),
         cmocka_unit_test(nan_is_not_hidden),    cmocka_unit_test(plans_its_memory),
         cmocka_unit_test(has_no_int8),          cmocka_unit_test(rounds_to_bfloat16),
+        cmocka_unit_test(says_when_to_measure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
