@@ -49,7 +49,9 @@ typedef struct an_plan_options {
     an_precision precision; /* asked for; in a plan, what it computes in: AN_FP32 where the
                                device lacks the instructions */
     int threads;            /* 0: the cores this process may use */
-    an_layer_times *times;  /* filled in by forward and step; NULL: nothing is timed */
+    bool deterministic; /* the same bits from run to run on the same device, which may cost speed;
+                           cpu and reference always give them */
+    an_layer_times *times; /* filled in by forward and step; NULL: nothing is timed */
 } an_plan_options;
 
 /* How one parameter is updated; the trainer's solver fills one for each parameter and step.

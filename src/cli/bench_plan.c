@@ -227,6 +227,8 @@ static alexnet_status print_json(const an_plan *plan, const outcome *it, alexnet
                   "least_milliseconds", 1e3 * time->least, "p90_milliseconds", 1e3 * time->slow,
                   "steps", time->steps, "weights", (json_int_t)it->weights, "planned_memory",
                   (json_int_t)it->planned, "peak_memory", (json_int_t)it->peak);
+    if (json)
+        json_object_set_new(json, "deterministic", json_boolean(plan->options.deterministic));
     if (json && it->floor > 0)
         json_object_update_new(json, json_pack("{s:f, s:f, s:f, s:f}", "floor_milliseconds",
                                                1e3 * it->floor, "share_of_floor",
@@ -273,6 +275,7 @@ alexnet_status an_bench_plan(const bench_settings *settings, bool training, alex
     AN_TRY(an_network_chosen(common, settings->classes, settings->input_size, &network, error));
     AN_TRY(an_backend_find(common->device, &backend, error));
     subject bench = {0};
+    options.deterministic = settings->deterministic;
     if (settings->layers)
         options.times = &bench.layers;
     an_display display = an_display_begin(common->progress);

@@ -42,6 +42,7 @@ static const field fields[] = {
     {"precision", AT(precision), WORD, precisions},
     {"threads", AT(threads), INT, NULL},
     {"workers", AT(workers), INT, NULL},
+    {"deterministic", AT(deterministic), BOOL, NULL},
     {"seed", AT(seed), U64, NULL},
     {"epochs", AT(epochs), INT, NULL},
     {"batch", AT(batch), INT, NULL},

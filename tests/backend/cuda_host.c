@@ -220,6 +220,18 @@ void an_recording_free(an_recording *recording) {
 
 AN_CUDA_KERNELS(AN_HOST_KERNEL)
 
+/* ---- Choosing: there is one way. */
+
+static void choose(bool deterministic) {
+    host.measured += !deterministic;
+    host.unkept += !deterministic;
+}
+
+void an_device_keep_tuning(an_device *device) {
+    (void)device;
+    host.unkept = 0;
+}
+
 /* ---- TF32: float32 with ten bits behind the point, to the nearest. */
 
 static float to_tf32(float value) {
@@ -258,8 +270,10 @@ struct an_convolution {
 };
 
 alexnet_status an_convolution_new(an_device *device, const an_cuda_window *window, bool training,
-                                  an_convolution **out, size_t *workspace, alexnet_error *error) {
+                                  bool deterministic, an_convolution **out, size_t *workspace,
+                                  alexnet_error *error) {
     (void)training;
+    choose(deterministic);
     *workspace = workspace_bytes;
     *out = malloc(sizeof **out);
     if (!*out)
@@ -356,8 +370,9 @@ static void run_product(const void *arguments, size_t count) {
         }
 }
 
-alexnet_status an_product_new(an_device *device, const an_product_spec *spec, an_product **out,
-                              size_t *workspace, alexnet_error *error) {
+alexnet_status an_product_new(an_device *device, const an_product_spec *spec, bool deterministic,
+                              an_product **out, size_t *workspace, alexnet_error *error) {
+    choose(deterministic);
     *workspace = workspace_bytes;
     *out = malloc(sizeof **out);
     if (!*out)

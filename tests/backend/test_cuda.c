@@ -330,6 +330,31 @@ static void plans_its_memory(void **state) {
     an_cuda_host_settings()->memory = (size_t)1 << 40;
 }
 
+/* Every operation is measured, and that kept, unless the same bits are wanted each time. */
+static void says_when_to_measure(void **state) {
+    (void)state;
+    an_network network;
+    assert_ok(an_network_build(&odd_arch, 7, 0, &network, error));
+    for (int training = 0; training <= 1; training++)
+        for (int deterministic = 0; deterministic <= 1; deterministic++) {
+            const an_plan_options options = {
+                .batch = 1, .training = training, .threads = 1, .deterministic = deterministic};
+            const int before = an_cuda_host_settings()->measured;
+            int operations = 0;
+            an_plan *plan;
+            for (int l = 0; l < network.layer_count; l++) {
+                const an_layer_type type = network.layers[l].spec.type;
+                operations += type == AN_CONV ? 1 : type == AN_FC ? (training ? 3 : 1) : 0;
+            }
+            assert_ok(an_plan_create(&an_backend_cuda_plan, &network, &options, &plan, error));
+            an_plan_free(plan);
+            assert_true(operations > 2);
+            assert_int_equal(an_cuda_host_settings()->measured - before,
+                             deterministic ? 0 : operations);
+            assert_int_equal(an_cuda_host_settings()->unkept, 0);
+        }
+}
+
 /* The bytes of a plan's activations; of normalisations with windows of `size`. */
 static size_t activation_bytes(const slim_arch *arch, int size, an_plan_options options,
                                size_t *normalised) {
@@ -377,12 +402,13 @@ static void pooling_normalises(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_network),    cmocka_unit_test(odd_networks),
-        cmocka_unit_test(replays_follow),   cmocka_unit_test(stages_inputs),
-        cmocka_unit_test(takes_pictures),   cmocka_unit_test(refuses_pictures),
-        cmocka_unit_test(passes_the_check), cmocka_unit_test(takes_part_in_steps),
-        cmocka_unit_test(repeatable),       cmocka_unit_test(nan_is_not_hidden),
-        cmocka_unit_test(plans_its_memory), cmocka_unit_test(pooling_normalises),
+        cmocka_unit_test(every_network),        cmocka_unit_test(odd_networks),
+        cmocka_unit_test(replays_follow),       cmocka_unit_test(stages_inputs),
+        cmocka_unit_test(takes_pictures),       cmocka_unit_test(refuses_pictures),
+        cmocka_unit_test(passes_the_check),     cmocka_unit_test(takes_part_in_steps),
+        cmocka_unit_test(repeatable),           cmocka_unit_test(nan_is_not_hidden),
+        cmocka_unit_test(plans_its_memory),     cmocka_unit_test(pooling_normalises),
+        cmocka_unit_test(says_when_to_measure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,11 +44,12 @@ static void test_summary(void **state) {
 static void test_bench(void **state) {
     (void)state;
     json_t *json = document("bench infer --batch 1 --device reference --threads 1 --input-size %d "
-                            "--classes %d --progress none",
+                            "--classes %d --progress none --deterministic",
                             input_size, classes);
     has_keys(json, "images_per_second milliseconds batch threads precision device arch "
                    "peak_memory planned_memory");
     assert_string_equal(json_string_value(value(json, "device")), "reference");
+    assert_true(json_is_true(value(json, "deterministic")));
     assert_true(json_number_value(value(json, "milliseconds")) > 0);
     json_decref(json);
 }

@@ -177,8 +177,8 @@ static alexnet_status prepare_convolution(an_cuda_plan *plan, an_cuda_layer *it,
                                    .groups = layer->spec.groups,
                                    .tf32 = plan->base.options.precision == AN_TF32};
     size_t bytes;
-    AN_TRY(an_convolution_new(plan->device, &window, plan->base.options.training, &it->convolution,
-                              &bytes, error));
+    AN_TRY(an_convolution_new(plan->device, &window, plan->base.options.training,
+                              plan->base.options.deterministic, &it->convolution, &bytes, error));
     need_workspace(plan, bytes);
     return ALEXNET_OK;
 }
@@ -186,7 +186,8 @@ static alexnet_status prepare_convolution(an_cuda_plan *plan, an_cuda_layer *it,
 static alexnet_status prepare_product(an_cuda_plan *plan, const an_product_spec *spec,
                                       an_product **out, alexnet_error *error) {
     size_t bytes;
-    AN_TRY(an_product_new(plan->device, spec, out, &bytes, error));
+    AN_TRY(
+        an_product_new(plan->device, spec, plan->base.options.deterministic, out, &bytes, error));
     need_workspace(plan, bytes);
     return ALEXNET_OK;
 }
@@ -235,6 +236,7 @@ static alexnet_status prepare_layers(an_cuda_plan *plan, alexnet_error *error) {
         if (is_type(plan, l, AN_FC))
             AN_TRY(prepare_fully_connected(plan, &plan->layers[l], error));
     }
+    an_device_keep_tuning(plan->device);
     return ALEXNET_OK;
 }
 

@@ -1,7 +1,10 @@
 /* The GPU itself: what there is, its memory, its stream, and recordings of what is enqueued. */
 #include "backend/cuda/gpu.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "core/cache.h"
 
 /* Compute capability 7.5 and later, as compiled for (CMakeLists.txt); 8.0 for bfloat16, TF32. */
 enum { oldest = 75, oldest_with_bf16 = 80 };
@@ -75,6 +78,23 @@ static alexnet_status open_libraries(an_device *device, alexnet_error *error) {
     return an_gpu_check_cublas(cublasLtCreate(&device->cublas), "starting", error);
 }
 
+/* What is known of this card with these libraries; nothing where they do not say what they are. */
+static an_tuning *open_tuning(const an_device *device) {
+    struct cudaDeviceProp card;
+    int driver = 0;
+    char text[AN_TUNING_TEXT];
+    char *folder;
+    if (cudaGetDeviceProperties(&card, device->number) != cudaSuccess ||
+        cudaDriverGetVersion(&driver) != cudaSuccess)
+        return NULL;
+    snprintf(text, sizeof text, "%.80s, %d.%d, driver %d, cuDNN %zu, cuBLASLt %zu", card.name,
+             card.major, card.minor, driver, cudnnGetVersion(), cublasLtGetVersion());
+    (void)an_cache_folder(&folder, NULL);
+    an_tuning *tuning = an_tuning_open(folder, text);
+    free(folder);
+    return tuning;
+}
+
 alexnet_status an_device_open(an_device **out, alexnet_error *error) {
     *out = NULL;
     AN_TRY(an_device_probe(error));
@@ -86,6 +106,7 @@ alexnet_status an_device_open(an_device **out, alexnet_error *error) {
         an_device_close(device);
         return status;
     }
+    device->tuning = open_tuning(device);
     *out = device;
     return ALEXNET_OK;
 }
@@ -93,6 +114,7 @@ alexnet_status an_device_open(an_device **out, alexnet_error *error) {
 void an_device_close(an_device *device) {
     if (!device)
         return;
+    an_tuning_close(device->tuning);
     if (device->cublas)
         cublasLtDestroy(device->cublas);
     if (device->cudnn)
@@ -106,6 +128,10 @@ void an_device_close(an_device *device) {
 
 bool an_device_has_bf16(const an_device *device) {
     return device->bf16;
+}
+
+void an_device_keep_tuning(an_device *device) {
+    an_tuning_keep(device->tuning);
 }
 
 void an_device_memory(const an_device *device, size_t *all, size_t *available) {

@@ -89,14 +89,23 @@ AN_CUDA_KERNELS(AN_CUDA_DECLARE)
 #undef AN_CUDA_DECLARE
 
 /*
+ * Convolutions and products are computed in the way that is fastest, which is found out by
+ * measuring where it is not known yet, in memory that is free then; where `deterministic`, in one
+ * that always gives the same bits, and that is chosen without measuring.
+ */
+
+/* Keeps what was measured, so that plans that are made later, in other processes, too, know it. */
+void an_device_keep_tuning(an_device *device);
+
+/*
  * A convolution: x (N, H, W, C), w (O, K, K, C / groups), y (N, H', W', O), all of one type of
- * number, without bias. `workspace` is memory of as many bytes as an_convolution_new asked for. Of
- * the ways to compute it only those are taken that always give the same bits. dw is without the
- * scale (an_gradient_scale) that dy has.
+ * number, without bias. `workspace` is memory of as many bytes as an_convolution_new asked for. dw
+ * is without the scale (an_gradient_scale) that dy has.
  */
 typedef struct an_convolution an_convolution;
 alexnet_status an_convolution_new(an_device *device, const an_cuda_window *window, bool training,
-                                  an_convolution **out, size_t *workspace, alexnet_error *error);
+                                  bool deterministic, an_convolution **out, size_t *workspace,
+                                  alexnet_error *error);
 void an_convolution_free(an_convolution *convolution);
 alexnet_status an_convolution_forward(an_convolution *convolution, const void *x, const void *w,
                                       void *y, void *workspace, alexnet_error *error);
@@ -117,8 +126,8 @@ typedef struct an_product_spec {
 } an_product_spec;
 
 typedef struct an_product an_product;
-alexnet_status an_product_new(an_device *device, const an_product_spec *spec, an_product **out,
-                              size_t *workspace, alexnet_error *error);
+alexnet_status an_product_new(an_device *device, const an_product_spec *spec, bool deterministic,
+                              an_product **out, size_t *workspace, alexnet_error *error);
 void an_product_free(an_product *product);
 
 /* Whether a bias is added with the product, which the device need not be able to. */

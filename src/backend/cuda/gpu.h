@@ -7,6 +7,7 @@
 #include <cudnn.h>
 
 #include "backend/cuda/device.h"
+#include "backend/cuda/tuning.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,6 +19,7 @@ struct an_device {
     cudaStream_t copies; /* of transfers */
     cudnnHandle_t cudnn;
     cublasLtHandle_t cublas;
+    an_tuning *tuning; /* what is computed fastest how on such a card */
     bool bf16;
 };
 
