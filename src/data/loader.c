@@ -118,8 +118,8 @@ static void announce(const an_loader *loader, size_t position) {
 static alexnet_status make_input(const an_loader *loader, size_t position, an_workspace *own,
                                  void *place, alexnet_error *error) {
     const an_loader_options *options = &loader->options;
-    const an_place out =
-        options->pictures ? (an_place){.picture = place} : (an_place){.input = place};
+    const an_target out = {.input = options->pictures ? NULL : place,
+                           .picture = options->pictures ? place : NULL};
     const size_t sample = loader->order[position];
     const an_occasion occasion = {options->seed, loader->epoch, sample, position};
     char name[512];
