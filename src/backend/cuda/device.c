@@ -2,6 +2,7 @@
 #include "backend/cuda/gpu.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Compute capability 7.5 and later, as compiled for (CMakeLists.txt); 8.0 for bfloat16. */
 enum { oldest = 75, oldest_with_bf16 = 80 };
@@ -136,7 +137,8 @@ void an_device_give(an_device *device, void *block) {
 
 alexnet_status an_device_write(an_device *device, void *to, const void *from, size_t bytes,
                                alexnet_error *error) {
-    /* Of memory that is not pinned, CUDA takes a copy before it returns. */
+    /* Of memory that is not pinned, CUDA takes a copy before it returns, for which it may wait for
+     * the stream. */
     return an_gpu_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, device->stream),
                         "copying to it", error);
 }
@@ -218,6 +220,73 @@ alexnet_status an_transfer_wait(an_transfer *transfer, alexnet_error *error) {
 alexnet_status an_transfer_done(an_transfer *transfer, alexnet_error *error) {
     return an_gpu_check(cudaEventRecord(transfer->used, transfer->device->stream),
                         "enqueuing the end of a copy's use", error);
+}
+
+alexnet_status an_transfer_landed(an_transfer *transfer, alexnet_error *error) {
+    return an_gpu_check(cudaEventSynchronize(transfer->arrived), "waiting for a copy", error);
+}
+
+/* ---- Exchanges: pinned memory, copied in the stream. */
+
+struct an_exchange {
+    an_device *device;
+    void *memory;
+    cudaEvent_t fetched;
+};
+
+alexnet_status an_exchange_new(an_device *device, size_t bytes, an_exchange **out,
+                               alexnet_error *error) {
+    *out = NULL;
+    an_exchange *exchange = calloc(1, sizeof *exchange);
+    if (!exchange)
+        return an_fail(error, ALEXNET_NO_MEMORY, "no memory for the GPU's handles");
+    exchange->device = device;
+    /* Who waits sleeps, and leaves the core to those who decode pictures: the GPU has the next step
+     * at hand meanwhile. */
+    cudaError_t result = cudaEventCreateWithFlags(&exchange->fetched,
+                                                  cudaEventDisableTiming | cudaEventBlockingSync);
+    if (result == cudaSuccess)
+        result = cudaMallocHost(&exchange->memory, bytes);
+    if (result != cudaSuccess) {
+        an_exchange_free(exchange);
+        return an_gpu_check(result, "taking memory that it can copy from by itself", error);
+    }
+    memset(exchange->memory, 0, bytes);
+    *out = exchange;
+    return ALEXNET_OK;
+}
+
+void an_exchange_free(an_exchange *exchange) {
+    if (!exchange)
+        return;
+    if (exchange->fetched)
+        (void)cudaEventDestroy(exchange->fetched);
+    if (exchange->memory)
+        (void)cudaFreeHost(exchange->memory);
+    free(exchange);
+}
+
+void *an_exchange_memory(an_exchange *exchange) {
+    return exchange->memory;
+}
+
+alexnet_status an_exchange_send(an_exchange *exchange, void *to, const void *part, size_t bytes,
+                                alexnet_error *error) {
+    return an_gpu_check(
+        cudaMemcpyAsync(to, part, bytes, cudaMemcpyHostToDevice, exchange->device->stream),
+        "copying to it", error);
+}
+
+alexnet_status an_exchange_fetch(an_exchange *exchange, void *part, const void *from, size_t bytes,
+                                 alexnet_error *error) {
+    const cudaStream_t stream = exchange->device->stream;
+    AN_TRY(an_gpu_check(cudaMemcpyAsync(part, from, bytes, cudaMemcpyDeviceToHost, stream),
+                        "copying from it", error));
+    return an_gpu_check(cudaEventRecord(exchange->fetched, stream), "copying from it", error);
+}
+
+alexnet_status an_exchange_wait(an_exchange *exchange, alexnet_error *error) {
+    return an_gpu_check(cudaEventSynchronize(exchange->fetched), "waiting for a step", error);
 }
 
 /* ---- Recordings: CUDA graphs. */

@@ -49,6 +49,13 @@ enum {
     AN_CUDA_MAX_PARTS = AN_CUDA_MAX_BUFFERS + 2 * AN_MAX_LAYERS + 16
 };
 
+/* What a step takes along and what comes back, in the program's memory. */
+typedef struct an_cuda_letter {
+    an_cuda_state state;
+    an_cuda_outcome outcome;
+    int32_t labels[]; /* (2, N): labels and second labels */
+} an_cuda_letter;
+
 typedef struct an_cuda_plan {
     an_plan base;
     an_device *device;
@@ -68,7 +75,8 @@ typedef struct an_cuda_plan {
     size_t begin[AN_MAX_PARAMETERS], stored[AN_MAX_PARAMETERS];
     size_t stored_floats; /* of all of them */
 
-    /* Inputs as they come (N, C, H, W): training, one may be on its way while the other is read. */
+    /* Inputs as they come (N, C, H, W): training, one may be on its way while the other is read.
+     * For inference there is the first one, and no transfers. */
     float *arrival[2];
     an_transfer *transfer[2];
     const float
@@ -85,6 +93,7 @@ typedef struct an_cuda_plan {
     float *losses;                    /* (N) */
     an_cuda_state *state;
     an_cuda_outcome *outcome;
+    an_exchange *exchange[AN_STEPS_UNDER_WAY]; /* training: an_cuda_letter of step s in s % 2 */
 
     an_cuda_part parts[AN_CUDA_USES][AN_CUDA_MAX_PARTS];
     int part_count[AN_CUDA_USES];
