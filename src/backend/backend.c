@@ -73,16 +73,51 @@ static alexnet_status check_input(const an_plan *plan, const an_step *step, alex
     return ALEXNET_OK;
 }
 
-alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *result,
-                            alexnet_error *error) {
+/* The place of a step's result. */
+static an_step_result *result_of(an_plan *plan, uint64_t step) {
+    return &plan->results[step % AN_STEPS_UNDER_WAY];
+}
+
+alexnet_status an_plan_begin(an_plan *plan, const an_step *step, alexnet_error *error) {
     if (!plan->options.training)
         return an_fail(error, ALEXNET_INVALID, "a plan for inference cannot train");
+    if (plan->begun - plan->finished == AN_STEPS_UNDER_WAY)
+        return an_fail(error, ALEXNET_INVALID,
+                       "%d steps are under way, and no more can be; finish one first",
+                       AN_STEPS_UNDER_WAY);
     AN_TRY(check_input(plan, step, error));
     AN_TRY(check_labels(plan, step, error));
     const int previous = an_threads_enter(plan->options.threads);
-    const alexnet_status status = plan->backend->step(plan, step, result, error);
+    const alexnet_status status =
+        plan->backend->step(plan, step, result_of(plan, plan->begun), error);
     an_threads_leave(previous);
+    plan->begun += status == ALEXNET_OK;
     return status;
+}
+
+alexnet_status an_plan_finish(an_plan *plan, an_step_result *result, alexnet_error *error) {
+    if (plan->finished == plan->begun)
+        return an_fail(error, ALEXNET_INVALID, "no step is under way that could be finished");
+    an_step_result *found = result_of(plan, plan->finished);
+    const alexnet_status status =
+        plan->backend->finish ? plan->backend->finish(plan, found, error) : ALEXNET_OK;
+    plan->finished++;
+    *result = *found;
+    return status;
+}
+
+bool an_plan_runs_ahead(const an_plan *plan) {
+    /* Where layers are timed, each is waited for. */
+    return plan->backend->finish && !plan->options.times;
+}
+
+alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *result,
+                            alexnet_error *error) {
+    if (plan->begun != plan->finished)
+        return an_fail(error, ALEXNET_INVALID,
+                       "a step is under way; finish it before one that is done at once");
+    AN_TRY(an_plan_begin(plan, step, error));
+    return an_plan_finish(plan, result, error);
 }
 
 bool an_plan_takes_pictures(const an_plan *plan) {

@@ -152,8 +152,12 @@ typedef struct an_backend {
     alexnet_status (*load)(an_plan *plan, const an_weights *weights, alexnet_error *error);
     alexnet_status (*forward)(an_plan *plan, const float *input, int images, float *logits,
                               alexnet_error *error);
+    /* Without `finish`, a step from its beginning to its result. With it, it returns as soon as the
+     * step's memory may change, and what it puts into `result` goes on to `finish`, which waits for
+     * the oldest step that has not been finished, and completes its result. */
     alexnet_status (*step)(an_plan *plan, const an_step *step, an_step_result *result,
                            alexnet_error *error);
+    alexnet_status (*finish)(an_plan *plan, an_step_result *result, alexnet_error *error);
     alexnet_status (*read)(an_plan *plan, an_tensor tensor, int index, float *out,
                            alexnet_error *error);
     alexnet_status (*write_momentum)(an_plan *plan, int parameter, const float *values,
@@ -168,11 +172,16 @@ typedef struct an_backend {
     alexnet_status (*available)(alexnet_error *error);
 } an_backend;
 
+enum { AN_STEPS_UNDER_WAY = 2 }; /* at most */
+
 /* What every backend's plan begins with. */
 struct an_plan {
     const an_backend *backend;
     an_network network;
     an_plan_options options; /* threads filled in */
+    uint64_t begun;          /* steps; while one is begun or finished, those before it */
+    uint64_t finished;
+    an_step_result results[AN_STEPS_UNDER_WAY]; /* of step s in s % AN_STEPS_UNDER_WAY */
 };
 
 /* The backends in this build, the best first; ends with NULL. */
@@ -223,7 +232,26 @@ void an_plan_stage(an_plan *plan, const float *input, const an_picture *pictures
  * copy from memory that they know faster, and by themselves. */
 void an_plan_pin(an_plan *plan, void *memory, size_t bytes, bool pinned);
 
-/* One training step; training plans. */
+/*
+ * Begins a training step; training plans. Returns as soon as the step's memory may change (input,
+ * labels, updates, ...), behind the last call of gradient_ready. INVALID where AN_STEPS_UNDER_WAY
+ * have been begun and not finished.
+ *
+ * A plan does one thing after the other: what is loaded, written, read or computed behind
+ * an_plan_begin finds the step done, and waits for it as far as it has to. Freeing a plan ends what
+ * is under way.
+ */
+alexnet_status an_plan_begin(an_plan *plan, const an_step *step, alexnet_error *error);
+
+/* Waits for the oldest step that was begun and not finished, and fills in its result. INVALID where
+ * there is none. After another failure, too, that step is no longer under way. */
+alexnet_status an_plan_finish(an_plan *plan, an_step_result *result, alexnet_error *error);
+
+/* Whether a step goes on behind an_plan_begin, so that the next one should be begun before it is
+ * finished, lest the device wait for the program. */
+bool an_plan_runs_ahead(const an_plan *plan);
+
+/* A training step, begun and finished. INVALID while others are under way. */
 alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *result,
                             alexnet_error *error);
 

@@ -3,9 +3,9 @@
  * kernels.h in a loop, convolutions are the plain kernels, products three loops. So the plans of
  * src/backend/cuda/ are tested where there is no GPU, all but the libraries that they call there.
  *
- * As on a GPU, what is recorded is done only when it is replayed, workspaces hold nothing from one
- * operation to the next, and a transfer has arrived only where it was waited for. What may be
- * computed in TF32 is.
+ * As on a GPU, what is enqueued is done behind the program's back: here as late as it may be, when
+ * somebody waits for it. What is recorded is done only when it is replayed, and workspaces hold
+ * nothing from one operation to the next. What may be computed in TF32 is.
  */
 #include "backend/cuda_host.h"
 
@@ -29,6 +29,8 @@ struct an_recording {
 
 struct an_device {
     an_recording *recording; /* under way */
+    an_recording stream;     /* all that was ever enqueued */
+    size_t done;             /* of it, and freed */
 };
 
 /* Memory that there is; tests set it. Fakes of hardware may have state. */
@@ -49,8 +51,11 @@ alexnet_status an_device_open(an_device **out, alexnet_error *error) {
 }
 
 void an_device_close(an_device *device) {
-    if (device)
-        an_recording_free(device->recording);
+    if (!device)
+        return;
+    (void)an_device_wait(device, NULL);
+    free(device->stream.operations);
+    an_recording_free(device->recording);
     free(device);
 }
 
@@ -74,15 +79,11 @@ void an_device_give(an_device *device, void *block) {
     an_free(block);
 }
 
-/* Does an operation, or keeps it. */
+/* Keeps an operation, for later or for replays. */
 static alexnet_status enqueue(an_device *device, void (*run)(const void *, size_t),
                               const void *arguments, size_t size, size_t count,
                               alexnet_error *error) {
-    an_recording *recording = device->recording;
-    if (!recording) {
-        run(arguments, count);
-        return ALEXNET_OK;
-    }
+    an_recording *recording = device->recording ? device->recording : &device->stream;
     void *copy = malloc(size);
     if (!copy || !an_grow((void **)&recording->operations, &recording->capacity,
                           recording->count + 1, sizeof *recording->operations)) {
@@ -97,43 +98,94 @@ static alexnet_status enqueue(an_device *device, void (*run)(const void *, size_
     return ALEXNET_OK;
 }
 
-/* Copies from and to the program cannot be part of what is replayed. */
-static alexnet_status copy(const an_device *device, void *to, const void *from, size_t bytes,
-                           alexnet_error *error) {
-    if (device->recording)
-        return an_fail(error, ALEXNET_BACKEND, "a copy while recording");
-    memcpy(to, from, bytes);
-    return ALEXNET_OK;
+/* Does what was enqueued up to a place in the stream. */
+static void catch_up(an_device *device, size_t place) {
+    an_recording *stream = &device->stream;
+    for (; device->done < place; device->done++) {
+        const operation *next = &stream->operations[device->done];
+        next->run(next->arguments, next->count);
+        free(next->arguments);
+    }
+}
+
+/* What goes to the program and comes from it cannot be part of what is replayed. */
+static alexnet_status check_recording(const an_device *device, alexnet_error *error) {
+    return device->recording
+               ? an_fail(error, ALEXNET_BACKEND, "copying, clearing or waiting while recording")
+               : ALEXNET_OK;
+}
+
+typedef struct copy_call {
+    void *to;
+    const void *from;
+} copy_call;
+
+static void run_copy(const void *arguments, size_t bytes) {
+    const copy_call *call = arguments;
+    memcpy(call->to, call->from, bytes);
+}
+
+/* A copy of memory that stays as it is until then. */
+static alexnet_status enqueue_copy(an_device *device, void *to, const void *from, size_t bytes,
+                                   alexnet_error *error) {
+    const copy_call call = {to, from};
+    AN_TRY(check_recording(device, error));
+    return enqueue(device, run_copy, &call, sizeof call, bytes, error);
+}
+
+/* The bytes lie behind the pointer to where they go. */
+static void run_write(const void *arguments, size_t bytes) {
+    const copy_call *call = arguments;
+    memcpy(call->to, call + 1, bytes);
 }
 
 alexnet_status an_device_write(an_device *device, void *to, const void *from, size_t bytes,
                                alexnet_error *error) {
-    return copy(device, to, from, bytes, error);
+    AN_TRY(check_recording(device, error));
+    copy_call *call = malloc(sizeof *call + bytes);
+    if (!call)
+        return an_fail(error, ALEXNET_NO_MEMORY, "no memory");
+    *call = (copy_call){.to = to};
+    memcpy(call + 1, from, bytes);
+    const alexnet_status status =
+        enqueue(device, run_write, call, sizeof *call + bytes, bytes, error);
+    free(call);
+    return status;
 }
 
 alexnet_status an_device_read(an_device *device, void *to, const void *from, size_t bytes,
                               alexnet_error *error) {
-    return copy(device, to, from, bytes, error);
-}
-
-alexnet_status an_device_clear(an_device *device, void *to, size_t bytes, alexnet_error *error) {
-    if (device->recording)
-        return an_fail(error, ALEXNET_BACKEND, "clearing while recording");
-    memset(to, 0, bytes);
+    AN_TRY(an_device_wait(device, error));
+    memcpy(to, from, bytes);
     return ALEXNET_OK;
 }
 
+static void run_clear(const void *arguments, size_t bytes) {
+    const copy_call *call = arguments;
+    memset(call->to, 0, bytes);
+}
+
+alexnet_status an_device_clear(an_device *device, void *to, size_t bytes, alexnet_error *error) {
+    const copy_call call = {.to = to};
+    AN_TRY(check_recording(device, error));
+    return enqueue(device, run_clear, &call, sizeof call, bytes, error);
+}
+
 alexnet_status an_device_wait(an_device *device, alexnet_error *error) {
-    return device->recording ? an_fail(error, ALEXNET_BACKEND, "waiting while recording")
-                             : ALEXNET_OK;
+    AN_TRY(check_recording(device, error));
+    catch_up(device, device->stream.count);
+    return ALEXNET_OK;
 }
 
 /* ---- Transfers: as late as they may be; until then what they will overwrite is spoilt. */
 
-struct an_transfer {
+struct an_feed {
+    an_device *device;
     void *to;
     const void *from;
     size_t bytes; /* 0: none is under way */
+    bool awaited; /* by the stream */
+    size_t used;  /* the place in the stream behind its use */
 };
 
 void an_device_pin(an_device *device, void *memory, size_t bytes, bool pinned) {
@@ -141,37 +193,105 @@ void an_device_pin(an_device *device, void *memory, size_t bytes, bool pinned) {
     host.pinned += pinned ? 1 : -1;
 }
 
-alexnet_status an_transfer_new(an_device *device, an_transfer **out, alexnet_error *error) {
-    (void)device;
+alexnet_status an_feed_new(an_device *device, an_feed **out, alexnet_error *error) {
     *out = calloc(1, sizeof **out);
-    return *out ? ALEXNET_OK : an_fail(error, ALEXNET_NO_MEMORY, "no memory");
+    if (!*out)
+        return an_fail(error, ALEXNET_NO_MEMORY, "no memory");
+    (*out)->device = device;
+    return ALEXNET_OK;
 }
 
-void an_transfer_free(an_transfer *transfer) {
-    free(transfer);
+void an_feed_free(an_feed *feed) {
+    free(feed);
 }
 
-alexnet_status an_transfer_begin(an_transfer *transfer, void *to, const void *from, size_t bytes,
-                                 alexnet_error *error) {
-    (void)error;
-    *transfer = (an_transfer){to, from, bytes};
+alexnet_status an_feed_begin(an_feed *feed, void *to, const void *from, size_t bytes,
+                             alexnet_error *error) {
+    AN_TRY(check_recording(feed->device, error));
+    catch_up(feed->device, feed->used);
+    feed->to = to;
+    feed->from = from;
+    feed->bytes = bytes;
+    feed->awaited = false;
     memset(to, 0xFF, bytes);
-    host.transfers++;
+    host.feeds++;
     return ALEXNET_OK;
 }
 
-alexnet_status an_transfer_wait(an_transfer *transfer, alexnet_error *error) {
+alexnet_status an_feed_landed(an_feed *feed, alexnet_error *error) {
     (void)error;
-    if (transfer->bytes > 0)
-        memcpy(transfer->to, transfer->from, transfer->bytes);
-    transfer->bytes = 0;
+    if (feed->bytes > 0)
+        memcpy(feed->to, feed->from, feed->bytes);
+    feed->bytes = 0;
     return ALEXNET_OK;
 }
 
-alexnet_status an_transfer_done(an_transfer *transfer, alexnet_error *error) {
-    return transfer->bytes > 0
-               ? an_fail(error, ALEXNET_BACKEND, "a transfer is done that was not waited for")
-               : ALEXNET_OK;
+typedef struct arrival_call {
+    an_feed *feed;
+} arrival_call;
+
+static void run_arrival(const void *arguments, size_t count) {
+    (void)count;
+    const arrival_call *call = arguments;
+    (void)an_feed_landed(call->feed, NULL);
+}
+
+alexnet_status an_feed_wait(an_feed *feed, alexnet_error *error) {
+    const arrival_call call = {feed};
+    AN_TRY(check_recording(feed->device, error));
+    feed->awaited = true;
+    return enqueue(feed->device, run_arrival, &call, sizeof call, 1, error);
+}
+
+alexnet_status an_feed_done(an_feed *feed, alexnet_error *error) {
+    if (!feed->awaited)
+        return an_fail(error, ALEXNET_BACKEND, "a feed is done that was not waited for");
+    feed->used = feed->device->stream.count;
+    return ALEXNET_OK;
+}
+
+/* ---- Exchanges: what is fetched is spoilt until it was waited for. */
+
+struct an_exchange {
+    an_device *device;
+    size_t fetched; /* the place in the stream behind the last fetch */
+    max_align_t memory[];
+};
+
+alexnet_status an_exchange_new(an_device *device, size_t bytes, an_exchange **out,
+                               alexnet_error *error) {
+    *out = calloc(1, sizeof **out + bytes);
+    if (!*out)
+        return an_fail(error, ALEXNET_NO_MEMORY, "no memory");
+    (*out)->device = device;
+    return ALEXNET_OK;
+}
+
+void an_exchange_free(an_exchange *exchange) {
+    free(exchange);
+}
+
+void *an_exchange_memory(an_exchange *exchange) {
+    return exchange->memory;
+}
+
+alexnet_status an_exchange_send(an_exchange *exchange, void *to, const void *part, size_t bytes,
+                                alexnet_error *error) {
+    return enqueue_copy(exchange->device, to, part, bytes, error);
+}
+
+alexnet_status an_exchange_fetch(an_exchange *exchange, void *part, const void *from, size_t bytes,
+                                 alexnet_error *error) {
+    memset(part, 0xFF, bytes);
+    AN_TRY(enqueue_copy(exchange->device, part, from, bytes, error));
+    exchange->fetched = exchange->device->stream.count;
+    return ALEXNET_OK;
+}
+
+alexnet_status an_exchange_wait(an_exchange *exchange, alexnet_error *error) {
+    AN_TRY(check_recording(exchange->device, error));
+    catch_up(exchange->device, exchange->fetched);
+    return ALEXNET_OK;
 }
 
 /* ---- Recordings. */
@@ -188,14 +308,19 @@ alexnet_status an_device_recorded(an_device *device, an_recording **out, alexnet
     return ALEXNET_OK;
 }
 
-alexnet_status an_device_replay(an_device *device, const an_recording *recording,
-                                alexnet_error *error) {
-    (void)device, (void)error;
-    host.replays++;
+static void run_recording(const void *arguments, size_t count) {
+    (void)count;
+    const an_recording *recording = arguments;
     for (size_t i = 0; i < recording->count; i++)
         recording->operations[i].run(recording->operations[i].arguments,
                                      recording->operations[i].count);
-    return ALEXNET_OK;
+}
+
+alexnet_status an_device_replay(an_device *device, const an_recording *recording,
+                                alexnet_error *error) {
+    AN_TRY(check_recording(device, error));
+    host.replays++;
+    return enqueue(device, run_recording, recording, sizeof *recording, 1, error);
 }
 
 void an_recording_free(an_recording *recording) {

@@ -106,7 +106,7 @@ static alexnet_status cpu_create(const an_network *network, const an_plan_option
     void *block;
     AN_TRY(an_alloc(&block, 1, sizeof(an_cpu_plan), "plan", error));
     an_cpu_plan *plan = block;
-    plan->base = (an_plan){&an_backend_cpu, *network, *options};
+    plan->base = (an_plan){.backend = &an_backend_cpu, .network = *network, .options = *options};
     plan->base.options.precision = possible(options->precision);
     const alexnet_status status = create_parts(plan, error);
     if (status != ALEXNET_OK) {

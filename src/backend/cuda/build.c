@@ -376,8 +376,12 @@ alexnet_status an_cuda_build(an_cuda_plan *plan, alexnet_error *error) {
         choose_backward(plan);
     place_parameters(plan);
     AN_TRY(prepare_layers(plan, error));
+    const size_t labels = 2 * (size_t)plan->base.options.batch * sizeof(int32_t);
     for (int i = 0; plan->base.options.training && i < 2; i++)
-        AN_TRY(an_transfer_new(plan->device, &plan->transfer[i], error));
+        AN_TRY(an_feed_new(plan->device, &plan->feed[i], error));
+    for (int i = 0; plan->base.options.training && i < AN_STEPS_UNDER_WAY; i++)
+        AN_TRY(an_exchange_new(plan->device, sizeof(an_cuda_letter) + labels, &plan->exchange[i],
+                               error));
     list_memory(plan);
     return take_memory(plan, error);
 }

@@ -16,7 +16,7 @@ extern "C" {
 struct an_device {
     int number;
     cudaStream_t stream;
-    cudaStream_t copies; /* of transfers */
+    cudaStream_t copies; /* of feeds */
     cudnnHandle_t cudnn;
     cublasLtHandle_t cublas;
     an_tuning *tuning; /* what is computed fastest how on such a card */

@@ -52,6 +52,13 @@ enum {
     AN_CUDA_MAX_PARTS = AN_CUDA_MAX_BUFFERS + 2 * AN_MAX_LAYERS + 16
 };
 
+/* What a step takes along and what comes back, in the program's memory. */
+typedef struct an_cuda_letter {
+    an_cuda_state state;
+    an_cuda_outcome outcome;
+    int32_t labels[]; /* (2, N): labels and second labels */
+} an_cuda_letter;
+
 typedef struct an_cuda_plan {
     an_plan base;
     an_device *device;
@@ -73,9 +80,9 @@ typedef struct an_cuda_plan {
     size_t stored_floats; /* of all of them */
 
     /* Inputs as they come, (N, C, H, W) or pictures: training, one may be on its way while the
-     * other is read. */
+     * other is read. For inference there is the first one, and no feeds. */
     void *arrival[2];
-    an_transfer *transfer[2];
+    an_feed *feed[2];
     const void
         *staged[2]; /* what is on its way into each, or there and not read yet; NULL: nothing */
     int newest;     /* of the two, the one into which a copy was begun last */
@@ -91,6 +98,7 @@ typedef struct an_cuda_plan {
     float *losses;                    /* (N) */
     an_cuda_state *state;
     an_cuda_outcome *outcome;
+    an_exchange *exchange[AN_STEPS_UNDER_WAY]; /* training: an_cuda_letter of step s in s % 2 */
 
     an_cuda_part parts[AN_CUDA_USES][AN_CUDA_MAX_PARTS];
     int part_count[AN_CUDA_USES];
