@@ -52,6 +52,16 @@ def speed(result):
                             "times its speed", "fed", "times its speed"], [speed_row(line) for line in lines])]
 
 
+def deterministic(result):
+    """What the same bits in every run cost."""
+    def cost(line):
+        percent = 100 * (line["deterministic"]["seconds"] / line["ours"]["seconds"] - 1)
+        return f"{abs(percent):.1f} % {'slower' if percent >= 0 else 'faster'}"
+    return notes("`alexnet bench --deterministic` beside those", [
+        f"{line['network']} training, batch {line['batch']}, {line['precision']}: deterministic: {cost(line)}"
+        for line in result["lines"] if line.get("deterministic")])
+
+
 def checks(result):
     """How far this backend is from the reference."""
     def error(row):
@@ -109,7 +119,7 @@ def markdown(result):
     steps = [table(["step", "seconds", "outcome"], [[step["step"], f"{step['seconds']:.0f}", step["outcome"]]
                                                     for step in result["steps"]])] if result["steps"] else []
     parts = (machine(result) + steps + tools(result) + checks(result) + kernels(result) + speed(result)
-             + notes("Failed", result["failures"]) + notes("Left out", result["skips"]))
+             + deterministic(result) + notes("Failed", result["failures"]) + notes("Left out", result["skips"]))
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 

@@ -59,8 +59,8 @@ typedef struct alexnet_options {
     const char *device; /* "auto", "cpu", "cuda" or "reference"; NULL: "auto" */
     int threads;        /* 0: the cores this process may use */
     int batch;          /* the most images that alexnet_forward computes at a time; 0: 16 */
-    /* "fp32", "bf16" or "int8", whatever the file stores; NULL: "fp32". A device that lacks the
-     * instructions computes in float32. */
+    /* "fp32", "bf16" or "int8", on a GPU also "tf32" or "fp16", whatever the file stores; NULL:
+     * "fp32". A device that lacks the instructions computes in float32. */
     const char *precision;
 } alexnet_options;
 

@@ -73,16 +73,51 @@ static alexnet_status check_input(const an_plan *plan, const an_step *step, alex
     return ALEXNET_OK;
 }
 
-alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *result,
-                            alexnet_error *error) {
+/* The place of a step's result. */
+static an_step_result *result_of(an_plan *plan, uint64_t step) {
+    return &plan->results[step % AN_STEPS_UNDER_WAY];
+}
+
+alexnet_status an_plan_begin(an_plan *plan, const an_step *step, alexnet_error *error) {
     if (!plan->options.training)
         return an_fail(error, ALEXNET_INVALID, "a plan for inference cannot train");
+    if (plan->begun - plan->finished == AN_STEPS_UNDER_WAY)
+        return an_fail(error, ALEXNET_INVALID,
+                       "%d steps are under way, and no more can be; finish one first",
+                       AN_STEPS_UNDER_WAY);
     AN_TRY(check_input(plan, step, error));
     AN_TRY(check_labels(plan, step, error));
     const int previous = an_threads_enter(plan->options.threads);
-    const alexnet_status status = plan->backend->step(plan, step, result, error);
+    const alexnet_status status =
+        plan->backend->step(plan, step, result_of(plan, plan->begun), error);
     an_threads_leave(previous);
+    plan->begun += status == ALEXNET_OK;
     return status;
+}
+
+alexnet_status an_plan_finish(an_plan *plan, an_step_result *result, alexnet_error *error) {
+    if (plan->finished == plan->begun)
+        return an_fail(error, ALEXNET_INVALID, "no step is under way that could be finished");
+    an_step_result *found = result_of(plan, plan->finished);
+    const alexnet_status status =
+        plan->backend->finish ? plan->backend->finish(plan, found, error) : ALEXNET_OK;
+    plan->finished++;
+    *result = *found;
+    return status;
+}
+
+bool an_plan_runs_ahead(const an_plan *plan) {
+    /* Where layers are timed, each is waited for. */
+    return plan->backend->finish && !plan->options.times;
+}
+
+alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *result,
+                            alexnet_error *error) {
+    if (plan->begun != plan->finished)
+        return an_fail(error, ALEXNET_INVALID,
+                       "a step is under way; finish it before one that is done at once");
+    AN_TRY(an_plan_begin(plan, step, error));
+    return an_plan_finish(plan, result, error);
 }
 
 bool an_plan_takes_pictures(const an_plan *plan) {
@@ -134,7 +169,7 @@ void an_timing_end(const an_plan *plan, an_timed pass, int layer, double begun) 
         plan->options.times->seconds[pass][layer] += an_seconds() - begun;
 }
 
-static const char *const precisions[] = {"fp32", "bf16", "int8"};
+static const char *const precisions[] = {"fp32", "tf32", "bf16", "fp16", "int8"};
 
 const char *an_precision_name(an_precision precision) {
     return precisions[precision];
@@ -147,17 +182,27 @@ alexnet_status an_precision_find(const char *name, an_precision *out, alexnet_er
             return ALEXNET_OK;
         }
     return an_fail(error, ALEXNET_INVALID,
-                   "there is no precision '%.40s'; there are fp32, bf16 and int8", name);
+                   "there is no precision '%.40s'; there are fp32, tf32, bf16, fp16 and int8",
+                   name);
 }
 
 const char *an_plan_fallback(const an_plan *plan, an_precision asked) {
+    static const struct {
+        const char *gpu, *processor;
+    } sentences[] = {
+        [AN_TF32] = {"this GPU has no TF32 instructions (those of compute capability 8.0 and later "
+                     "have); computing in float32",
+                     "TF32 is computed on GPUs only; computing in float32"},
+        [AN_BF16] = {"this GPU has no bfloat16 instructions (those of compute capability 8.0 and "
+                     "later have); computing in float32",
+                     "this processor has no bfloat16 instructions (AVX512_BF16); computing in "
+                     "float32"},
+        [AN_FP16] = {NULL, "float16 is computed on GPUs only; computing in float32"},
+        [AN_INT8] = {"int8 is not computed on GPUs; computing in float32",
+                     "this processor has no int8 instructions (AVX512_VNNI); computing in float32"},
+    };
     if (plan->options.precision == asked)
         return NULL;
-    if (strcmp(plan->backend->name, "cuda") == 0)
-        return asked == AN_BF16 ? "this GPU has no bfloat16 instructions (those of compute "
-                                  "capability 8.0 and later have); computing in float32"
-                                : "int8 is not computed on GPUs; computing in float32";
-    return asked == AN_BF16
-               ? "this processor has no bfloat16 instructions (AVX512_BF16); computing in float32"
-               : "this processor has no int8 instructions (AVX512_VNNI); computing in float32";
+    return strcmp(plan->backend->name, "cuda") == 0 ? sentences[asked].gpu
+                                                    : sentences[asked].processor;
 }

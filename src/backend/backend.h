@@ -20,7 +20,9 @@
 
 typedef enum an_precision {
     AN_FP32,
+    AN_TF32, /* float32, but the factors of products are rounded to 10 bits */
     AN_BF16, /* bfloat16 storage and products, float32 sums, master weights and statistics */
+    AN_FP16, /* the same in IEEE's 16 bits, with gradients scaled on their way */
     AN_INT8  /* int8 weights and activations, inference only */
 } an_precision;
 
@@ -47,7 +49,9 @@ typedef struct an_plan_options {
     an_precision precision; /* asked for; in a plan, what it computes in: AN_FP32 where the
                                device lacks the instructions */
     int threads;            /* 0: the cores this process may use */
-    an_layer_times *times;  /* filled in by forward and step; NULL: nothing is timed */
+    bool deterministic; /* the same bits from run to run on the same device, which may cost speed;
+                           cpu and reference always give them */
+    an_layer_times *times; /* filled in by forward and step; NULL: nothing is timed */
 } an_plan_options;
 
 /* How one parameter is updated; the trainer's solver fills one for each parameter and step.
@@ -148,8 +152,12 @@ typedef struct an_backend {
     alexnet_status (*load)(an_plan *plan, const an_weights *weights, alexnet_error *error);
     alexnet_status (*forward)(an_plan *plan, const float *input, int images, float *logits,
                               alexnet_error *error);
+    /* Without `finish`, a step from its beginning to its result. With it, it returns as soon as the
+     * step's memory may change, and what it puts into `result` goes on to `finish`, which waits for
+     * the oldest step that has not been finished, and completes its result. */
     alexnet_status (*step)(an_plan *plan, const an_step *step, an_step_result *result,
                            alexnet_error *error);
+    alexnet_status (*finish)(an_plan *plan, an_step_result *result, alexnet_error *error);
     alexnet_status (*read)(an_plan *plan, an_tensor tensor, int index, float *out,
                            alexnet_error *error);
     alexnet_status (*write_momentum)(an_plan *plan, int parameter, const float *values,
@@ -164,11 +172,16 @@ typedef struct an_backend {
     alexnet_status (*available)(alexnet_error *error);
 } an_backend;
 
+enum { AN_STEPS_UNDER_WAY = 2 }; /* at most */
+
 /* What every backend's plan begins with. */
 struct an_plan {
     const an_backend *backend;
     an_network network;
     an_plan_options options; /* threads filled in */
+    uint64_t begun;          /* steps; while one is begun or finished, those before it */
+    uint64_t finished;
+    an_step_result results[AN_STEPS_UNDER_WAY]; /* of step s in s % AN_STEPS_UNDER_WAY */
 };
 
 /* The backends in this build, the best first; ends with NULL. */
@@ -219,7 +232,26 @@ void an_plan_stage(an_plan *plan, const float *input, const an_picture *pictures
  * copy from memory that they know faster, and by themselves. */
 void an_plan_pin(an_plan *plan, void *memory, size_t bytes, bool pinned);
 
-/* One training step; training plans. */
+/*
+ * Begins a training step; training plans. Returns as soon as the step's memory may change (input,
+ * labels, updates, ...), behind the last call of gradient_ready. INVALID where AN_STEPS_UNDER_WAY
+ * have been begun and not finished.
+ *
+ * A plan does one thing after the other: what is loaded, written, read or computed behind
+ * an_plan_begin finds the step done, and waits for it as far as it has to. Freeing a plan ends what
+ * is under way.
+ */
+alexnet_status an_plan_begin(an_plan *plan, const an_step *step, alexnet_error *error);
+
+/* Waits for the oldest step that was begun and not finished, and fills in its result. INVALID where
+ * there is none. After another failure, too, that step is no longer under way. */
+alexnet_status an_plan_finish(an_plan *plan, an_step_result *result, alexnet_error *error);
+
+/* Whether a step goes on behind an_plan_begin, so that the next one should be begun before it is
+ * finished, lest the device wait for the program. */
+bool an_plan_runs_ahead(const an_plan *plan);
+
+/* A training step, begun and finished. INVALID while others are under way. */
 alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *result,
                             alexnet_error *error);
 
@@ -241,7 +273,8 @@ an_plan_memory an_plan_memory_of(const an_plan *plan);
 double an_timing_begin(const an_plan *plan);
 void an_timing_end(const an_plan *plan, an_timed pass, int layer, double begun);
 
-/* "fp32", "bf16", "int8", and the precision of such a name; INVALID for any other. */
+/* "fp32", "tf32", "bf16", "fp16", "int8", and the precision of such a name; INVALID for any other.
+ */
 const char *an_precision_name(an_precision precision);
 alexnet_status an_precision_find(const char *name, an_precision *out, alexnet_error *error);
 

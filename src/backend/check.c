@@ -15,8 +15,13 @@ enum { chunk = 4096 };
 
 /* What an error may be and still be sound; why, stands in check.h. */
 static const double along_tolerance = 1e-2, across_tolerance = 5e-2;
-static const double forward_tolerance = 1e-4, backward_tolerance = 1e-3;
-static const double forward_tolerance_bf16 = 3e-2, backward_tolerance_bf16 = 2e-1;
+static const struct {
+    double forward, backward;
+} tolerances[] = {[AN_FP32] = {1e-4, 1e-3},
+                  [AN_TF32] = {4e-3, 2e-1},
+                  [AN_BF16] = {3e-2, 4e-1},
+                  [AN_FP16] = {4e-3, 2e-1},
+                  [AN_INT8] = {3e-2, 2e-1}};
 
 /*
  * Steps of the central difference: at first as long as this share of w (or of the biases), and this
@@ -320,9 +325,8 @@ static alexnet_status compare_tensor(const problem *p, const pair *both, an_tens
 /* Everything that a training step with dropout leaves behind, forward, then backward. */
 static alexnet_status compare_steps(const problem *p, const pair *both, alexnet_error *error) {
     const an_network *network = &p->network;
-    const bool exact = p->options.precision == AN_FP32;
-    const double forward = exact ? forward_tolerance : forward_tolerance_bf16;
-    const double backward = exact ? backward_tolerance : backward_tolerance_bf16;
+    const double forward = tolerances[p->options.precision].forward;
+    const double backward = tolerances[p->options.precision].backward;
     const an_step step = step_of(p);
     an_step_result found, wanted;
     AN_TRY(an_plan_step(both->tested, &step, &found, error));
@@ -379,7 +383,7 @@ static alexnet_status compare_pictures(problem *p, const pair *both, alexnet_err
     AN_TRY_CLEANUP(an_plan_step(both->tested, &step, &result, error));
     AN_TRY_CLEANUP(an_plan_read(both->tested, AN_ACTIVATION, 0, both->found, error));
     compare(p, "pictures", p->network.layers[0].spec.name, both->found, both->wanted, count,
-            forward_tolerance);
+            tolerances[AN_FP32].forward);
 cleanup:
     an_free(pictures);
     return status;
@@ -416,7 +420,7 @@ alexnet_status an_check_backend(const an_backend *tested, const an_backend *expe
     AN_TRY_CLEANUP(an_plan_forward(both.expected, p.input, p.options.batch, both.wanted, error));
     compare(&p, "logits", network->layers[network->layer_count - 1].spec.name, both.found,
             both.wanted, images * (size_t)network->classes,
-            p.options.precision == AN_FP32 ? forward_tolerance : forward_tolerance_bf16);
+            tolerances[p.options.precision].forward);
     AN_TRY_CLEANUP(compare_steps(&p, &both, error));
     if (an_plan_takes_pictures(both.tested))
         AN_TRY_CLEANUP(compare_pictures(&p, &both, error));

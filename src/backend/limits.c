@@ -36,7 +36,8 @@ double an_pass_operations(const an_plan *plan, an_timed pass, int layer) {
 
 /* Bytes of the layer's parameters that go between memory and the processor. */
 static double parameter_bytes(const an_plan *plan, an_timed pass, int layer) {
-    static const double bytes_of_precision[] = {4, 2, 1};
+    static const double bytes_of_precision[] = {
+        [AN_FP32] = 4, [AN_TF32] = 4, [AN_BF16] = 2, [AN_FP16] = 2, [AN_INT8] = 1};
     const int weight = plan->network.layers[layer].weight;
     if (weight < 0 || pass == AN_TIMED_WEIGHTS ||
         (pass == AN_TIMED_INPUT && is_first(&plan->network, layer)))

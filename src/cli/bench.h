@@ -9,7 +9,7 @@
 typedef struct bench_settings {
     an_common common;
     int classes, input_size;
-    bool layers;
+    bool layers, deterministic;
     const char *data;
     int workers;
     int crop; /* an_crop_kind */

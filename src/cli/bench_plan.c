@@ -122,15 +122,22 @@ static void release(subject *bench) {
         an_free(bench->tensors[i]);
 }
 
+static alexnet_status begin_step(subject *bench, alexnet_error *error) {
+    AN_TRY(an_plan_begin(bench->plan, &bench->step, error));
+    /* Those of the next step, as in training. */
+    an_plan_stage(bench->plan, bench->input, bench->pictures);
+    return ALEXNET_OK;
+}
+
+/* A batch through the plan. In a plan that runs ahead, the step that ends here has been begun
+ * before, as in training. */
 static alexnet_status one_step(subject *bench, alexnet_error *error) {
     an_step_result result;
-    if (bench->plan->options.training) {
-        /* That of the next step, as in training. */
-        an_plan_stage(bench->plan, bench->input, bench->pictures);
-        return an_plan_step(bench->plan, &bench->step, &result, error);
-    }
-    return an_plan_forward(bench->plan, bench->input, bench->plan->options.batch, bench->logits,
-                           error);
+    if (!bench->plan->options.training)
+        return an_plan_forward(bench->plan, bench->input, bench->plan->options.batch, bench->logits,
+                               error);
+    AN_TRY(begin_step(bench, error));
+    return an_plan_finish(bench->plan, &result, error);
 }
 
 /* What was measured, in seconds a step. */
@@ -145,23 +152,28 @@ enum { most_steps = 100000 };
 /* Steps for a while; `layers` (NULL: none) collects the times of the first AN_BENCH_LAYER_STEPS. */
 static alexnet_status measure_steps(subject *bench, an_display *display, double *times,
                                     an_layer_times *layers, int *steps, alexnet_error *error) {
+    const bool ahead = bench->plan->options.training && an_plan_runs_ahead(bench->plan);
     double begin = an_seconds();
+    if (ahead)
+        AN_TRY(begin_step(bench, error));
     while (an_seconds() - begin < AN_BENCH_WARM_UP_SECONDS)
         AN_TRY(one_step(bench, error));
-    begin = an_seconds();
+    double before = begin = an_seconds();
     for (*steps = 0; *steps < most_steps &&
                      (*steps < AN_BENCH_STEPS || an_seconds() - begin < AN_BENCH_SECONDS);
          ++*steps) {
         bench->layers = (an_layer_times){0};
-        const double before = an_seconds();
         AN_TRY(one_step(bench, error));
-        times[*steps] = an_seconds() - before;
+        const double after = an_seconds();
+        times[*steps] = after - before;
         if (layers && *steps < AN_BENCH_LAYER_STEPS)
             layers[*steps] = bench->layers;
         an_display_show(display, an_bench_progress(*steps + 1, an_seconds() - begin), "step %d",
                         *steps + 1);
+        before = ahead ? after : an_seconds(); /* what runs ahead did so meanwhile */
     }
-    return ALEXNET_OK;
+    an_step_result result;
+    return ahead ? an_plan_finish(bench->plan, &result, error) : ALEXNET_OK;
 }
 
 static alexnet_status measure(subject *bench, bool by_layer, an_display *display, timing *out,
@@ -227,6 +239,8 @@ static alexnet_status print_json(const an_plan *plan, const outcome *it, alexnet
                   "least_milliseconds", 1e3 * time->least, "p90_milliseconds", 1e3 * time->slow,
                   "steps", time->steps, "weights", (json_int_t)it->weights, "planned_memory",
                   (json_int_t)it->planned, "peak_memory", (json_int_t)it->peak);
+    if (json)
+        json_object_set_new(json, "deterministic", json_boolean(plan->options.deterministic));
     if (json && it->floor > 0)
         json_object_update_new(json, json_pack("{s:f, s:f, s:f, s:f}", "floor_milliseconds",
                                                1e3 * it->floor, "share_of_floor",
@@ -273,6 +287,7 @@ alexnet_status an_bench_plan(const bench_settings *settings, bool training, alex
     AN_TRY(an_network_chosen(common, settings->classes, settings->input_size, &network, error));
     AN_TRY(an_backend_find(common->device, &backend, error));
     subject bench = {0};
+    options.deterministic = settings->deterministic;
     if (settings->layers)
         options.times = &bench.layers;
     an_display display = an_display_begin(common->progress);

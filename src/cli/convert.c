@@ -58,6 +58,12 @@ static const an_option options[] = {
     AN_OPTION_BATCH("16", "pictures computed at a time"),
     {0}};
 
+/* What weights are stored in, in the order of the choices for --precision. */
+static const struct {
+    an_precision precision;
+    const char *dtype;
+} stored[] = {{AN_FP32, "F32"}, {AN_BF16, "BF16"}, {AN_INT8, "I8"}};
+
 static bool show(void *context, size_t done, size_t pictures) {
     an_display_show(context, pictures ? (double)done / (double)pictures : 1,
                     "calibrating: %s of %s pictures", an_thousands(done).text,
@@ -107,7 +113,7 @@ cleanup:
 static alexnet_status print_result(const convert_settings *settings, const char *out,
                                    const an_format *format, const an_weights_file *weights,
                                    size_t calibrated, alexnet_error *error) {
-    const char *precision = an_precision_name((an_precision)settings->common.precision);
+    const char *precision = an_precision_name(stored[settings->common.precision].precision);
     an_tensor_file written;
     AN_TRY(an_tensor_file_open(out, format, &written, error));
     const size_t tensors = written.tensor_count, bytes = written.mappings[0].size;
@@ -131,9 +137,8 @@ static alexnet_status print_result(const convert_settings *settings, const char 
 static alexnet_status convert(const convert_settings *settings, const char *out,
                               const an_format *format, an_weights_file *weights,
                               alexnet_error *error) {
-    static const char *const dtypes[] = {"F32", "BF16", "I8"};
-    const int precision = settings->common.precision;
-    const an_write_options writing = {.dtype = dtypes[precision],
+    const an_precision precision = stored[settings->common.precision].precision;
+    const an_write_options writing = {.dtype = stored[settings->common.precision].dtype,
                                       .preprocess = settings->preprocess};
     size_t calibrated = 0;
     if (settings->calibrate)

@@ -19,6 +19,13 @@
         .help = "side of the square input"                                                         \
     }
 
+/* The row of commands whose plans' bits may matter. */
+#define AN_OPTION_DETERMINISTIC(settings_, member_)                                                \
+    {                                                                                              \
+        .name = "deterministic", .type = AN_OPTION_FLAG, .offset = offsetof(settings_, member_),   \
+        .help = "the same bits in every run on the same GPU, where that costs speed"               \
+    }
+
 /* The row of commands that read pictures. */
 #define AN_OPTION_WORKERS(settings_, member_)                                                      \
     {                                                                                              \

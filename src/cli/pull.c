@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "core/cache.h"
 #include "core/file.h"
 #include "core/memory.h"
 #include "pull/cache.h"

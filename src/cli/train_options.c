@@ -286,6 +286,7 @@ const an_option an_train_options[] = {
      .offset = RUN(overfit_batch),
      .help = "learn only the first batch by heart, to see that learning works"},
     AN_OPTION_WORKERS(an_train_chosen, run.workers),
+    AN_OPTION_DETERMINISTIC(an_train_chosen, run.deterministic),
     {.name = "max-broken",
      .type = AN_OPTION_NUMBER,
      .offset = RUN(max_broken),

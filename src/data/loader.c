@@ -118,8 +118,8 @@ static void announce(const an_loader *loader, size_t position) {
 static alexnet_status make_input(const an_loader *loader, size_t position, an_workspace *own,
                                  void *place, alexnet_error *error) {
     const an_loader_options *options = &loader->options;
-    const an_place out = {.input = options->pictures ? NULL : place,
-                          .picture = options->pictures ? place : NULL};
+    const an_target out = {.input = options->pictures ? NULL : place,
+                           .picture = options->pictures ? place : NULL};
     const size_t sample = loader->order[position];
     const an_occasion occasion = {options->seed, loader->epoch, sample, position};
     char name[512];
@@ -240,8 +240,10 @@ static alexnet_status make_slots(an_loader *loader, int workers, alexnet_error *
         void *places;
         AN_TRY(an_alloc(&places, n, loader->place_bytes, "a batch of pictures", error));
         s->places = places;
-        s->batch.input = loader->options.pictures ? NULL : places;
-        s->batch.pictures = loader->options.pictures ? places : NULL;
+        if (loader->options.pictures)
+            s->batch.pictures = places;
+        else
+            s->batch.input = places;
         s->batch.views = loader->options.views;
         s->batch.labels = calloc(n, sizeof *s->batch.labels);
         s->batch.indices = calloc(n, sizeof *s->batch.indices);

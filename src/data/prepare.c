@@ -28,7 +28,7 @@ static an_part around(int width, int height, const an_preprocess *preprocess, in
 
 /* The last step: the pixels of a view into its place. */
 static void finish(const an_raster *pixels, bool mirror, const an_preprocess *preprocess,
-                   const an_tint *tint, an_place out, int view) {
+                   const an_tint *tint, an_target out, int view) {
     const size_t side = (size_t)preprocess->crop;
     if (out.picture)
         an_normalise_picture(pixels, mirror, preprocess, tint, out.picture);
@@ -38,7 +38,7 @@ static void finish(const an_raster *pixels, bool mirror, const an_preprocess *pr
 }
 
 alexnet_status an_prepare_views(an_workspace *workspace, const char *name,
-                                const an_preprocess *preprocess, int views, an_place out,
+                                const an_preprocess *preprocess, int views, an_target out,
                                 alexnet_error *error) {
     an_decoded *decoded = &workspace->decoded;
     const int side = preprocess->crop;
@@ -111,7 +111,7 @@ static alexnet_status fit(an_workspace *workspace, const an_need *need, an_raste
 alexnet_status an_prepare_drawn(an_workspace *workspace, const char *name,
                                 const an_preprocess *preprocess,
                                 const an_augmentation *augmentation, const an_occasion *occasion,
-                                an_place out, alexnet_error *error) {
+                                an_target out, alexnet_error *error) {
     question asked = {.augmentation = augmentation, .preprocess = preprocess, .occasion = occasion};
     const an_chooser chooser = {ask, &asked};
     an_raster pixels;

@@ -14,10 +14,10 @@ typedef struct an_workspace {
 
 /* Where a picture is made: its inputs (views, 3, crop, crop), or the bytes that stand for one
  * (an_normalise_picture); the other is NULL. */
-typedef struct an_place {
+typedef struct an_target {
     float *input;
     an_picture *picture;
-} an_place;
+} an_target;
 
 /* Frees the memory; the workspace may be used again. */
 void an_workspace_free(an_workspace *workspace);
@@ -28,7 +28,7 @@ void an_workspace_free(an_workspace *workspace);
  * to the bit. `name` stands in messages. Errors as an_image_decode's.
  */
 alexnet_status an_prepare_views(an_workspace *workspace, const char *name,
-                                const an_preprocess *preprocess, int views, an_place out,
+                                const an_preprocess *preprocess, int views, an_target out,
                                 alexnet_error *error);
 
 /* Makes the view of the stored picture that an_view_draw draws, decoding no more than it needs
@@ -36,6 +36,6 @@ alexnet_status an_prepare_views(an_workspace *workspace, const char *name,
 alexnet_status an_prepare_drawn(an_workspace *workspace, const char *name,
                                 const an_preprocess *preprocess,
                                 const an_augmentation *augmentation, const an_occasion *occasion,
-                                an_place out, alexnet_error *error);
+                                an_target out, alexnet_error *error);
 
 #endif

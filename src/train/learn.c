@@ -25,12 +25,11 @@ static double mix(const an_learner *learner, uint64_t epoch, const an_batch *bat
     return share;
 }
 
-alexnet_status an_learner_step(an_learner *learner, const an_train_state *state,
-                               const an_batch *batch, an_step_result *result,
-                               alexnet_error *error) {
+alexnet_status an_learner_begin(an_learner *learner, const an_train_state *state,
+                                uint64_t under_way, const an_batch *batch, alexnet_error *error) {
     const an_train_settings *settings = learner->settings;
     an_setup *setup = learner->setup;
-    const uint64_t done = state->epoch * setup->steps_per_epoch + state->step;
+    const uint64_t done = state->epoch * setup->steps_per_epoch + state->step + under_way;
     an_lars lars = {.plan = setup->plan,
                     .updates = learner->updates,
                     .trust = settings->lars,
@@ -55,7 +54,7 @@ alexnet_status an_learner_step(an_learner *learner, const an_train_state *state,
         step.gradient_ready = an_lars_scale;
         step.context = &lars;
     }
-    AN_TRY(an_plan_step(setup->plan, &step, result, error));
+    AN_TRY(an_plan_begin(setup->plan, &step, error));
     AN_TRY(lars.status);
     return setup->average.values ? an_average_add(&setup->average, setup->plan, done + 1, error)
                                  : ALEXNET_OK;

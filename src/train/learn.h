@@ -15,8 +15,9 @@ typedef struct an_learner {
 /* Fills in updates and learning_rate for the step that follows `step` steps of the run. */
 void an_learner_prepare(an_learner *learner, const an_plateau *plateau, uint64_t step);
 
-/* Learns from a batch, whose pictures it may change; `state` is that before the step. */
-alexnet_status an_learner_step(an_learner *learner, const an_train_state *state,
-                               const an_batch *batch, an_step_result *result, alexnet_error *error);
+/* Begins to learn from a batch, whose pictures it may change, `under_way` steps behind `state`. The
+ * plan has the result: an_plan_finish. */
+alexnet_status an_learner_begin(an_learner *learner, const an_train_state *state,
+                                uint64_t under_way, const an_batch *batch, alexnet_error *error);
 
 #endif

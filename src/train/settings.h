@@ -54,8 +54,9 @@ typedef struct an_train_settings {
     an_beginning init;              /* from the beginning */
     const char *device;             /* NULL: "auto" */
     an_precision precision;
-    int threads; /* 0: the cores this process may use */
-    int workers; /* loader threads; 0: the same */
+    int threads;        /* 0: the cores this process may use */
+    int workers;        /* loader threads; 0: the same */
+    bool deterministic; /* as in an_plan_options */
     uint64_t seed;
     int epochs;
     int batch;

@@ -16,7 +16,7 @@ typedef struct field {
     const char *const *words; /* WORD: what the values of the enumeration are called */
 } field;
 
-static const char *const precisions[] = {"fp32", "bf16", "int8", NULL};
+static const char *const precisions[] = {"fp32", "tf32", "bf16", "fp16", "int8", NULL};
 static const char *const schedules[] = {"constant", "step", "cosine", "plateau", NULL};
 static const char *const beginnings[] = {"arch", "paper", NULL};
 static const char *const dropouts[] = {"arch", "none", NULL};
@@ -42,6 +42,7 @@ static const field fields[] = {
     {"precision", AT(precision), WORD, precisions},
     {"threads", AT(threads), INT, NULL},
     {"workers", AT(workers), INT, NULL},
+    {"deterministic", AT(deterministic), BOOL, NULL},
     {"seed", AT(seed), U64, NULL},
     {"epochs", AT(epochs), INT, NULL},
     {"batch", AT(batch), INT, NULL},

@@ -80,7 +80,8 @@ static alexnet_status make_plan(const an_train_settings *settings, const an_netw
     const an_plan_options options = {.batch = settings->batch,
                                      .training = true,
                                      .precision = settings->precision,
-                                     .threads = settings->threads};
+                                     .threads = settings->threads,
+                                     .deterministic = settings->deterministic};
     AN_TRY(an_plan_create(out->backend, network, &options, &out->plan, error));
     if (settings->ema == 0 && settings->lars == 0 && !settings->layer_stats)
         return ALEXNET_OK;

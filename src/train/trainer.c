@@ -21,17 +21,30 @@ static const double smoothing = 0.1;
 static const double flat_share = 0.015;
 enum { flat_steps_hint = 100 };
 
+/* A step that has been begun, as it is recorded when it is finished. */
+typedef struct begun_step {
+    double learning_rate; /* of weights */
+    uint64_t broken;      /* pictures of the epoch, up to its batch */
+    int pictures;
+} begun_step;
+
 typedef struct trainer {
     an_train_settings settings;
     const an_train_observer *observer;
     an_run run;
     an_setup setup;
-    an_train_state state;
+    an_train_state state;                 /* behind the last step that is finished */
+    begun_step begun[AN_STEPS_UNDER_WAY]; /* those behind it, the oldest first */
+    uint64_t under_way;                   /* how many of them there are */
+    bool runs_ahead;     /* the next step is begun before one is finished, where that can be */
     uint64_t saved_step; /* the run's step at the last checkpoint; UINT64_MAX: none was written */
     uint64_t broken_before;   /* pictures of this epoch that were broken before it was resumed */
     const an_batch *repeated; /* the batch that is overfitted */
     an_learner learner;
+    double learning_rate;      /* of weights, in the last step that is finished */
     double begin, epoch_begin; /* on the clock */
+    double lap;                /* ... when that was finished, or the first one behind it begun */
+    double waited;             /* seconds since then, for data */
     an_pace pace;
 } trainer;
 
@@ -39,7 +52,7 @@ static double ratio(double a, double b) {
     return b > 0 ? a / b : 0;
 }
 
-/* Steps since the run began. */
+/* Steps since the run began that are finished. */
 static uint64_t run_step(const trainer *t) {
     return t->state.epoch * t->setup.steps_per_epoch + t->state.step;
 }
@@ -73,7 +86,7 @@ static alexnet_status diverged(const trainer *t, const char *what, uint64_t step
         "training has diverged: %s step %llu (epoch %llu) is no number; begin again "
         "with a learning rate lower than %g, a tenth of it for a start, or with a longer "
         "warm-up; %s",
-        what, (unsigned long long)step, (unsigned long long)epoch, t->learner.learning_rate, kept);
+        what, (unsigned long long)step, (unsigned long long)epoch, t->learning_rate, kept);
 }
 
 static an_checkpoint checkpoint_of(const trainer *t) {
@@ -84,6 +97,7 @@ static an_checkpoint checkpoint_of(const trainer *t) {
                            .average = t->setup.average.values};
 }
 
+/* While a step is under way, the plan is not where the state is, and nothing can be saved. */
 static alexnet_status save(trainer *t, alexnet_error *error) {
     if (t->saved_step == run_step(t) && t->state.step > 0)
         return ALEXNET_OK; /* nothing has been learned since */
@@ -105,21 +119,6 @@ static alexnet_status keep_best(const trainer *t, alexnet_error *error) {
     if (checkpoint.average)
         return an_checkpoint_write_average(t->run.best, &checkpoint, error);
     return an_run_keep_best(&t->run, error);
-}
-
-/* Saves what has been learned before a failure that is not the training's; the failure stays the
- * one that is reported. */
-static alexnet_status save_and_fail(trainer *t, alexnet_status status) {
-    (void)save(t, NULL);
-    return status;
-}
-
-static alexnet_status interrupted(trainer *t, alexnet_error *error) {
-    AN_TRY(save(t, error));
-    return an_fail(error, ALEXNET_INTERRUPTED,
-                   "stopped in epoch %llu behind step %llu of %llu; %s holds everything to resume",
-                   (unsigned long long)t->state.epoch + 1, (unsigned long long)t->state.step,
-                   (unsigned long long)t->setup.steps_per_epoch, t->run.last);
 }
 
 /* --- a step -------------------------------------------------------------------------------- */
@@ -157,14 +156,14 @@ static void watch_for_guessing(trainer *t) {
              "learning rate (now %g; ten times less, and more), an architecture that begins with "
              "He's initialisation (alexnet), and check that the class folders hold what their "
              "names say; overfitting one batch shows whether it can learn at all",
-             flat_steps_hint, t->setup.plan->network.classes, guessing, t->learner.learning_rate);
+             flat_steps_hint, t->setup.plan->network.classes, guessing, t->learning_rate);
     warn(t, text);
 }
 
-static void add_to_state(trainer *t, const an_step_result *result) {
+static void add_to_state(trainer *t, const begun_step *step, const an_step_result *result) {
     an_train_state *state = &t->state;
     state->step++;
-    state->broken = t->broken_before + an_loader_broken(t->setup.loader);
+    state->broken = step->broken;
     if (result->counted == 0)
         return;
     state->counted += (uint64_t)result->counted;
@@ -199,7 +198,7 @@ static an_progress progress_of(const trainer *t, double loss) {
                          .loss = loss,
                          .smoothed_loss = state->smoothed_loss,
                          .top1 = ratio((double)state->correct, (double)state->counted),
-                         .learning_rate = t->learner.learning_rate,
+                         .learning_rate = t->learning_rate,
                          .images_per_second = an_pace_rate(&t->pace.all),
                          .waiting = an_pace_waiting(&t->pace.all),
                          .remaining_seconds = remaining_seconds(t)};
@@ -217,25 +216,67 @@ static alexnet_status log_step(trainer *t, const an_progress *now, alexnet_error
     return an_run_log(&t->run, an_record_layers(now, run_step(t), parameters), error);
 }
 
-static alexnet_status train_step(trainer *t, alexnet_error *error) {
-    const double begin = an_seconds();
-    const an_batch *batch;
-    const alexnet_status status = next_batch(t, &batch, error);
-    if (status != ALEXNET_OK)
-        return save_and_fail(t, status);
-    const double arrived = an_seconds();
+/* Takes in the result of the oldest step under way. */
+static alexnet_status finish_step(trainer *t, alexnet_error *error) {
+    const begun_step step = t->begun[0];
     an_step_result result;
-    stage_next(t);
-    AN_TRY(an_learner_step(&t->learner, &t->state, batch, &result, error));
+    t->begun[0] = t->begun[1];
+    t->under_way--;
+    AN_TRY(an_plan_finish(t->setup.plan, &result, error));
+    t->learning_rate = step.learning_rate;
     if (!isfinite(result.loss))
         return diverged(t, "the loss of", run_step(t) + 1, error);
-    add_to_state(t, &result);
-    an_pace_add(&t->pace, an_seconds() - begin, arrived - begin, batch->count);
+    add_to_state(t, &step, &result);
+    const double end = an_seconds();
+    an_pace_add(&t->pace, end - t->lap, t->waited, step.pictures);
+    t->lap = end;
+    t->waited = 0;
 
     const an_progress now = progress_of(t, result.loss);
     if (t->observer->stepped)
         t->observer->stepped(t->observer->context, &now);
     return log_step(t, &now, error);
+}
+
+static alexnet_status finish_steps(trainer *t, alexnet_error *error) {
+    while (t->under_way > 0)
+        AN_TRY(finish_step(t, error));
+    return ALEXNET_OK;
+}
+
+/* Saves what has been learned before a failure that is not the training's; the failure stays the
+ * one that is reported. */
+static alexnet_status save_and_fail(trainer *t, alexnet_status status) {
+    if (finish_steps(t, NULL) == ALEXNET_OK)
+        (void)save(t, NULL);
+    return status;
+}
+
+static alexnet_status interrupted(trainer *t, alexnet_error *error) {
+    AN_TRY(finish_steps(t, error));
+    AN_TRY(save(t, error));
+    return an_fail(error, ALEXNET_INTERRUPTED,
+                   "stopped in epoch %llu behind step %llu of %llu; %s holds everything to resume",
+                   (unsigned long long)t->state.epoch + 1, (unsigned long long)t->state.step,
+                   (unsigned long long)t->setup.steps_per_epoch, t->run.last);
+}
+
+static alexnet_status begin_step(trainer *t, alexnet_error *error) {
+    const double begin = an_seconds();
+    if (t->under_way == 0)
+        t->lap = begin;
+    const an_batch *batch;
+    const alexnet_status status = next_batch(t, &batch, error);
+    if (status != ALEXNET_OK)
+        return save_and_fail(t, status);
+    t->waited += an_seconds() - begin;
+    AN_TRY(an_learner_begin(&t->learner, &t->state, t->under_way, batch, error));
+    t->begun[t->under_way++] =
+        (begun_step){.learning_rate = t->learner.learning_rate,
+                     .broken = t->broken_before + an_loader_broken(t->setup.loader),
+                     .pictures = batch->count};
+    stage_next(t);
+    return ALEXNET_OK;
 }
 
 /* --- an epoch ------------------------------------------------------------------------------ */
@@ -252,6 +293,25 @@ static alexnet_status start_loader(trainer *t, alexnet_error *error) {
                            whole ? t->state.step : 0, error);
 }
 
+/* Whether there is a checkpoint behind a step of the run. */
+static bool saves_behind(const trainer *t, uint64_t step) {
+    const uint64_t every = t->settings.checkpoint_steps;
+    return every > 0 && step % every == 0;
+}
+
+/*
+ * Whether a step is to be begun now, rather than one under way to be finished. What is under way is
+ * finished before a checkpoint, the end of the epoch, and waiting for data: then that is the time
+ * for which nothing is computed.
+ */
+static bool may_begin(const trainer *t) {
+    if (t->state.step + t->under_way == t->setup.steps_per_epoch)
+        return false;
+    return t->under_way == 0 || (t->runs_ahead && t->under_way < AN_STEPS_UNDER_WAY &&
+                                 !saves_behind(t, run_step(t) + t->under_way) &&
+                                 (t->repeated || an_loader_peek(t->setup.loader)));
+}
+
 /* The steps of the epoch that are still to be done. */
 static alexnet_status train_epoch(trainer *t, alexnet_error *error) {
     an_train_state *state = &t->state;
@@ -260,9 +320,12 @@ static alexnet_status train_epoch(trainer *t, alexnet_error *error) {
     t->broken_before = state->broken;
     AN_TRY(start_loader(t, error));
     while (state->step < t->setup.steps_per_epoch) {
-        AN_TRY(train_step(t, error));
-        const uint64_t every = t->settings.checkpoint_steps;
-        if (every > 0 && run_step(t) % every == 0)
+        if (may_begin(t)) {
+            AN_TRY(begin_step(t, error));
+            continue;
+        }
+        AN_TRY(finish_step(t, error));
+        if (saves_behind(t, run_step(t)))
             AN_TRY(save(t, error));
         if (asked_to_stop(t))
             return interrupted(t, error);
@@ -318,10 +381,11 @@ static alexnet_status finish_epoch(trainer *t, alexnet_error *error) {
     an_train_state *state = &t->state;
     const double counted = (double)state->counted;
     an_learner_prepare(&t->learner, &state->plateau, run_step(t) - 1); /* none was, if resumed */
+    t->learning_rate = t->learner.learning_rate;
     an_epoch_result result = {.epoch = (uint32_t)state->epoch + 1,
                               .train_loss = ratio(state->loss_sum, counted),
                               .train_top1 = ratio((double)state->correct, counted),
-                              .learning_rate = t->learner.learning_rate,
+                              .learning_rate = t->learning_rate,
                               .images_per_second = an_pace_rate(&t->pace.epoch),
                               .waiting = an_pace_waiting(&t->pace.epoch),
                               .broken = state->broken};
@@ -413,6 +477,8 @@ static alexnet_status train(trainer *t, alexnet_error *error) {
     if (fallback)
         warn(t, fallback);
     announce(t);
+    /* The statistics of layers want the weights behind each step, not those behind the next one. */
+    t->runs_ahead = an_plan_runs_ahead(t->setup.plan) && !t->settings.layer_stats;
     const int previous = an_threads_enter(t->settings.threads); /* for what no plan does */
     const alexnet_status status = train_epochs(t, error);
     an_threads_leave(previous);

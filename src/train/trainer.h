@@ -49,7 +49,7 @@ typedef struct an_train_start {
 } an_train_start;
 
 /* What the caller hears of; every function may be NULL. `stop` is asked after every step and
- * every batch of a validation. */
+ * every batch of a validation; a step that has been begun by then is finished, too. */
 typedef struct an_train_observer {
     void *context;
     void (*started)(void *context, const an_train_start *start);

@@ -8,9 +8,12 @@
 typedef struct an_cuda_host {
     size_t memory; /* bytes that are free */
     bool bf16;
-    size_t replays;   /* of recordings, so far */
-    size_t transfers; /* begun so far */
-    int pinned;       /* blocks that are pinned */
+    bool no_bias;   /* products are not made that add one */
+    size_t replays; /* of recordings, so far */
+    size_t feeds;   /* copies begun in feeds so far */
+    int pinned;     /* blocks that are pinned */
+    int measured;   /* operations that may be computed in the way that measures fastest, so far */
+    int unkept;     /* ... of which nobody has said that what was measured is to be kept */
 } an_cuda_host;
 
 an_cuda_host *an_cuda_host_settings(void);

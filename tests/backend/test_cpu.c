@@ -167,6 +167,23 @@ static void packs_weights_of_few_bits(void **state) {
     }
 }
 
+/* Those of GPUs are computed in float32. */
+static void has_no_tf32_and_no_fp16(void **state) {
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const an_precision precision = i ? AN_FP16 : AN_TF32;
+        twins t =
+            make_twins(&an_backend_cpu, &odd_arch, 4, 0,
+                       (an_plan_options){.batch = 2, .training = true, .precision = precision});
+        assert_int_equal(t.found->options.precision, AN_FP32);
+        assert_string_equal(an_plan_fallback(t.found, precision),
+                            i ? "float16 is computed on GPUs only; computing in float32"
+                              : "TF32 is computed on GPUs only; computing in float32");
+        compare_step(&t, false);
+        free_twins(&t);
+    }
+}
+
 static void refuses_to_train_in_int8(void **state) {
     (void)state;
     an_network network;
@@ -188,6 +205,7 @@ int main(void) {
         cmocka_unit_test(keeps_fully_connected_weights_in_place),
         cmocka_unit_test(trains_in_bfloat16),
         cmocka_unit_test(packs_weights_of_few_bits),
+        cmocka_unit_test(has_no_tf32_and_no_fp16),
         cmocka_unit_test(refuses_to_train_in_int8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

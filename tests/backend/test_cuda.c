@@ -4,7 +4,6 @@
  * `alexnet check --device cuda`, bench/gpu.
  */
 #include <math.h>
-#include <string.h>
 
 #include "backend/check.h"
 #include "backend/cuda/plan.h"
@@ -14,13 +13,6 @@
 #include "core/memory.h"
 #include "core/random.h"
 #include "tiny.h"
-
-/* A quarter of the maps, too: the plain kernels are slow. */
-static void thin_maps(slim_arch *small) {
-    for (int l = 0; l < small->arch.layer_count; l++)
-        if (small->layers[l].type == AN_CONV)
-            small->layers[l].units /= 4;
-}
 
 static void every_network(void **state) {
     (void)state;
@@ -40,11 +32,6 @@ static void odd_networks(void **state) {
         check_network(&an_backend_cuda_plan, archs[i], 11, archs[i]->input_size + 6, 3, 1);
         check_network(&an_backend_cuda_plan, archs[i], 1, 0, 17, 1);
     }
-}
-
-static void set_updates(const twins *t, float rate, an_update *updates) {
-    for (int p = 0; p < t->network.parameter_count; p++)
-        updates[p] = (an_update){rate, 5e-4f};
 }
 
 /* Step after step, most of them replayed, with what changes between steps: positions, epochs,
@@ -81,14 +68,14 @@ static void replays_follow(void **state) {
 }
 
 /* Inputs on their way while the step before is computed, as a loader hands them over, among them
- * one that then is not wanted, and steps whose inputs were never announced. */
+ * one that then is not wanted, and five that were never announced: of four steps and a forward. */
 static void stages_inputs(void **state) {
     (void)state;
     enum { inputs = 3 };
     twins t = make_twins(&an_backend_cuda_plan, &odd_arch, 4, 0,
                          (an_plan_options){.batch = 4, .training = true});
     const size_t count = 4 * an_shape_count(t.network.input);
-    const size_t before = an_cuda_host_settings()->transfers;
+    const size_t before = an_cuda_host_settings()->feeds;
     float *input[inputs], *own = t.input;
     an_update updates[AN_MAX_PARAMETERS];
     set_updates(&t, 1e-3f, updates);
@@ -120,7 +107,7 @@ static void stages_inputs(void **state) {
                 assert_true(fabs((double)t.a[i] - (double)t.b[i]) < 1e-2);
         }
     }
-    assert_int_equal(an_cuda_host_settings()->transfers - before, 12);
+    assert_int_equal(an_cuda_host_settings()->feeds - before, 12 + 5);
     t.input = own;
     for (int i = 0; i < inputs; i++) {
         an_plan_pin(t.found, input[i], count * sizeof(float), false);
@@ -305,48 +292,9 @@ static void repeatable(void **state) {
     check_repeatable(&an_backend_cuda_plan, 1);
 }
 
-/* bfloat16 is float32 but for roundings of 2^-9 in activations, weights and their gradients. */
-static void computes_in_bfloat16(void **state) {
-    (void)state;
-    slim_arch small;
-    const an_arch *arch;
-    assert_ok(an_arch_find("alexnet-paper", &arch, error));
-    slim(arch, &small);
-    thin_maps(&small);
-    twins t = make_twins(&an_backend_cuda_plan, &small.arch, 8, 67,
-                         (an_plan_options){.batch = 3, .training = true, .precision = AN_BF16});
-    an_update updates[AN_MAX_PARAMETERS];
-    set_updates(&t, 1e-3f, updates);
-    assert_int_equal(t.found->options.precision, AN_BF16);
-    for (int s = 0; s < 3; s++) {
-        const an_step step = a_step(&t, updates, 3 * (uint64_t)s);
-        an_step_result expected, found;
-        assert_ok(an_plan_step(t.expected, &step, &expected, error));
-        assert_ok(an_plan_step(t.found, &step, &found, error));
-        assert_true(fabs(found.loss - expected.loss) <= 0.05 * (1 + fabs(expected.loss)));
-        assert_true(found.loss != expected.loss);
-    }
-    t.tolerance = 0.02;
-    for (int p = 0; p < t.network.parameter_count; p++)
-        compare(&t, AN_PARAMETER, p, "parameter", t.network.parameters[p].name,
-                t.network.parameters[p].count);
-    free_twins(&t);
-}
-
-static void falls_back_to_float32(void **state) {
-    (void)state;
-    an_cuda_host_settings()->bf16 = false;
-    twins t = make_twins(&an_backend_cuda_plan, &odd_arch, 4, 0,
-                         (an_plan_options){.batch = 1, .precision = AN_BF16});
-    an_cuda_host_settings()->bf16 = true;
-    assert_int_equal(t.found->options.precision, AN_FP32);
-    compare_logits(&t, 1);
-    free_twins(&t);
-}
-
 static void nan_is_not_hidden(void **state) {
     (void)state;
-    for (int precision = AN_FP32; precision <= AN_BF16; precision++) {
+    for (int precision = AN_FP32; precision <= AN_FP16; precision++) {
         twins t = make_twins(&an_backend_cuda_plan, &odd_arch, 3, 0,
                              (an_plan_options){.batch = 1, .precision = (an_precision)precision});
         t.weights[t.network.parameters[an_network_parameter(&t.network, "conv2.weight")].offset] =
@@ -385,57 +333,85 @@ static void plans_its_memory(void **state) {
     an_cuda_host_settings()->memory = (size_t)1 << 40;
 }
 
-/* int8 is for processors: for inference float32 stands in. */
-static void has_no_int8(void **state) {
+/* Every operation is measured, and that kept, unless the same bits are wanted each time. */
+static void says_when_to_measure(void **state) {
     (void)state;
     an_network network;
-    an_plan *plan;
-    an_plan_options options = {.batch = 1, .training = true, .precision = AN_INT8, .threads = 1};
     assert_ok(an_network_build(&odd_arch, 7, 0, &network, error));
-    assert_fails(an_plan_create(&an_backend_cuda_plan, &network, &options, &plan, error),
-                 ALEXNET_UNSUPPORTED, "--precision fp32 or bf16");
-    options.training = false;
-    assert_ok(an_plan_create(&an_backend_cuda_plan, &network, &options, &plan, error));
-    assert_string_equal(an_plan_fallback(plan, AN_INT8),
-                        "int8 is not computed on GPUs; computing in float32");
-    an_plan_free(plan);
+    for (int training = 0; training <= 1; training++)
+        for (int deterministic = 0; deterministic <= 1; deterministic++) {
+            const an_plan_options options = {
+                .batch = 1, .training = training, .threads = 1, .deterministic = deterministic};
+            const int before = an_cuda_host_settings()->measured;
+            int operations = 0;
+            an_plan *plan;
+            for (int l = 0; l < network.layer_count; l++) {
+                const an_layer_type type = network.layers[l].spec.type;
+                operations += type == AN_CONV ? 1 : type == AN_FC ? (training ? 3 : 1) : 0;
+            }
+            assert_ok(an_plan_create(&an_backend_cuda_plan, &network, &options, &plan, error));
+            an_plan_free(plan);
+            assert_true(operations > 2);
+            assert_int_equal(an_cuda_host_settings()->measured - before,
+                             deterministic ? 0 : operations);
+            assert_int_equal(an_cuda_host_settings()->unkept, 0);
+        }
 }
 
-/* To the nearest, ties to even, infinities and NaN as they are. */
-static void rounds_to_bfloat16(void **state) {
+/* The bytes of a plan's activations; of normalisations with windows of `size`. */
+static size_t activation_bytes(const slim_arch *arch, int size, an_plan_options options,
+                               size_t *normalised) {
+    slim_arch changed = *arch;
+    an_network network;
+    an_plan *plan;
+    changed.arch.layers = changed.layers;
+    for (int l = 0; l < changed.arch.layer_count; l++)
+        if (changed.layers[l].type == AN_LRN)
+            changed.layers[l].size = size;
+    assert_ok(an_network_build(&changed.arch, 7, 0, &network, error));
+    assert_ok(an_plan_create(&an_backend_cuda_plan, &network, &options, &plan, error));
+    const size_t bytes = an_plan_memory_of(plan).activations;
+    *normalised = 0;
+    for (int l = 0; l < network.layer_count; l++)
+        if (network.layers[l].spec.type == AN_LRN)
+            *normalised += (size_t)options.batch * an_shape_count(network.layers[l].out) * 4;
+    an_plan_free(plan);
+    return bytes;
+}
+
+/* Where pooling normalises, what is between them takes no memory, nor does its gradient: windows of
+ * 3 maps, which it leaves to a pass of their own, take more. */
+static void pooling_normalises(void **state) {
     (void)state;
-    const struct {
-        uint32_t bits;
-        uint16_t rounded;
-    } cases[] = {{0x3F800000, 0x3F80}, {0x3F808000, 0x3F80}, {0x3F818000, 0x3F82},
-                 {0x3F808001, 0x3F81}, {0x7F7FFFFF, 0x7F80}, {0x7F800000, 0x7F80},
-                 {0xFF800000, 0xFF80}, {0x80000000, 0x8000}, {0x00000001, 0x0000},
-                 {0x7FC00001, 0x7FC0}, {0x7F800001, 0x7FC0}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        float value;
-        memcpy(&value, &cases[i].bits, sizeof value);
-        assert_int_equal(an_to_bf16(value), cases[i].rounded);
-    }
-    assert_true(an_of_bf16(0xC040) == -3);
+    const char *const names[] = {"caffe-alexnet", "alexnet-paper"};
+    for (int i = 0; i < 2; i++)
+        for (int training = 0; training < 2; training++) {
+            const an_arch *arch;
+            slim_arch small;
+            size_t normalised;
+            an_plan_options options = {.batch = 4, .training = training, .threads = 1};
+            assert_ok(an_arch_find(names[i], &arch, error));
+            slim(arch, &small);
+            const size_t apart = activation_bytes(&small, 3, options, &normalised);
+            const size_t together = activation_bytes(&small, 5, options, &normalised);
+            /* In inference and of gradients two buffers are used in turn, one of them for conv1. */
+            assert_true(apart - together > (training ? normalised : 0));
+            assert_true(together < apart);
+            options.observe = true;
+            assert_int_equal(activation_bytes(&small, 3, options, &normalised),
+                             activation_bytes(&small, 5, options, &normalised));
+        }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_network),
-        cmocka_unit_test(odd_networks),
-        cmocka_unit_test(replays_follow),
-        cmocka_unit_test(stages_inputs),
-        cmocka_unit_test(takes_pictures),
-        cmocka_unit_test(refuses_pictures),
-        cmocka_unit_test(passes_the_check),
-        cmocka_unit_test(takes_part_in_steps),
-        cmocka_unit_test(repeatable),
-        cmocka_unit_test(computes_in_bfloat16),
-        cmocka_unit_test(falls_back_to_float32),
-        cmocka_unit_test(nan_is_not_hidden),
-        cmocka_unit_test(plans_its_memory),
-        cmocka_unit_test(has_no_int8),
-        cmocka_unit_test(rounds_to_bfloat16),
+        cmocka_unit_test(every_network),        cmocka_unit_test(odd_networks),
+        cmocka_unit_test(replays_follow),       cmocka_unit_test(stages_inputs),
+        cmocka_unit_test(takes_pictures),       cmocka_unit_test(refuses_pictures),
+        cmocka_unit_test(passes_the_check),     cmocka_unit_test(takes_part_in_steps),
+        cmocka_unit_test(repeatable),           cmocka_unit_test(nan_is_not_hidden),
+        cmocka_unit_test(plans_its_memory),     cmocka_unit_test(pooling_normalises),
+        cmocka_unit_test(says_when_to_measure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,8 @@ static void test_arithmetic(void **state) {
 
 static void test_memory(void **state) {
     (void)state;
-    const double bytes[] = {4, 2, 1};
+    const double bytes[] = {
+        [AN_FP32] = 4, [AN_TF32] = 4, [AN_BF16] = 2, [AN_FP16] = 2, [AN_INT8] = 1};
     for (int precision = AN_FP32; precision <= AN_INT8; precision++) {
         const an_plan plan = plan_of((an_precision)precision, 64, false);
         assert_near(an_plan_floor(&plan, &only_memory), bytes[precision] * weights / 1e10);

@@ -441,11 +441,13 @@ static void test_inference_plans(void **state) {
 static void test_other_precisions_are_refused(void **state) {
     (void)state;
     const an_network network = an_tiny();
-    const an_plan_options options = {.batch = 1, .precision = AN_BF16};
-    an_plan *plan;
-    assert_fails(an_plan_create(&an_backend_reference, &network, &options, &plan, error),
-                 ALEXNET_UNSUPPORTED, "float32");
-    assert_null(plan);
+    for (int precision = AN_TF32; precision <= AN_INT8; precision++) {
+        const an_plan_options options = {.batch = 1, .precision = (an_precision)precision};
+        an_plan *plan;
+        assert_fails(an_plan_create(&an_backend_reference, &network, &options, &plan, error),
+                     ALEXNET_UNSUPPORTED, "float32");
+        assert_null(plan);
+    }
 }
 
 int main(void) {

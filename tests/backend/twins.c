@@ -165,6 +165,17 @@ void slim(const an_arch *arch, slim_arch *out) {
     }
 }
 
+void thin_maps(slim_arch *small) {
+    for (int l = 0; l < small->arch.layer_count; l++)
+        if (small->layers[l].type == AN_CONV)
+            small->layers[l].units /= 4;
+}
+
+void set_updates(const twins *t, float rate, an_update *updates) {
+    for (int p = 0; p < t->network.parameter_count; p++)
+        updates[p] = (an_update){rate, 5e-4f};
+}
+
 int working_size(const an_arch *arch, int least) {
     an_network network;
     while (an_network_build(arch, 7, least, &network, NULL) != ALEXNET_OK)
@@ -197,8 +208,9 @@ void check_network(const an_backend *backend, const an_arch *arch, int classes, 
  * places where no AlexNet has them. */
 /* The parameters after four steps, freed with an_free. */
 static float *after_four_steps(const an_backend *backend, int threads, size_t *count) {
-    twins t = make_twins(backend, &odd_arch, 4, 0,
-                         (an_plan_options){.batch = 9, .training = true, .threads = threads});
+    twins t = make_twins(
+        backend, &odd_arch, 4, 0,
+        (an_plan_options){.batch = 9, .training = true, .threads = threads, .deterministic = true});
     an_update updates[AN_MAX_PARAMETERS];
     for (int p = 0; p < t.network.parameter_count; p++)
         updates[p] = (an_update){1e-2f, 5e-4f};

@@ -60,6 +60,12 @@ typedef struct slim_arch {
 
 void slim(const an_arch *arch, slim_arch *out);
 
+/* A quarter of the maps, too, for plain kernels. */
+void thin_maps(slim_arch *small);
+
+/* Updates of all parameters alike. */
+void set_updates(const twins *t, float rate, an_update *updates);
+
 /* The smallest input size from `least` that a network works with. */
 int working_size(const an_arch *arch, int least);
 

@@ -65,22 +65,31 @@ has "$text" '^| build *| [0-9]* *| built for 90a-real' '^| ctest -R .* 100% test
     '^| memcheck alexnet-paper *| 0 errors ' '^| racecheck torchvision *| 0 hazards displayed' \
     '^| alexnet-paper | bf16 *| 2 *| 0 *| 1 *| 2e-06 of 0.0001 (gradient conv1.weight)' \
     '^| torchvision *| bf16 *| 2 *| 1 *| 1 *| inf of 0.0001 (gradient conv1.weight)' \
+    '^| torchvision *| fp16 *| 2 *| 0 ' '^| alexnet-paper | tf32 *| 2 *| 0 ' \
     '^| cutlass::gemm *| 1 *| 60 % *| 70 % *| 50 % *| - ' '^| lrn<8> *| 2 *| 40 % *| 25 % *| 50 % *| 60 % '
 # 256 images in 10 ms; PyTorch's fastest takes 15, and 20 when it is fed.
 has "$text" '^| alexnet-paper | training, batch 256, bf16 *| 25600 *| 16000 *| 17067 *| 17067 *| ' \
     ' autocast bf16, channels last, CUDA graph *| 1.50 *| 12800 *| 2.00 ' \
     '^| alexnet-paper | inference, batch 1, fp32 *| 10.0 *| 16.0 *| 15.0 *| [^|]* | fp32, channels last, CUDA graph' \
-    '^| torchvision *| training, batch 256, bf16 *| - *| 16000 '
+    '^| alexnet-paper | inference, batch 8, fp16 *| 800.0 *| ' '^| torchvision *| training, batch 256, bf16 *| - *| 16000 '
 has "$text" '^- torchvision train:256:bf16: alexnet bench: the GPU has not enough memory' \
     '^- check torchvision bf16: alexnet check: 1 comparisons are WRONG' '^- initcheck alexnet-paper: 1 error; ' \
-    '^- alexnet in fp16: it has no such --precision' 'autocast fp16, channels last: RuntimeError: no luck' \
+    'autocast fp16, channels last: RuntimeError: no luck' \
     'max-autotune: took longer than 1 s'
 ends 0 "$gpu" --show "$folder/figures.json" "$folder/figures.json"
-[ "$(printf '%s\n' "$text" | grep -c 'training, batch 256')" -eq 2 ] # one line a network, though seen twice
+[ "$(printf '%s\n' "$text" | grep -c '^| .*training, batch 256')" -eq 2 ] # one line a network, though seen twice
+
+# With the same bits in every run it takes 11.25 ms; asked for only in training with batch 256.
+has "$text" '^- alexnet-paper training, batch 256, bf16: deterministic: 12.5 % slower'
+[ "$(grep -c 'deterministic: ' "$folder/tables")" -eq 1 ]
 
 # All is well; a card that cannot be used; a command that is not there.
 ends 0 fake --steps measure --networks alexnet --modes infer:64:bf16
 has "$text" '1 of 1 lines'
+export FAKE_PRECISIONS='fp32|bf16'
+ends 0 fake --steps measure --networks alexnet --modes infer:64:bf16 infer:64:fp16
+has "$text" '1 of 2 lines' '^- alexnet in fp16: it has no such --precision'
+unset FAKE_PRECISIONS
 export FAKE_DEVICE='not usable: no driver'
 ends 1 fake --steps check
 has "$text" 'cannot use this GPU: no driver'

@@ -44,11 +44,12 @@ static void test_summary(void **state) {
 static void test_bench(void **state) {
     (void)state;
     json_t *json = document("bench infer --batch 1 --device reference --threads 1 --input-size %d "
-                            "--classes %d --progress none",
+                            "--classes %d --progress none --deterministic",
                             input_size, classes);
     has_keys(json, "images_per_second milliseconds batch threads precision device arch "
                    "peak_memory planned_memory");
     assert_string_equal(json_string_value(value(json, "device")), "reference");
+    assert_true(json_is_true(value(json, "deterministic")));
     assert_true(json_number_value(value(json, "milliseconds")) > 0);
     json_decref(json);
 }
@@ -279,6 +280,13 @@ static void test_fallback(void **state) {
                   input_size);
     assert_int_equal(got->code, 0);
     assert_non_null(strstr(got->err, "no bfloat16 instructions"));
+    got = alexnet("bench infer --batch 1 --threads 1 --input-size %d --classes %d --precision fp16 "
+                  "--progress none",
+                  input_size, classes);
+    assert_int_equal(got->code, 0);
+    assert_non_null(strstr(got->err, "float16 is computed on GPUs only; computing in float32"));
+    expect(2, "fp32|tf32|bf16|fp16|int8", "bench infer --precision fp8");
+    expect(2, "fp32|bf16|int8", "convert w.safetensors x.safetensors --precision fp16");
     unsetenv("CUDA_VISIBLE_DEVICES");
     unsetenv("ONEDNN_MAX_CPU_ISA");
 }

@@ -77,13 +77,15 @@ static void test_print(void **state) {
         json_decref(json);
     }
     json_t *json = document("train --print --recipe 2012 --batch 32 --noise 0.2 --epochs 9 "
-                            "--arch alexnet --no-mirror --shuffle each --phases 3:lr=0.1 --lr 0.5");
+                            "--arch alexnet --no-mirror --shuffle each --phases 3:lr=0.1 --lr 0.5 "
+                            "--deterministic");
     assert_int_equal(json_integer_value(value(json, "batch")), 32);
     assert_int_equal(json_integer_value(value(json, "epochs")), 9);
     assert_string_equal(json_string_value(value(json, "arch")), "alexnet");
     assert_string_equal(json_string_value(value(json, "shuffle")), "each");
     assert_string_equal(json_string_value(value(json, "phases")), "3:lr=0.1");
     assert_true(json_is_false(value(json, "mirror")));
+    assert_true(json_is_true(value(json, "deterministic")));
     assert_true(json_real_value(value(json, "noise")) == 0.2);
     assert_true(json_real_value(value(json, "learning_rate")) == 0.5);
     assert_true(json_real_value(value(json, "bias_rate")) == 2); /* the recipe's still */

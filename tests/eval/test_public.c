@@ -134,13 +134,13 @@ static void test_refusals(void **state) {
                  picture);
     const alexnet_options other = {.arch = "torchvision"}, device = {.device = "abacus"},
                           batch = {.batch = -1}, threads = {.threads = -1},
-                          precision = {.precision = "fp16"};
+                          precision = {.precision = "fp8"};
     assert_fails(alexnet_classifier_open(weights, &other, &classifier, error), ALEXNET_MISMATCH,
                  "torchvision");
     assert_fails(alexnet_classifier_open(weights, &device, &classifier, error), ALEXNET_UNSUPPORTED,
                  "abacus");
     assert_fails(alexnet_classifier_open(weights, &precision, &classifier, error), ALEXNET_INVALID,
-                 "'fp16'");
+                 "'fp8'; there are fp32, tf32, bf16, fp16 and int8");
     assert_fails(alexnet_classifier_open(weights, &batch, &classifier, error), ALEXNET_INVALID,
                  "batch");
     assert_fails(alexnet_classifier_open(weights, &threads, &classifier, error), ALEXNET_INVALID,
@@ -166,7 +166,7 @@ static void test_refusals(void **state) {
 /* The colours are told apart in every precision, by processors that lack one too. */
 static void test_precisions(void **state) {
     (void)state;
-    static const char *const precisions[] = {"fp32", "bf16", "int8"};
+    static const char *const precisions[] = {"fp32", "tf32", "bf16", "fp16", "int8"};
     for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++) {
         const alexnet_options options = {.device = "cpu", .precision = precisions[i]};
         alexnet_classifier *classifier;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/cache.h"
 #include "core/file.h"
 #include "model/network.h"
 #include "pull/cache.h"

@@ -121,6 +121,7 @@ an_train_settings fixture_settings_on(const char *data) {
     settings.data = path;
     settings.device = "reference";
     settings.threads = 1;
+    settings.deterministic = true;
     settings.workers = 2;
     settings.seed = 7;
     settings.epochs = 4;

@@ -13,6 +13,7 @@
 #include "fixture.h"
 #include "formats/safetensors.h"
 #include "formats/weights.h"
+#include "train/setup.h"
 
 /* What an observer heard. */
 typedef struct heard {
@@ -132,6 +133,7 @@ static void test_learns_and_records(void **state) {
     assert_true(json_real_value(json_object_get(recorded, "weight_decay")) == 0.0005);
     assert_string_equal(json_string_value(json_object_get(recorded, "schedule")), "cosine");
     assert_int_equal(json_integer_value(json_object_get(recorded, "seed")), 7);
+    assert_true(json_is_true(json_object_get(recorded, "deterministic")));
     assert_string_equal(json_string_value(json_object_get(run, "version")), alexnet_version());
     assert_true(json_integer_value(json_object_get(json_object_get(run, "machine"), "cores")) >= 1);
     json_decref(run);
@@ -595,9 +597,26 @@ static void test_refuses_damaged_runs(void **state) {
     free(bytes);
 }
 
+/* Every plan of a run is told whether its bits are to be the same each time. */
+static void test_deterministic(void **state) {
+    (void)state;
+    for (int wanted = 0; wanted <= 1; wanted++) {
+        an_train_settings settings = rich_settings();
+        an_train_state begin;
+        an_setup setup = {0};
+        settings.deterministic = wanted;
+        assert_ok(an_setup_data(&settings, &setup, error));
+        assert_ok(an_setup_make(&settings, &tiny_arch, NULL, &setup, &begin, error));
+        assert_int_equal(setup.plan->options.deterministic, wanted);
+        assert_int_equal(setup.average.plan->options.deterministic, wanted);
+        an_setup_free(&setup);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learns_and_records),
+        cmocka_unit_test(test_deterministic),
         cmocka_unit_test(test_computes_as_by_hand),
         cmocka_unit_test(test_every_picture_once),
         cmocka_unit_test(test_overfits),

@@ -142,6 +142,9 @@ static uint32_t word_of(an_precision precision, const float *weights, int count,
             bytes[i] = (int8_t)lrintf(weights[i] / scale);
         memcpy(&word, bytes, sizeof word);
         break;
+    case AN_TF32:
+    case AN_FP16: /* on GPUs only */
+        break;
     }
     return word;
 }

@@ -94,9 +94,8 @@ static alexnet_status create_parts(an_cpu_plan *plan, alexnet_error *error) {
 
 /* The precision, or float32 where the processor cannot. */
 static an_precision possible(an_precision precision) {
-    return (precision == AN_BF16 && !an_can_bf16()) || (precision == AN_INT8 && !an_can_int8())
-               ? AN_FP32
-               : precision;
+    const bool can = precision == AN_BF16 ? an_can_bf16() : precision == AN_INT8 && an_can_int8();
+    return can ? precision : AN_FP32;
 }
 
 static alexnet_status cpu_create(const an_network *network, const an_plan_options *options,
@@ -107,7 +106,7 @@ static alexnet_status cpu_create(const an_network *network, const an_plan_option
     void *block;
     AN_TRY(an_alloc(&block, 1, sizeof(an_cpu_plan), "plan", error));
     an_cpu_plan *plan = block;
-    plan->base = (an_plan){&an_backend_cpu, *network, *options};
+    plan->base = (an_plan){.backend = &an_backend_cpu, .network = *network, .options = *options};
     plan->base.options.precision = possible(options->precision);
     const alexnet_status status = create_parts(plan, error);
     if (status != ALEXNET_OK) {

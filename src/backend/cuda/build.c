@@ -4,7 +4,13 @@
 #include <string.h>
 
 static size_t number_bytes(an_number number) {
-    return number == AN_NUMBER_BF16 ? 2 : 4;
+    return an_has_16_bits(number) ? 2 : 4;
+}
+
+static an_number number_of(an_precision precision) {
+    return precision == AN_BF16   ? AN_NUMBER_BF16
+           : precision == AN_FP16 ? AN_NUMBER_FP16
+                                  : AN_NUMBER_FLOAT;
 }
 
 static bool is_type(const an_cuda_plan *plan, int l, an_layer_type type) {
@@ -12,10 +18,23 @@ static bool is_type(const an_cuda_plan *plan, int l, an_layer_type type) {
            plan->base.network.layers[l].spec.type == type;
 }
 
-/* Layers that work element by element, and so in place where nobody observes. */
+/* Whether normalising is done by the pooling above, forward and backward (kernels/lrn_pool.h). */
+static bool pooled_above(const an_cuda_plan *plan, int l) {
+    if (!is_type(plan, l, AN_LRN) || !is_type(plan, l + 1, AN_MAX_POOL))
+        return false;
+    const an_layer *layer = &plan->base.network.layers[l], *above = layer + 1;
+    const an_cuda_lrn lrn = {.tower = layer->in.c / layer->spec.towers,
+                             .size = layer->spec.size,
+                             .beta = layer->spec.beta};
+    const an_cuda_max_pool pool = {.kernel = above->spec.kernel, .stride = above->spec.stride};
+    return an_lrn_pool_fits(&lrn, &pool);
+}
+
+/* Layers that work element by element, or that another one does, and so in place where nobody
+ * observes. */
 static bool in_place(const an_cuda_plan *plan, int l) {
     return !plan->base.options.observe && l > 0 &&
-           (is_type(plan, l, AN_RELU) || is_type(plan, l, AN_DROPOUT));
+           (is_type(plan, l, AN_RELU) || is_type(plan, l, AN_DROPOUT) || pooled_above(plan, l));
 }
 
 /* ---- Buffers. */
@@ -55,25 +74,33 @@ static size_t tensor_bytes(const an_cuda_plan *plan, an_shape shape, int maps, a
 static int stored_input_maps(const an_cuda_plan *plan) {
     const an_network *network = &plan->base.network;
     const bool convolves = is_type(plan, 0, AN_CONV) && network->layers[0].spec.groups == 1;
-    return plan->number == AN_NUMBER_BF16 && convolves ? (network->input.c + 7) / 8 * 8
-                                                       : network->input.c;
+    const int at_once = 16 / (int)number_bytes(plan->number);
+    return plan->base.options.precision != AN_FP32 && convolves
+               ? (network->input.c + at_once - 1) / at_once * at_once
+               : network->input.c;
 }
 
-/* Whether a convolution's bias and ReLU are done by the layer above them, which reads and writes
- * every pixel anyway. */
+/* Whether a convolution's bias and ReLU, or a product's ReLU, are done by the layer above them,
+ * which reads and writes every pixel, or unit, anyway. */
 static bool done_above(const an_cuda_plan *plan, int l) {
-    return is_type(plan, l, AN_CONV) && is_type(plan, l + 1, AN_RELU) && in_place(plan, l + 1) &&
-           (is_type(plan, l + 2, AN_MAX_POOL) || is_type(plan, l + 2, AN_LRN));
+    if (!is_type(plan, l + 1, AN_RELU) || !in_place(plan, l + 1))
+        return false;
+    return is_type(plan, l, AN_FC)
+               ? is_type(plan, l + 2, AN_DROPOUT)
+               : is_type(plan, l, AN_CONV) &&
+                     (is_type(plan, l + 2, AN_MAX_POOL) || is_type(plan, l + 2, AN_LRN));
 }
 
 /* Which layer does what. */
 static void choose_work(an_cuda_plan *plan, int l) {
     an_cuda_layer *it = &plan->layers[l];
     const bool weighs = is_type(plan, l, AN_CONV) || is_type(plan, l, AN_FC);
+    const bool pooled = is_type(plan, l, AN_LRN) && in_place(plan, l);
     it->bare = done_above(plan, l);
     it->relu = weighs && !it->bare && is_type(plan, l + 1, AN_RELU) && in_place(plan, l + 1);
-    it->done = l > 0 && (plan->layers[l - 1].relu || plan->layers[l - 1].bare);
-    it->undone = l > 0 && plan->layers[l - 1].bare;
+    it->done = pooled || (l > 0 && (plan->layers[l - 1].relu || plan->layers[l - 1].bare));
+    it->undone = pooled || (l > 0 && plan->layers[l - 1].bare);
+    it->norm = is_type(plan, l - 1, AN_LRN) && plan->layers[l - 1].done ? l - 1 : -1;
     it->entry = l > 1 && plan->layers[l - 2].bare ? plan->base.network.layers[l - 2].bias : -1;
 }
 
@@ -147,10 +174,11 @@ static alexnet_status prepare_convolution(an_cuda_plan *plan, an_cuda_layer *it,
                                    .kernel = layer->spec.kernel,
                                    .stride = layer->spec.stride,
                                    .pad = layer->spec.pad,
-                                   .groups = layer->spec.groups};
+                                   .groups = layer->spec.groups,
+                                   .tf32 = plan->base.options.precision == AN_TF32};
     size_t bytes;
-    AN_TRY(an_convolution_new(plan->device, &window, plan->base.options.training, &it->convolution,
-                              &bytes, error));
+    AN_TRY(an_convolution_new(plan->device, &window, plan->base.options.training,
+                              plan->base.options.deterministic, &it->convolution, &bytes, error));
     need_workspace(plan, bytes);
     return ALEXNET_OK;
 }
@@ -158,7 +186,8 @@ static alexnet_status prepare_convolution(an_cuda_plan *plan, an_cuda_layer *it,
 static alexnet_status prepare_product(an_cuda_plan *plan, const an_product_spec *spec,
                                       an_product **out, alexnet_error *error) {
     size_t bytes;
-    AN_TRY(an_product_new(plan->device, spec, out, &bytes, error));
+    AN_TRY(
+        an_product_new(plan->device, spec, plan->base.options.deterministic, out, &bytes, error));
     need_workspace(plan, bytes);
     return ALEXNET_OK;
 }
@@ -168,20 +197,31 @@ static alexnet_status prepare_fully_connected(an_cuda_plan *plan, an_cuda_layer 
                                               alexnet_error *error) {
     const int images = plan->base.options.batch, units = it->layer->out.c;
     const int inputs = it->in_maps * it->layer->in.h * it->layer->in.w;
+    const bool tf32 = plan->base.options.precision == AN_TF32;
     const an_product_spec forward = {.rows = images,
                                      .columns = units,
                                      .depth = inputs,
                                      .b_turned = true,
+                                     .bias = true,
+                                     .tf32 = tf32,
                                      .in = plan->number,
-                                     .out = it->number};
-    const an_product_spec input = {
-        .rows = images, .columns = inputs, .depth = units, .in = plan->number, .out = plan->number};
+                                     .out = it->number,
+                                     .factor = 1};
+    const an_product_spec input = {.rows = images,
+                                   .columns = inputs,
+                                   .depth = units,
+                                   .tf32 = tf32,
+                                   .in = plan->number,
+                                   .out = plan->number,
+                                   .factor = 1};
     const an_product_spec weights = {.rows = units,
                                      .columns = inputs,
                                      .depth = images,
                                      .a_turned = true,
+                                     .tf32 = tf32,
                                      .in = plan->number,
-                                     .out = AN_NUMBER_FLOAT};
+                                     .out = AN_NUMBER_FLOAT,
+                                     .factor = 1 / plan->gradient_scale};
     AN_TRY(prepare_product(plan, &forward, &it->forward, error));
     if (!plan->base.options.training)
         return ALEXNET_OK;
@@ -196,6 +236,7 @@ static alexnet_status prepare_layers(an_cuda_plan *plan, alexnet_error *error) {
         if (is_type(plan, l, AN_FC))
             AN_TRY(prepare_fully_connected(plan, &plan->layers[l], error));
     }
+    an_device_keep_tuning(plan->device);
     return ALEXNET_OK;
 }
 
@@ -216,7 +257,8 @@ static void place_parameters(an_cuda_plan *plan) {
         const size_t stored_maps = parameter->is_bias ? 1 : (size_t)it->in_maps;
         plan->stored[i] = parameter->count / maps * stored_maps;
         plan->begin[i] = plan->stored_floats;
-        plan->stored_floats += (plan->stored[i] + 7) / 8 * 8;
+        plan->stored_floats +=
+            (plan->stored[i] + AN_CUDA_ALIGNMENT - 1) / AN_CUDA_ALIGNMENT * AN_CUDA_ALIGNMENT;
         plan->plain_floats = at_least(plan->plain_floats, parameter->count);
     }
     if (plan->base.options.observe)
@@ -254,7 +296,7 @@ static void list_memory(an_cuda_plan *plan) {
     const size_t images = (size_t)plan->base.options.batch, floats = plan->stored_floats;
     const bool training = plan->base.options.training;
     WANT(AN_CUDA_PARAMETERS_USE, parameters, floats);
-    WANT(AN_CUDA_PARAMETERS_USE, rounded, plan->number == AN_NUMBER_BF16 ? floats : 0);
+    WANT(AN_CUDA_PARAMETERS_USE, rounded, an_has_16_bits(plan->number) ? floats : 0);
     WANT(AN_CUDA_GRADIENTS_USE, gradients, training ? floats : 0);
     WANT(AN_CUDA_MOMENTUM_USE, momentum, training ? floats : 0);
     for (int b = 0; b < plan->buffer_count; b++)
@@ -326,15 +368,20 @@ static alexnet_status take_memory(an_cuda_plan *plan, alexnet_error *error) {
 }
 
 alexnet_status an_cuda_build(an_cuda_plan *plan, alexnet_error *error) {
-    plan->number = plan->base.options.precision == AN_BF16 ? AN_NUMBER_BF16 : AN_NUMBER_FLOAT;
+    plan->number = number_of(plan->base.options.precision);
+    plan->gradient_scale = an_gradient_scale(plan->number, plan->base.options.batch);
     plan->input_gradient = -1;
     choose_forward(plan);
     if (plan->base.options.training)
         choose_backward(plan);
     place_parameters(plan);
     AN_TRY(prepare_layers(plan, error));
+    const size_t labels = 2 * (size_t)plan->base.options.batch * sizeof(int32_t);
     for (int i = 0; plan->base.options.training && i < 2; i++)
-        AN_TRY(an_transfer_new(plan->device, &plan->transfer[i], error));
+        AN_TRY(an_feed_new(plan->device, &plan->feed[i], error));
+    for (int i = 0; plan->base.options.training && i < AN_STEPS_UNDER_WAY; i++)
+        AN_TRY(an_exchange_new(plan->device, sizeof(an_cuda_letter) + labels, &plan->exchange[i],
+                               error));
     list_memory(plan);
     return take_memory(plan, error);
 }

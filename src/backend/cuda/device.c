@@ -1,9 +1,13 @@
 /* The GPU itself: what there is, its memory, its stream, and recordings of what is enqueued. */
 #include "backend/cuda/gpu.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* Compute capability 7.5 and later, as compiled for (CMakeLists.txt); 8.0 for bfloat16. */
+#include "core/cache.h"
+
+/* Compute capability 7.5 and later, as compiled for (CMakeLists.txt); 8.0 for bfloat16, TF32. */
 enum { oldest = 75, oldest_with_bf16 = 80 };
 
 alexnet_status an_gpu_check(cudaError_t result, const char *doing, alexnet_error *error) {
@@ -75,6 +79,23 @@ static alexnet_status open_libraries(an_device *device, alexnet_error *error) {
     return an_gpu_check_cublas(cublasLtCreate(&device->cublas), "starting", error);
 }
 
+/* What is known of this card with these libraries; nothing where they do not say what they are. */
+static an_tuning *open_tuning(const an_device *device) {
+    struct cudaDeviceProp card;
+    int driver = 0;
+    char text[AN_TUNING_TEXT];
+    char *folder;
+    if (cudaGetDeviceProperties(&card, device->number) != cudaSuccess ||
+        cudaDriverGetVersion(&driver) != cudaSuccess)
+        return NULL;
+    snprintf(text, sizeof text, "%.80s, %d.%d, driver %d, cuDNN %zu, cuBLASLt %zu", card.name,
+             card.major, card.minor, driver, cudnnGetVersion(), cublasLtGetVersion());
+    (void)an_cache_folder(&folder, NULL);
+    an_tuning *tuning = an_tuning_open(folder, text);
+    free(folder);
+    return tuning;
+}
+
 alexnet_status an_device_open(an_device **out, alexnet_error *error) {
     *out = NULL;
     AN_TRY(an_device_probe(error));
@@ -86,6 +107,7 @@ alexnet_status an_device_open(an_device **out, alexnet_error *error) {
         an_device_close(device);
         return status;
     }
+    device->tuning = open_tuning(device);
     *out = device;
     return ALEXNET_OK;
 }
@@ -93,6 +115,7 @@ alexnet_status an_device_open(an_device **out, alexnet_error *error) {
 void an_device_close(an_device *device) {
     if (!device)
         return;
+    an_tuning_close(device->tuning);
     if (device->cublas)
         cublasLtDestroy(device->cublas);
     if (device->cudnn)
@@ -106,6 +129,10 @@ void an_device_close(an_device *device) {
 
 bool an_device_has_bf16(const an_device *device) {
     return device->bf16;
+}
+
+void an_device_keep_tuning(an_device *device) {
+    an_tuning_keep(device->tuning);
 }
 
 void an_device_memory(const an_device *device, size_t *all, size_t *available) {
@@ -136,7 +163,8 @@ void an_device_give(an_device *device, void *block) {
 
 alexnet_status an_device_write(an_device *device, void *to, const void *from, size_t bytes,
                                alexnet_error *error) {
-    /* Of memory that is not pinned, CUDA takes a copy before it returns. */
+    /* Of memory that is not pinned, CUDA takes a copy before it returns, for which it may wait for
+     * the stream. */
     return an_gpu_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, device->stream),
                         "copying to it", error);
 }
@@ -166,58 +194,125 @@ void an_device_pin(an_device *device, void *memory, size_t bytes, bool pinned) {
     (void)cudaGetLastError(); /* it was only advice */
 }
 
-struct an_transfer {
+struct an_feed {
     an_device *device;
     cudaEvent_t arrived; /* in `copies` */
     cudaEvent_t used;    /* in `stream` */
 };
 
-alexnet_status an_transfer_new(an_device *device, an_transfer **out, alexnet_error *error) {
+alexnet_status an_feed_new(an_device *device, an_feed **out, alexnet_error *error) {
     *out = NULL;
-    an_transfer *transfer = calloc(1, sizeof *transfer);
-    if (!transfer)
+    an_feed *feed = calloc(1, sizeof *feed);
+    if (!feed)
         return an_fail(error, ALEXNET_NO_MEMORY, "no memory for the GPU's handles");
-    transfer->device = device;
-    cudaError_t result = cudaEventCreateWithFlags(&transfer->arrived, cudaEventDisableTiming);
+    feed->device = device;
+    cudaError_t result = cudaEventCreateWithFlags(&feed->arrived, cudaEventDisableTiming);
     if (result == cudaSuccess)
-        result = cudaEventCreateWithFlags(&transfer->used, cudaEventDisableTiming);
+        result = cudaEventCreateWithFlags(&feed->used, cudaEventDisableTiming);
     if (result != cudaSuccess) {
-        an_transfer_free(transfer);
+        an_feed_free(feed);
         return an_gpu_check(result, "making an event", error);
     }
-    *out = transfer;
+    *out = feed;
     return ALEXNET_OK;
 }
 
-void an_transfer_free(an_transfer *transfer) {
-    if (!transfer)
+void an_feed_free(an_feed *feed) {
+    if (!feed)
         return;
     /* What is under way would otherwise write into memory that is given back. */
-    (void)cudaStreamSynchronize(transfer->device->copies);
-    if (transfer->arrived)
-        (void)cudaEventDestroy(transfer->arrived);
-    if (transfer->used)
-        (void)cudaEventDestroy(transfer->used);
-    free(transfer);
+    (void)cudaStreamSynchronize(feed->device->copies);
+    if (feed->arrived)
+        (void)cudaEventDestroy(feed->arrived);
+    if (feed->used)
+        (void)cudaEventDestroy(feed->used);
+    free(feed);
 }
 
-alexnet_status an_transfer_begin(an_transfer *transfer, void *to, const void *from, size_t bytes,
-                                 alexnet_error *error) {
-    const cudaStream_t copies = transfer->device->copies;
-    AN_TRY(an_gpu_check(cudaStreamWaitEvent(copies, transfer->used, 0), "copying to it", error));
+alexnet_status an_feed_begin(an_feed *feed, void *to, const void *from, size_t bytes,
+                             alexnet_error *error) {
+    const cudaStream_t copies = feed->device->copies;
+    AN_TRY(an_gpu_check(cudaStreamWaitEvent(copies, feed->used, 0), "copying to it", error));
     AN_TRY(an_gpu_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, copies),
                         "copying to it", error));
-    return an_gpu_check(cudaEventRecord(transfer->arrived, copies), "copying to it", error);
+    return an_gpu_check(cudaEventRecord(feed->arrived, copies), "copying to it", error);
 }
 
-alexnet_status an_transfer_wait(an_transfer *transfer, alexnet_error *error) {
-    return an_gpu_check(cudaStreamWaitEvent(transfer->device->stream, transfer->arrived, 0),
+alexnet_status an_feed_wait(an_feed *feed, alexnet_error *error) {
+    return an_gpu_check(cudaStreamWaitEvent(feed->device->stream, feed->arrived, 0),
                         "waiting for a copy", error);
 }
 
-alexnet_status an_transfer_done(an_transfer *transfer, alexnet_error *error) {
-    return an_gpu_check(cudaEventRecord(transfer->used, transfer->device->stream),
+alexnet_status an_feed_done(an_feed *feed, alexnet_error *error) {
+    return an_gpu_check(cudaEventRecord(feed->used, feed->device->stream),
                         "enqueuing the end of a copy's use", error);
+}
+
+alexnet_status an_feed_landed(an_feed *feed, alexnet_error *error) {
+    return an_gpu_check(cudaEventSynchronize(feed->arrived), "waiting for a copy", error);
+}
+
+/* ---- Exchanges: pinned memory, copied in the stream. */
+
+struct an_exchange {
+    an_device *device;
+    void *memory;
+    cudaEvent_t fetched;
+};
+
+alexnet_status an_exchange_new(an_device *device, size_t bytes, an_exchange **out,
+                               alexnet_error *error) {
+    *out = NULL;
+    an_exchange *exchange = calloc(1, sizeof *exchange);
+    if (!exchange)
+        return an_fail(error, ALEXNET_NO_MEMORY, "no memory for the GPU's handles");
+    exchange->device = device;
+    /* Who waits sleeps, and leaves the core to those who decode pictures: the GPU has the next step
+     * at hand meanwhile. */
+    cudaError_t result = cudaEventCreateWithFlags(&exchange->fetched,
+                                                  cudaEventDisableTiming | cudaEventBlockingSync);
+    if (result == cudaSuccess)
+        result = cudaMallocHost(&exchange->memory, bytes);
+    if (result != cudaSuccess) {
+        an_exchange_free(exchange);
+        return an_gpu_check(result, "taking memory that it can copy from by itself", error);
+    }
+    memset(exchange->memory, 0, bytes);
+    *out = exchange;
+    return ALEXNET_OK;
+}
+
+void an_exchange_free(an_exchange *exchange) {
+    if (!exchange)
+        return;
+    if (exchange->fetched)
+        (void)cudaEventDestroy(exchange->fetched);
+    if (exchange->memory)
+        (void)cudaFreeHost(exchange->memory);
+    free(exchange);
+}
+
+void *an_exchange_memory(an_exchange *exchange) {
+    return exchange->memory;
+}
+
+alexnet_status an_exchange_send(an_exchange *exchange, void *to, const void *part, size_t bytes,
+                                alexnet_error *error) {
+    return an_gpu_check(
+        cudaMemcpyAsync(to, part, bytes, cudaMemcpyHostToDevice, exchange->device->stream),
+        "copying to it", error);
+}
+
+alexnet_status an_exchange_fetch(an_exchange *exchange, void *part, const void *from, size_t bytes,
+                                 alexnet_error *error) {
+    const cudaStream_t stream = exchange->device->stream;
+    AN_TRY(an_gpu_check(cudaMemcpyAsync(part, from, bytes, cudaMemcpyDeviceToHost, stream),
+                        "copying from it", error));
+    return an_gpu_check(cudaEventRecord(exchange->fetched, stream), "copying from it", error);
+}
+
+alexnet_status an_exchange_wait(an_exchange *exchange, alexnet_error *error) {
+    return an_gpu_check(cudaEventSynchronize(exchange->fetched), "waiting for a step", error);
 }
 
 /* ---- Recordings: CUDA graphs. */

@@ -7,6 +7,7 @@
 #include <cudnn.h>
 
 #include "backend/cuda/device.h"
+#include "backend/cuda/tuning.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -15,9 +16,10 @@ extern "C" {
 struct an_device {
     int number;
     cudaStream_t stream;
-    cudaStream_t copies; /* of transfers */
+    cudaStream_t copies; /* of feeds */
     cudnnHandle_t cudnn;
     cublasLtHandle_t cublas;
+    an_tuning *tuning; /* what is computed fastest how on such a card */
     bool bf16;
 };
 

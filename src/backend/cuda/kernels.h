@@ -3,9 +3,9 @@
  * GPU, a thread an index, and in plain C, a turn of a loop an index. Nothing is shared between
  * indices and every sum has one order, so that a step always gives the same bits.
  *
- * Letters as in reference/layers.h; activations are (N, H, W, C), of float32 or bfloat16, and what
+ * Letters as in reference/layers.h; activations are (N, H, W, C), of float32 or 16 bits, and what
  * is computed is float32. Kernels over activations take `width` maps at once: 8, which is 16 bytes
- * in bfloat16, or 1 where the maps are no multiple of 8. The index counts these portions.
+ * of 16-bit numbers, or 1 where the maps are no multiple of 8. The index counts these portions.
  */
 #ifndef AN_BACKEND_CUDA_KERNELS_H
 #define AN_BACKEND_CUDA_KERNELS_H
@@ -16,6 +16,7 @@
 #include "backend/cuda/kernels/layout.h"
 #include "backend/cuda/kernels/loss.h"
 #include "backend/cuda/kernels/lrn.h"
+#include "backend/cuda/kernels/lrn_pool.h"
 #include "backend/cuda/kernels/pictures.h"
 #include "backend/cuda/kernels/pool.h"
 #include "backend/cuda/kernels/update.h"
@@ -33,6 +34,8 @@
     X(lrn_backward, 1)                                                                             \
     X(lrn_within, 1)                                                                               \
     X(lrn_within_backward, 1)                                                                      \
+    X(lrn_pool, 1)                                                                                 \
+    X(lrn_pool_backward, 1)                                                                        \
     X(max_pool, 1)                                                                                 \
     X(max_pool_backward, 1)                                                                        \
     X(avg_pool, 1)                                                                                 \

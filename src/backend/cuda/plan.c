@@ -8,6 +8,8 @@
 
 static void cuda_destroy(an_plan *base) {
     an_cuda_plan *plan = (an_cuda_plan *)base;
+    if (plan->device) /* steps may be under way */
+        (void)an_device_wait(plan->device, NULL);
     for (int l = 0; l < AN_MAX_LAYERS; l++) {
         an_convolution_free(plan->layers[l].convolution);
         an_product_free(plan->layers[l].forward);
@@ -17,12 +19,20 @@ static void cuda_destroy(an_plan *base) {
     for (int i = 0; i < 2; i++) {
         an_recording_free(plan->recording[0][i]);
         an_recording_free(plan->recording[1][i]);
-        an_transfer_free(plan->transfer[i]);
+        an_feed_free(plan->feed[i]);
     }
+    for (int i = 0; i < AN_STEPS_UNDER_WAY; i++)
+        an_exchange_free(plan->exchange[i]);
     if (plan->block)
         an_device_give(plan->device, plan->block);
     an_device_close(plan->device);
     an_free(plan);
+}
+
+/* The precision, or float32 where the device cannot. */
+static an_precision possible(const an_device *device, an_precision precision) {
+    const bool young = precision == AN_BF16 || precision == AN_TF32;
+    return precision == AN_INT8 || (young && !an_device_has_bf16(device)) ? AN_FP32 : precision;
 }
 
 static alexnet_status cuda_create(const an_network *network, const an_plan_options *options,
@@ -31,13 +41,13 @@ static alexnet_status cuda_create(const an_network *network, const an_plan_optio
     alexnet_status status;
     if (options->training && options->precision == AN_INT8)
         return an_fail(error, ALEXNET_UNSUPPORTED,
-                       "int8 is for inference; train with --precision fp32 or bf16");
+                       "int8 is for inference; train with --precision fp32, tf32, bf16 or fp16");
     AN_TRY(an_alloc(&block, 1, sizeof(an_cuda_plan), "plan", error));
     an_cuda_plan *plan = block;
-    plan->base = (an_plan){&an_backend_cuda_plan, *network, *options};
+    plan->base =
+        (an_plan){.backend = &an_backend_cuda_plan, .network = *network, .options = *options};
     AN_TRY_CLEANUP(an_device_open(&plan->device, error));
-    if (options->precision == AN_INT8 || !an_device_has_bf16(plan->device))
-        plan->base.options.precision = AN_FP32;
+    plan->base.options.precision = possible(plan->device, options->precision);
     AN_TRY_CLEANUP(an_cuda_build(plan, error));
     *out = &plan->base;
     return ALEXNET_OK;
@@ -100,6 +110,17 @@ static alexnet_status read_activation(an_cuda_plan *plan, const void *from, an_n
     return an_device_read(plan->device, out, plan->plain, count * sizeof *out, error);
 }
 
+/* The gradient of an activation, without the scale that it has on the device. */
+static alexnet_status read_activation_gradient(an_cuda_plan *plan, int buffer, an_shape shape,
+                                               int stored, float *out, alexnet_error *error) {
+    const int images = plan->base.options.batch;
+    AN_TRY(read_activation(plan, plan->buffers[buffer], plan->number, shape, stored, images, out,
+                           error));
+    for (size_t i = 0; i < (size_t)images * an_shape_count(shape); i++)
+        out[i] /= plan->gradient_scale;
+    return ALEXNET_OK;
+}
+
 /* ---- Inputs. */
 
 static size_t input_bytes(const an_cuda_plan *plan, int images) {
@@ -111,6 +132,26 @@ static size_t picture_bytes(const an_cuda_plan *plan) {
     return an_picture_bytes((size_t)shape.h, (size_t)shape.w);
 }
 
+/* Where an input may be copied to: where none waits to be read, and rather not where the last step
+ * reads; where two wait, over the one that was announced first. */
+static int free_slot(const an_cuda_plan *plan) {
+    const int other = !plan->slot;
+    if (plan->staged[0] && plan->staged[1])
+        return !plan->newest;
+    return plan->staged[other] ? plan->slot : other;
+}
+
+/* Begins to copy an input beside what is computed. */
+static alexnet_status send_input(an_cuda_plan *plan, const void *input, size_t bytes,
+                                 alexnet_error *error) {
+    const int slot = free_slot(plan);
+    plan->staged[slot] = NULL;
+    plan->newest = slot;
+    AN_TRY(an_feed_begin(plan->feed[slot], plan->arrival[slot], input, bytes, error));
+    plan->staged[slot] = input;
+    return ALEXNET_OK;
+}
+
 /* Where a batch for a step comes from, whichever it is, and its bytes. */
 static const void *batch_of(const an_cuda_plan *plan, const float *input,
                             const an_picture *pictures, size_t *bytes) {
@@ -119,16 +160,11 @@ static const void *batch_of(const an_cuda_plan *plan, const float *input,
     return pictures ? (const void *)pictures : input;
 }
 
-/* In turn into both, so that one is on its way while the other is read. */
 static void cuda_stage(an_plan *base, const float *input, const an_picture *pictures) {
     an_cuda_plan *plan = (an_cuda_plan *)base;
-    const int slot = !plan->newest;
     size_t bytes;
     const void *from = batch_of(plan, input, pictures, &bytes);
-    const alexnet_status status =
-        an_transfer_begin(plan->transfer[slot], plan->arrival[slot], from, bytes, NULL);
-    plan->newest = slot;
-    plan->staged[slot] = status == ALEXNET_OK ? from : NULL;
+    (void)send_input(plan, from, bytes, NULL);
 }
 
 static void cuda_pin(an_plan *base, void *memory, size_t bytes, bool pinned) {
@@ -136,23 +172,18 @@ static void cuda_pin(an_plan *base, void *memory, size_t bytes, bool pinned) {
 }
 
 /* Sees to it that the input is in arrival[slot] for what is enqueued next: there is a copy of it on
- * the way, or one is made now, over what is not wanted any more. */
+ * the way, or one is begun now. */
 static alexnet_status await_input(an_cuda_plan *plan, const void *input, size_t bytes,
                                   alexnet_error *error) {
-    const int other = !plan->newest, older_first[] = {other, plan->newest};
-    for (int i = 0; i < 2; i++) {
-        const int slot = older_first[i];
-        if (plan->staged[slot] == input) {
-            plan->slot = slot;
-            plan->staged[slot] = NULL;
-            return an_transfer_wait(plan->transfer[slot], error);
-        }
+    const int older = !plan->newest;
+    int slot = plan->staged[older] == input ? older : plan->newest;
+    if (plan->staged[slot] != input) {
+        AN_TRY(send_input(plan, input, bytes, error));
+        slot = plan->newest;
     }
-    plan->slot = plan->base.options.training ? other : 0;
-    if (plan->staged[plan->slot])
-        AN_TRY(an_transfer_wait(plan->transfer[plan->slot], error));
-    plan->staged[plan->slot] = NULL;
-    return an_device_write(plan->device, plan->arrival[plan->slot], input, bytes, error);
+    plan->slot = slot;
+    plan->staged[slot] = NULL;
+    return an_feed_wait(plan->feed[slot], error);
 }
 
 static alexnet_status take_pictures(const an_cuda_plan *plan, alexnet_error *error) {
@@ -191,7 +222,7 @@ static alexnet_status take_input(an_cuda_plan *plan, alexnet_error *error) {
 /* Rounds all parameters for the products to read. */
 static alexnet_status round_parameters(an_cuda_plan *plan, alexnet_error *error) {
     const an_cuda_cast round = {
-        .from = plan->parameters, .to = plan->rounded, .to_number = AN_NUMBER_BF16};
+        .from = plan->parameters, .to = plan->rounded, .to_number = plan->number, .factor = 1};
     return plan->rounded ? an_device_cast(plan->device, &round, plan->stored_floats, error)
                          : ALEXNET_OK;
 }
@@ -213,6 +244,20 @@ static alexnet_status cuda_load(an_plan *base, const an_weights *weights, alexne
 
 /* ---- Forward. */
 
+/* The input into its buffer. That of an inference plan takes the shortest way, in the stream: it is
+ * read before the program goes on. */
+static alexnet_status bring_input(an_cuda_plan *plan, const float *input, int images,
+                                  alexnet_error *error) {
+    if (!plan->base.options.training) {
+        AN_TRY(an_device_write(plan->device, plan->arrival[0], input, input_bytes(plan, images),
+                               error));
+        return take_input(plan, error);
+    }
+    AN_TRY(await_input(plan, input, input_bytes(plan, images), error));
+    AN_TRY(take_input(plan, error));
+    return an_feed_done(plan->feed[plan->slot], error);
+}
+
 static alexnet_status cuda_forward(an_plan *base, const float *input, int images, float *logits,
                                    alexnet_error *error) {
     an_cuda_plan *plan = (an_cuda_plan *)base;
@@ -220,8 +265,7 @@ static alexnet_status cuda_forward(an_plan *base, const float *input, int images
     const an_cuda_layer *last = &plan->layers[network->layer_count - 1];
     /* Of a smaller batch, what else is in the buffer is computed too, and not looked at. */
     plan->pictures = false;
-    AN_TRY(await_input(plan, input, input_bytes(plan, images), error));
-    AN_TRY(take_input(plan, error));
+    AN_TRY(bring_input(plan, input, images, error));
     AN_TRY(an_cuda_run_forward(plan, NULL, error));
     return read_activation(plan, plan->buffers[last->y], last->number, last->layer->out,
                            last->layer->out.c, images, logits, error);
@@ -229,34 +273,50 @@ static alexnet_status cuda_forward(an_plan *base, const float *input, int images
 
 /* ---- A step. */
 
+/* What step `number` takes along. Its memory is free: the step that had it before is finished. */
+static an_cuda_letter *letter_of(const an_cuda_plan *plan, uint64_t number) {
+    return an_exchange_memory(plan->exchange[number % AN_STEPS_UNDER_WAY]);
+}
+
+static alexnet_status send(const an_cuda_plan *plan, void *to, const void *part, size_t bytes,
+                           alexnet_error *error) {
+    return an_exchange_send(plan->exchange[plan->base.begun % AN_STEPS_UNDER_WAY], to, part, bytes,
+                            error);
+}
+
 static alexnet_status write_state(an_cuda_plan *plan, const an_step *step, an_step_result *result,
                                   alexnet_error *error) {
     const size_t images = (size_t)plan->base.options.batch;
-    an_cuda_state state = {.seed = step->seed,
-                           .position = step->position,
-                           .epoch = step->epoch,
-                           .purpose = AN_RANDOM_DROPOUT,
-                           .dropout = !step->no_dropout,
-                           .mixed = step->second_labels != NULL,
-                           .momentum = step->momentum,
-                           .share = (float)step->share,
-                           .smoothing = (float)step->smoothing};
+    an_cuda_state *state = &letter_of(plan, plan->base.begun)->state;
+    *state = (an_cuda_state){.seed = step->seed,
+                             .position = step->position,
+                             .epoch = step->epoch,
+                             .purpose = AN_RANDOM_DROPOUT,
+                             .dropout = !step->no_dropout,
+                             .mixed = step->second_labels != NULL,
+                             .momentum = step->momentum,
+                             .share = (float)step->share,
+                             .smoothing = (float)step->smoothing};
     for (size_t n = 0; n < images; n++)
-        state.counted += step->labels[n] >= 0;
-    result->counted = state.counted;
+        state->counted += step->labels[n] >= 0;
+    result->counted = state->counted;
     for (int i = 0; step->updates && i < plan->base.network.parameter_count; i++) {
-        state.learning_rate[i] = step->updates[i].learning_rate;
-        state.weight_decay[i] = step->updates[i].weight_decay;
+        state->learning_rate[i] = step->updates[i].learning_rate;
+        state->weight_decay[i] = step->updates[i].weight_decay;
     }
-    return an_device_write(plan->device, plan->state, &state, sizeof state, error);
+    return send(plan, plan->state, state, sizeof *state, error);
 }
 
 static alexnet_status write_labels(an_cuda_plan *plan, const an_step *step, alexnet_error *error) {
-    const size_t bytes = (size_t)plan->base.options.batch * sizeof *step->labels;
-    AN_TRY(an_device_write(plan->device, plan->labels, step->labels, bytes, error));
+    const size_t images = (size_t)plan->base.options.batch;
+    const size_t bytes = images * sizeof *step->labels;
+    int32_t *labels = letter_of(plan, plan->base.begun)->labels, *second = labels + images;
+    memcpy(labels, step->labels, bytes);
+    AN_TRY(send(plan, plan->labels, labels, bytes, error));
     if (!step->second_labels)
         return ALEXNET_OK;
-    return an_device_write(plan->device, plan->second, step->second_labels, bytes, error);
+    memcpy(second, step->second_labels, bytes);
+    return send(plan, plan->second, second, bytes, error);
 }
 
 static alexnet_status compute_loss(an_cuda_plan *plan, alexnet_error *error) {
@@ -269,6 +329,7 @@ static alexnet_status compute_loss(an_cuda_plan *plan, alexnet_error *error) {
                                .ranks = plan->ranks,
                                .state = plan->state,
                                .number = plan->number,
+                               .scale = plan->gradient_scale,
                                .classes = plan->base.network.classes};
     const an_cuda_tally tally = {.losses = plan->losses,
                                  .ranks = plan->ranks,
@@ -284,8 +345,10 @@ static alexnet_status take_logit_gradient(an_cuda_plan *plan, const float *gradi
                                           alexnet_error *error) {
     const an_cuda_layer *last = &plan->layers[plan->base.network.layer_count - 1];
     const size_t count = (size_t)plan->base.options.batch * (size_t)plan->base.network.classes;
-    const an_cuda_cast cast = {
-        .from = plan->plain, .to = plan->buffers[last->dy], .to_number = plan->number};
+    const an_cuda_cast cast = {.from = plan->plain,
+                               .to = plan->buffers[last->dy],
+                               .to_number = plan->number,
+                               .factor = plan->gradient_scale};
     AN_TRY(an_device_write(plan->device, plan->plain, gradient, count * sizeof *gradient, error));
     return an_device_cast(plan->device, &cast, count, error);
 }
@@ -295,6 +358,7 @@ static alexnet_status update(an_cuda_plan *plan, alexnet_error *error) {
                                 .momentum = plan->momentum,
                                 .gradients = plan->gradients,
                                 .rounded = plan->rounded,
+                                .number = plan->number,
                                 .state = plan->state,
                                 .count = plan->base.network.parameter_count};
     memcpy(arguments.begin, plan->begin, sizeof arguments.begin);
@@ -310,7 +374,8 @@ static alexnet_status enqueue(an_cuda_plan *plan, const an_step *step, an_step_r
     if (step->logit_gradient)
         AN_TRY(take_logit_gradient(plan, step->logit_gradient, error));
     AN_TRY(an_cuda_run_backward(plan, step, error));
-    /* gradient_ready may have changed the updates. */
+    /* gradient_ready may have changed the updates; the state that was sent before has arrived,
+     * since gradients have been read. */
     if (step->gradient_ready)
         AN_TRY(write_state(plan, step, result, error));
     if (!step->updates)
@@ -350,23 +415,35 @@ static alexnet_status run_step(an_cuda_plan *plan, const an_step *step, an_step_
     return an_device_replay(plan->device, *recording, error);
 }
 
+/* State, labels and outcome have one place each on the device, though the step before may still
+ * need them: they are copied in the stream, which gets to them when it is done with that step. */
 static alexnet_status cuda_step(an_plan *base, const an_step *step, an_step_result *result,
                                 alexnet_error *error) {
     an_cuda_plan *plan = (an_cuda_plan *)base;
-    an_cuda_outcome outcome;
     size_t bytes;
     const void *batch = batch_of(plan, step->input, step->pictures, &bytes);
+    an_cuda_letter *letter = letter_of(plan, base->begun);
     *result = (an_step_result){0};
     AN_TRY(write_state(plan, step, result, error));
     AN_TRY(write_labels(plan, step, error));
     plan->pictures = step->pictures != NULL;
     AN_TRY(await_input(plan, batch, bytes, error));
     AN_TRY(run_step(plan, step, result, error));
-    AN_TRY(an_transfer_done(plan->transfer[plan->slot], error));
-    AN_TRY(an_device_read(plan->device, &outcome, plan->outcome, sizeof outcome, error));
-    result->loss = (double)outcome.loss;
-    result->correct = outcome.correct;
-    result->correct5 = outcome.correct5;
+    AN_TRY(an_feed_done(plan->feed[plan->slot], error));
+    AN_TRY(an_exchange_fetch(plan->exchange[base->begun % AN_STEPS_UNDER_WAY], &letter->outcome,
+                             plan->outcome, sizeof letter->outcome, error));
+    /* From here on the input may change. That waits for no computing but the step's that had the
+     * same place before, two steps ago as a rule. */
+    return an_feed_landed(plan->feed[plan->slot], error);
+}
+
+static alexnet_status cuda_finish(an_plan *base, an_step_result *result, alexnet_error *error) {
+    const an_cuda_plan *plan = (const an_cuda_plan *)base;
+    const an_cuda_outcome *outcome = &letter_of(plan, base->finished)->outcome;
+    AN_TRY(an_exchange_wait(plan->exchange[base->finished % AN_STEPS_UNDER_WAY], error));
+    result->loss = (double)outcome->loss;
+    result->correct = outcome->correct;
+    result->correct5 = outcome->correct5;
     return ALEXNET_OK;
 }
 
@@ -393,7 +470,6 @@ static alexnet_status cuda_read(an_plan *base, an_tensor tensor, int index, floa
                                 alexnet_error *error) {
     an_cuda_plan *plan = (an_cuda_plan *)base;
     const an_network *network = &base->network;
-    const int images = base->options.batch;
     switch (tensor) {
     case AN_PARAMETER:
         return read_parameter(plan, index, plan->parameters, out, error);
@@ -404,15 +480,14 @@ static alexnet_status cuda_read(an_plan *base, an_tensor tensor, int index, floa
     case AN_ACTIVATION: {
         const an_cuda_layer *it = &plan->layers[index];
         return read_activation(plan, plan->buffers[it->y], it->number, it->layer->out,
-                               it->layer->out.c, images, out, error);
+                               it->layer->out.c, base->options.batch, out, error);
     }
     case AN_ACTIVATION_GRADIENT:
         if (index < 0)
-            return read_activation(plan, plan->buffers[plan->input_gradient], plan->number,
-                                   network->input, plan->input_maps, images, out, error);
-        return read_activation(plan, plan->buffers[plan->layers[index].dy], plan->number,
-                               network->layers[index].out, network->layers[index].out.c, images,
-                               out, error);
+            return read_activation_gradient(plan, plan->input_gradient, network->input,
+                                            plan->input_maps, out, error);
+        return read_activation_gradient(plan, plan->layers[index].dy, network->layers[index].out,
+                                        network->layers[index].out.c, out, error);
     }
     return ALEXNET_OK;
 }
@@ -440,6 +515,7 @@ const an_backend an_backend_cuda_plan = {
     .load = cuda_load,
     .forward = cuda_forward,
     .step = cuda_step,
+    .finish = cuda_finish,
     .read = cuda_read,
     .write_momentum = cuda_write_momentum,
     .memory = cuda_memory,

@@ -32,11 +32,13 @@ typedef struct an_cuda_layer {
     int x, y;         /* buffers of its input and output */
     int dx, dy;       /* ... of their gradients; dx -1: nobody wants it */
     bool relu;        /* AN_CONV, AN_FC: it does the ReLU above, too */
-    bool bare;        /* AN_CONV: its bias and the ReLU above are left to the layer above that */
-    bool done;        /* AN_RELU: another layer does it */
+    bool bare;        /* AN_CONV: its bias and the ReLU above are left to the layer above that;
+                         AN_FC: the ReLU is */
+    bool done;        /* AN_RELU, AN_LRN: another layer does it */
     bool undone;      /* ... and its gradient */
+    int norm;         /* AN_MAX_POOL: the AN_LRN below, if it does that, too; -1: it does not */
     int entry;        /* AN_MAX_POOL, AN_LRN: the bias that it adds to its input before ReLU, as a
-                         parameter's index; -1: none */
+                         parameter's index; AN_DROPOUT: it only does ReLU; -1: neither */
     uint8_t *place;   /* max pooling, training: where the maxima were */
     float *base;      /* AN_LRN_WITHIN: the bases of the powers */
     an_convolution *convolution;
@@ -45,15 +47,24 @@ typedef struct an_cuda_layer {
 
 enum {
     AN_CUDA_BIAS_ROWS = 256, /* rows of which the gradient of a bias is summed at a time */
+    AN_CUDA_ALIGNMENT = 128, /* numbers: the 256 bytes that cuBLASLt expects, in 16 bits, too */
     AN_CUDA_MAX_BUFFERS = 2 * AN_MAX_LAYERS + 2,
     AN_CUDA_MAX_PARTS = AN_CUDA_MAX_BUFFERS + 2 * AN_MAX_LAYERS + 16
 };
+
+/* What a step takes along and what comes back, in the program's memory. */
+typedef struct an_cuda_letter {
+    an_cuda_state state;
+    an_cuda_outcome outcome;
+    int32_t labels[]; /* (2, N): labels and second labels */
+} an_cuda_letter;
 
 typedef struct an_cuda_plan {
     an_plan base;
     an_device *device;
     an_cuda_layer layers[AN_MAX_LAYERS];
-    an_number number; /* of activations and of the weights that products read */
+    an_number number;     /* of activations and of the weights that products read */
+    float gradient_scale; /* of activations' gradients: an_gradient_scale */
 
     /* Activations and their gradients, several of which may share a buffer. */
     void *buffers[AN_CUDA_MAX_BUFFERS];
@@ -62,16 +73,16 @@ typedef struct an_cuda_plan {
     int input_maps;                          /* as they are stored */
 
     /* Parameters in the order of the network: weights (O, K, K, C / groups), fully connected ones
-     * (O, H, W, C), each at a multiple of 8. */
+     * (O, H, W, C), each at a multiple of AN_CUDA_ALIGNMENT. */
     float *parameters, *gradients, *momentum;
-    uint16_t *rounded; /* the parameters in bfloat16; NULL: computing in float32 */
+    uint16_t *rounded; /* the parameters in 16 bits; NULL: computing in float32 */
     size_t begin[AN_MAX_PARAMETERS], stored[AN_MAX_PARAMETERS];
     size_t stored_floats; /* of all of them */
 
     /* Inputs as they come, (N, C, H, W) or pictures: training, one may be on its way while the
-     * other is read. */
+     * other is read. For inference there is the first one, and no feeds. */
     void *arrival[2];
-    an_transfer *transfer[2];
+    an_feed *feed[2];
     const void
         *staged[2]; /* what is on its way into each, or there and not read yet; NULL: nothing */
     int newest;     /* of the two, the one into which a copy was begun last */
@@ -87,6 +98,7 @@ typedef struct an_cuda_plan {
     float *losses;                    /* (N) */
     an_cuda_state *state;
     an_cuda_outcome *outcome;
+    an_exchange *exchange[AN_STEPS_UNDER_WAY]; /* training: an_cuda_letter of step s in s % 2 */
 
     an_cuda_part parts[AN_CUDA_USES][AN_CUDA_MAX_PARTS];
     int part_count[AN_CUDA_USES];

@@ -32,6 +32,12 @@ static const void *weights_of(const an_cuda_plan *plan, const an_layer *layer) {
     return plan->rounded ? (const void *)(plan->rounded + at) : plan->parameters + at;
 }
 
+/* The bias of a fully connected layer as its product adds it: of the type of its output. */
+static const void *bias_of(const an_cuda_plan *plan, const an_cuda_layer *it) {
+    const size_t at = plan->begin[it->layer->bias];
+    return an_has_16_bits(it->number) ? (const void *)(plan->rounded + at) : plan->parameters + at;
+}
+
 /* The bias that a layer adds to its input. */
 static const float *entry_of(const an_cuda_plan *plan, const an_cuda_layer *it) {
     return it->entry < 0 ? NULL : plan->parameters + plan->begin[it->entry];
@@ -39,11 +45,17 @@ static const float *entry_of(const an_cuda_plan *plan, const an_cuda_layer *it) 
 
 /* ---- Kernels over a layer, forward and backward. */
 
-static alexnet_status add_bias(const an_cuda_plan *plan, const an_cuda_layer *it, void *y,
-                               alexnet_error *error) {
+/* The bias of a convolution or product and ReLU, as far as it has not done them itself, and no
+ * layer above it will. */
+static alexnet_status finish(const an_cuda_plan *plan, const an_cuda_layer *it, void *y,
+                             alexnet_error *error) {
+    const bool added = it->forward && an_product_adds_bias(it->forward);
+    if ((it->convolution && it->bare) || (added && !it->relu))
+        return ALEXNET_OK;
+    const float *bias = plan->parameters + plan->begin[it->layer->bias];
     const an_cuda_bias arguments = {.x = y,
                                     .y = y,
-                                    .bias = plan->parameters + plan->begin[it->layer->bias],
+                                    .bias = added ? NULL : bias,
                                     .number = it->number,
                                     .maps = it->layer->out.c,
                                     .relu = it->relu};
@@ -112,25 +124,49 @@ static alexnet_status lrn_within(const an_cuda_plan *plan, const an_cuda_layer *
               : an_device_lrn_within(plan->device, &arguments, count, error);
 }
 
+static an_cuda_max_pool max_pool_of(const an_cuda_plan *plan, const an_cuda_layer *it) {
+    const an_shape in = it->layer->in, out = it->layer->out;
+    return (an_cuda_max_pool){.bias = entry_of(plan, it),
+                              .place = it->place,
+                              .number = plan->number,
+                              .maps = in.c,
+                              .in_height = in.h,
+                              .in_width = in.w,
+                              .out_height = out.h,
+                              .out_width = out.w,
+                              .kernel = it->layer->spec.kernel,
+                              .stride = it->layer->spec.stride};
+}
+
+/* With the normalisation below; `from`: backward dy. */
+static alexnet_status lrn_pool(const an_cuda_plan *plan, const an_cuda_layer *it, bool backward,
+                               const void *from, void *to, alexnet_error *error) {
+    const size_t images = (size_t)plan->base.options.batch;
+    an_cuda_lrn_pool arguments = {.lrn = lrn_of(plan, &plan->layers[it->norm]),
+                                  .pool = max_pool_of(plan, it)};
+    arguments.rows = an_lrn_pool_rows(&arguments.pool, backward, images);
+    const size_t count = an_lrn_pool_count(&arguments, backward, images);
+    if (backward) {
+        arguments.pool.x = from;
+        arguments.lrn.y = to;
+        return an_device_lrn_pool_backward(plan->device, &arguments, count, error);
+    }
+    arguments.pool.y = to;
+    return an_device_lrn_pool(plan->device, &arguments, count, error);
+}
+
 /* `from`: x, or backward dy. */
 static alexnet_status max_pool(const an_cuda_plan *plan, const an_cuda_layer *it, bool backward,
                                const void *from, void *to, alexnet_error *error) {
-    const an_shape in = it->layer->in, out = it->layer->out;
-    const an_cuda_max_pool arguments = {.x = from,
-                                        .y = to,
-                                        .bias = entry_of(plan, it),
-                                        .place = it->place,
-                                        .number = plan->number,
-                                        .maps = in.c,
-                                        .in_height = in.h,
-                                        .in_width = in.w,
-                                        .out_height = out.h,
-                                        .out_width = out.w,
-                                        .kernel = it->layer->spec.kernel,
-                                        .stride = it->layer->spec.stride};
-    return backward
-               ? an_device_max_pool_backward(plan->device, &arguments, portions(plan, in), error)
-               : an_device_max_pool(plan->device, &arguments, portions(plan, out), error);
+    if (it->norm >= 0)
+        return lrn_pool(plan, it, backward, from, to, error);
+    an_cuda_max_pool arguments = max_pool_of(plan, it);
+    arguments.x = from;
+    arguments.y = to;
+    return backward ? an_device_max_pool_backward(plan->device, &arguments,
+                                                  portions(plan, it->layer->in), error)
+                    : an_device_max_pool(plan->device, &arguments, portions(plan, it->layer->out),
+                                         error);
 }
 
 static alexnet_status avg_pool(const an_cuda_plan *plan, const an_cuda_layer *it, bool backward,
@@ -150,16 +186,19 @@ static alexnet_status avg_pool(const an_cuda_plan *plan, const an_cuda_layer *it
                : an_device_avg_pool(plan->device, &arguments, elements(plan, out, out.c), error);
 }
 
-/* Forward and backward are the same; `step` is NULL in testing. */
+/* Forward and backward are the same, also for a ReLU below: where what is in the layer's buffer,
+ * its input yet or its output, is not above 0, nothing goes through. `step` is NULL in testing. */
 static alexnet_status dropout(const an_cuda_plan *plan, int l, const an_step *step,
                               const void *from, void *to, alexnet_error *error) {
-    const an_layer_spec *spec = &plan->layers[l].layer->spec;
-    const an_shape shape = plan->layers[l].layer->in;
-    const bool at_test = spec->scale_at_test;
-    if (!step && !at_test && from == to)
+    const an_cuda_layer *it = &plan->layers[l];
+    const an_layer_spec *spec = &it->layer->spec;
+    const an_shape shape = it->layer->in;
+    const bool at_test = spec->scale_at_test, gated = it->entry >= 0;
+    if (!step && !at_test && !gated && from == to)
         return ALEXNET_OK;
     const an_cuda_dropout arguments = {.x = from,
                                        .y = to,
+                                       .gate = gated ? plan->buffers[it->y] : NULL,
                                        .state = step ? plan->state : NULL,
                                        .number = plan->number,
                                        .maps = shape.c,
@@ -185,15 +224,15 @@ static alexnet_status layer_forward(an_cuda_plan *plan, int l, const an_step *st
     case AN_CONV:
         AN_TRY(an_convolution_forward(it->convolution, x, weights_of(plan, it->layer), y,
                                       plan->workspace, error));
-        return it->bare ? ALEXNET_OK : add_bias(plan, it, y, error);
+        return finish(plan, it, y, error);
     case AN_FC:
-        AN_TRY(
-            an_product_run(it->forward, x, weights_of(plan, it->layer), y, plan->workspace, error));
-        return add_bias(plan, it, y, error);
+        AN_TRY(an_product_run(it->forward, x, weights_of(plan, it->layer), bias_of(plan, it), y,
+                              plan->workspace, error));
+        return finish(plan, it, y, error);
     case AN_RELU:
         return it->done ? ALEXNET_OK : relu_forward(plan, it, x, y, error);
     case AN_LRN:
-        return lrn(plan, it, NULL, y, error);
+        return it->done ? ALEXNET_OK : lrn(plan, it, NULL, y, error);
     case AN_LRN_WITHIN:
         return lrn_within(plan, it, NULL, y, error);
     case AN_MAX_POOL:
@@ -227,13 +266,15 @@ static alexnet_status bias_gradient(const an_cuda_plan *plan, const an_cuda_laye
                                     .number = plan->number,
                                     .maps = out.c,
                                     .rows = rows,
-                                    .portion = AN_CUDA_BIAS_ROWS};
+                                    .portion = AN_CUDA_BIAS_ROWS,
+                                    .factor = 1};
     const an_cuda_row_sums second = {.x = plan->bias_parts,
                                      .sums = plan->gradients + plan->begin[it->layer->bias],
                                      .number = AN_NUMBER_FLOAT,
                                      .maps = out.c,
                                      .rows = parts,
-                                     .portion = parts};
+                                     .portion = parts,
+                                     .factor = 1 / plan->gradient_scale};
     AN_TRY(an_device_row_sums(plan->device, &first, (size_t)parts * (size_t)out.c, error));
     return an_device_row_sums(plan->device, &second, (size_t)out.c, error);
 }
@@ -244,7 +285,7 @@ static alexnet_status weights_backward(an_cuda_plan *plan, const an_cuda_layer *
     float *dw = plan->gradients + plan->begin[it->layer->weight];
     AN_TRY(it->convolution
                ? an_convolution_weights(it->convolution, x, dy, dw, plan->workspace, error)
-               : an_product_run(it->weights, dy, x, dw, plan->workspace, error));
+               : an_product_run(it->weights, dy, x, NULL, dw, plan->workspace, error));
     return bias_gradient(plan, it, dy, error);
 }
 
@@ -256,12 +297,12 @@ static alexnet_status input_backward(an_cuda_plan *plan, int l, const an_step *s
         return an_convolution_input(it->convolution, weights_of(plan, it->layer), dy, dx,
                                     plan->workspace, error);
     case AN_FC:
-        return an_product_run(it->input, dy, weights_of(plan, it->layer), dx, plan->workspace,
+        return an_product_run(it->input, dy, weights_of(plan, it->layer), NULL, dx, plan->workspace,
                               error);
     case AN_RELU:
         return it->undone ? ALEXNET_OK : relu_backward(plan, it, dy, dx, error);
     case AN_LRN:
-        return lrn(plan, it, dy, dx, error);
+        return it->undone ? ALEXNET_OK : lrn(plan, it, dy, dx, error);
     case AN_LRN_WITHIN:
         return lrn_within(plan, it, dy, dx, error);
     case AN_MAX_POOL:

@@ -74,7 +74,8 @@ static alexnet_status reference_create(const an_network *network, const an_plan_
     void *block;
     AN_TRY(an_alloc(&block, 1, sizeof(reference_plan), "plan", error));
     reference_plan *plan = block;
-    plan->base = (an_plan){&an_backend_reference, *network, *options};
+    plan->base =
+        (an_plan){.backend = &an_backend_reference, .network = *network, .options = *options};
     const alexnet_status status = take_memory(plan, error);
     if (status != ALEXNET_OK) {
         reference_destroy(&plan->base);

@@ -60,13 +60,14 @@ AN_ANYWHERE void an_cuda_relu_backward_at(const an_cuda_relu_backward *a, uint32
 }
 
 /* Sums over rows, the gradient of a bias: x (rows, maps) to sums (parts, maps), part p of rows
- * p * portion to (p + 1) * portion. The index is that of the element in `sums`. */
+ * p * portion to (p + 1) * portion, times a factor. The index is that of the element in `sums`. */
 typedef struct an_cuda_row_sums {
     const void *x;
     float *sums;
     an_number number;
     int maps;
     uint32_t rows, portion;
+    float factor;
 } an_cuda_row_sums;
 
 AN_ANYWHERE void an_cuda_row_sums_at(const an_cuda_row_sums *a, uint32_t i) {
@@ -75,7 +76,7 @@ AN_ANYWHERE void an_cuda_row_sums_at(const an_cuda_row_sums *a, uint32_t i) {
     float sum = 0;
     for (uint32_t row = begin; row < end; row++)
         sum += an_get(a->x, a->number, (size_t)row * (size_t)a->maps + map);
-    a->sums[i] = sum;
+    a->sums[i] = a->factor * sum;
 }
 
 /* What a convolution left, with its bias and after ReLU; NaN stays one. */

@@ -11,6 +11,7 @@ typedef struct an_cuda_window {
     int in_maps, in_height, in_width; /* maps as they are stored */
     int out_maps, out_height, out_width;
     int kernel, stride, pad, groups;
+    bool tf32; /* products may round their factors to it */
 } an_cuda_window;
 
 /* Elements of y, of x and of w. */
@@ -31,7 +32,7 @@ typedef struct an_cuda_conv {
     an_cuda_window window;
     const void *x, *w, *dy;
     void *y;   /* forward: y; of the input: dx */
-    float *dw; /* of the weights */
+    float *dw; /* of the weights: without the scale (numbers.h) that dy has */
 } an_cuda_conv, an_cuda_conv_input, an_cuda_conv_weights;
 
 AN_ANYWHERE size_t an_in_at(const an_cuda_window *a, size_t image, int row, int column, int map) {
@@ -118,7 +119,7 @@ AN_ANYWHERE void an_cuda_conv_weights_at(const an_cuda_conv_weights *c, uint32_t
             }
             sum += row_sum;
         }
-    c->dw[i] = sum;
+    c->dw[i] = sum / an_gradient_scale(a->number, a->images);
 }
 
 #endif

@@ -10,6 +10,7 @@
 typedef struct an_cuda_dropout {
     const void *x;
     void *y;
+    const void *gate; /* of the ReLU below: where it is not above 0, y is 0; NULL: there is none */
     const an_cuda_state *state;
     an_number number;
     int maps, places;
@@ -37,7 +38,8 @@ AN_ANYWHERE void an_cuda_dropout_at(const an_cuda_dropout *a, uint32_t i) {
         const uint32_t unit = 4 * block + k, places = (uint32_t)a->places;
         const size_t at =
             (size_t)image * units + (size_t)(unit % places) * (size_t)a->maps + unit / places;
-        const float value = an_get(a->x, a->number, at);
+        const bool shut = a->gate && an_get(a->gate, a->number, at) <= 0; /* NaN goes through */
+        const float value = shut ? 0 : an_get(a->x, a->number, at);
         an_put(a->y, a->number, at,
                !drops                    ? a->factor_in_testing * value
                : words[k] < a->threshold ? 0

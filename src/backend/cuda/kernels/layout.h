@@ -32,15 +32,16 @@ AN_ANYWHERE void an_cuda_maps_first_at(const an_cuda_maps_first *a, uint32_t i) 
                   ((size_t)image * places + place) * (size_t)a->stored + map));
 }
 
-/* From one type of number to another, element by element. */
+/* From one type of number to another, times a factor, element by element. */
 typedef struct an_cuda_cast {
     const void *from;
     void *to;
     an_number from_number, to_number;
+    float factor;
 } an_cuda_cast;
 
 AN_ANYWHERE void an_cuda_cast_at(const an_cuda_cast *a, uint32_t i) {
-    an_put(a->to, a->to_number, i, an_get(a->from, a->from_number, i));
+    an_put(a->to, a->to_number, i, a->factor * an_get(a->from, a->from_number, i));
 }
 
 #endif

@@ -45,6 +45,7 @@ typedef struct an_cuda_loss {
     int32_t *ranks;                 /* (N), -1 where there is no label */
     const an_cuda_state *state;
     an_number number; /* of dlogits */
+    float scale;      /* ... and what they are multiplied by, numbers.h */
     int classes;
 } an_cuda_loss;
 
@@ -78,7 +79,7 @@ AN_ANYWHERE void an_cuda_loss_at(const an_cuda_loss *a, uint32_t i) {
             if (j != label && !(z[j] < z[label] || (j > label && z[j] == z[label])))
                 before++;
         }
-        an_put(a->dlogits, a->number, first + (size_t)j, gradient);
+        an_put(a->dlogits, a->number, first + (size_t)j, a->scale * gradient);
     }
     loss = an_lanes_sum(loss);
     before = an_lanes_sum(before);

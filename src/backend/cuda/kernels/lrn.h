@@ -17,71 +17,132 @@ typedef struct an_cuda_lrn {
     float beta, k;
 } an_cuda_lrn, an_cuda_lrn_backward;
 
-/* base ^ -beta */
-AN_ANYWHERE float an_damping(float base, float beta) {
-    if (beta == 0.75f) {
-        const float root = sqrtf(base);
-        return 1 / (root * sqrtf(root));
-    }
-    return powf(base, -beta);
+/* base ^ -0.5, and base ^ -0.75 from it: on a GPU by its units for roots, whose last bits may be
+ * wrong, in an instruction each, where a division takes some ten. Bases are at least k, so that
+ * neither they nor their roots are small enough for these to take them for 0. */
+AN_ANYWHERE float an_inverse_root(float base) {
+#ifdef __CUDA_ARCH__
+    float root;
+    asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(root) : "f"(base));
+    return root;
+#else
+    return 1 / sqrtf(base);
+#endif
 }
 
-/* The maps from c - 8 to c + 15 of a pixel, c a multiple of 8; 0 outside of c's tower, whose maps
- * are a multiple of 8. */
-AN_ANYWHERE void an_lrn_around(const an_cuda_lrn *a, const void *data, const float *bias,
-                               size_t pixel, int c, float *out) {
-    const int low = c / a->tower * a->tower, high = low + a->tower;
-    const size_t first = pixel * (size_t)a->maps + (size_t)c;
+AN_ANYWHERE float an_damping_of(float inverse_root) {
+#ifdef __CUDA_ARCH__
+    float root;
+    asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(root) : "f"(inverse_root));
+    return inverse_root * root;
+#else
+    return inverse_root * sqrtf(inverse_root);
+#endif
+}
+
+/* base ^ -beta */
+AN_ANYWHERE float an_damping(float base, float beta) {
+    return beta == 0.75f ? an_damping_of(an_inverse_root(base)) : powf(base, -beta);
+}
+
+/* Maps c to c + 7, c a multiple of 8, of the tower that is maps `low` to `high` - 1; its maps are a
+ * multiple of 8, too. */
+typedef struct an_lrn_maps {
+    int c, low, high;
+} an_lrn_maps;
+
+AN_ANYWHERE an_lrn_maps an_lrn_maps_from(const an_cuda_lrn *a, int c) {
+    an_lrn_maps maps;
+    maps.c = c;
+    maps.low = c / a->tower * a->tower;
+    maps.high = maps.low + a->tower;
+    return maps;
+}
+
+/* Of a pixel (C) the maps from c - 8 to c + 15; 0 outside of the tower. */
+AN_ANYWHERE void an_lrn_around(const an_cuda_lrn *a, const void *data, an_number number,
+                               size_t pixel, an_lrn_maps maps, float *out) {
+    const size_t first = pixel * (size_t)a->maps + (size_t)maps.c;
     for (int part = 0; part < 3; part++) {
-        const int begin = c + 8 * (part - 1);
-        if (begin < low || begin >= high) {
+        const int begin = maps.c + 8 * (part - 1);
+        if (begin < maps.low || begin >= maps.high) {
             for (int k = 0; k < 8; k++)
                 out[8 * part + k] = 0;
             continue;
         }
-        an_get_some(data, a->number, first + (size_t)(8 * part) - 8, 8, out + 8 * part);
-        for (int k = 0; k < 8; k++)
-            out[8 * part + k] = an_entered(out[8 * part + k], bias, begin + k);
+        an_get_some(data, number, first + (size_t)(8 * part) - 8, 8, out + 8 * part);
     }
 }
 
-/* The base of the power at place p of what an_lrn_around gave, for windows of 5. */
-AN_ANYWHERE float an_lrn_base(const an_cuda_lrn *a, const float *x, int p) {
+/* The biases around maps, for an_lrn_inputs. */
+AN_ANYWHERE void an_lrn_biases(const an_cuda_lrn *a, an_lrn_maps maps, float *out) {
+    for (int k = 0; k < 24; k++)
+        out[k] = 0;
+    if (a->bias)
+        an_lrn_around(a, a->bias, AN_NUMBER_FLOAT, 0, maps, out);
+}
+
+/* What enters at a pixel around c; of it c - 4 to c + 11, which is all that c to c + 7 depend on,
+ * forward and backward. */
+AN_ANYWHERE void an_lrn_inputs(const an_cuda_lrn *a, const float *biases, size_t pixel,
+                               an_lrn_maps maps, float *out) {
+    an_lrn_around(a, a->x, a->number, pixel, maps, out);
+    for (int p = 4; a->bias && p < 20; p++)
+        out[p] = an_entered(out[p], biases, p);
+}
+
+/* base ^ -0.5 at place p of what an_lrn_inputs gave, for windows of 5. */
+AN_ANYWHERE float an_lrn_root(const an_cuda_lrn *a, const float *x, int p) {
     float sum = 0;
     for (int q = p - 2; q <= p + 2; q++)
         sum += x[q] * x[q];
-    return a->k + a->alpha * sum;
+    return an_inverse_root(a->k + a->alpha * sum);
 }
 
-/* Windows of 5 in towers of multiples of 8; the index counts portions of 8 maps. */
+/* y (8) of what an_lrn_inputs gave. */
+AN_ANYWHERE void an_lrn_outputs(const an_cuda_lrn *a, const float *x, float *y) {
+    for (int j = 0; j < 8; j++)
+        y[j] = x[8 + j] * an_damping_of(an_lrn_root(a, x, 8 + j));
+}
+
+/* dx (8) of what an_lrn_inputs gave, and an_lrn_around of dy. */
+AN_ANYWHERE void an_lrn_gradients(const an_cuda_lrn *a, const float *x, const float *dy,
+                                  float *dx) {
+    const float factor = 2 * a->alpha * a->beta;
+    float direct[12], through[12];
+    for (int j = 0; j < 12; j++) { /* maps c - 2 to c + 9 */
+        const float root = an_lrn_root(a, x, 6 + j);
+        direct[j] = dy[6 + j] * an_damping_of(root);
+        through[j] = direct[j] * x[6 + j] * (root * root);
+    }
+    for (int j = 0; j < 8; j++) {
+        float sum = through[j];
+        for (int q = j + 1; q < j + 5; q++)
+            sum += through[q];
+        dx[j] = a->bias && x[8 + j] <= 0 ? 0 : direct[j + 2] - factor * x[8 + j] * sum;
+    }
+}
+
+/* As AlexNets have it: windows of 5 in towers of multiples of 8, beta 0.75; the index counts
+ * portions of 8 maps. */
 AN_ANYWHERE void an_lrn_8(const an_cuda_lrn *a, uint32_t i) {
     const uint32_t portions = (uint32_t)a->maps / 8;
-    const int c = (int)(i % portions) * 8;
-    float x[24], y[8];
-    an_lrn_around(a, a->x, a->bias, i / portions, c, x);
-    for (int j = 0; j < 8; j++)
-        y[j] = x[8 + j] * an_damping(an_lrn_base(a, x, 8 + j), a->beta);
+    const an_lrn_maps maps = an_lrn_maps_from(a, (int)(i % portions) * 8);
+    float biases[24], x[24], y[8];
+    an_lrn_biases(a, maps, biases);
+    an_lrn_inputs(a, biases, i / portions, maps, x);
+    an_lrn_outputs(a, x, y);
     an_put_some(a->y, a->number, (size_t)i * 8, 8, y);
 }
 
 AN_ANYWHERE void an_lrn_backward_8(const an_cuda_lrn *a, uint32_t i) {
     const uint32_t portions = (uint32_t)a->maps / 8;
-    const int c = (int)(i % portions) * 8;
-    const float factor = 2 * a->alpha * a->beta;
-    float x[24], dy[24], direct[12], through[12], dx[8];
-    an_lrn_around(a, a->x, a->bias, i / portions, c, x);
-    an_lrn_around(a, a->dy, NULL, i / portions, c, dy);
-    for (int j = 0; j < 12; j++) { /* maps c - 2 to c + 9 */
-        const float base = an_lrn_base(a, x, 6 + j);
-        direct[j] = dy[6 + j] * an_damping(base, a->beta);
-        through[j] = direct[j] * x[6 + j] / base;
-    }
-    for (int j = 0; j < 8; j++) {
-        float sum = 0;
-        for (int q = j; q < j + 5; q++)
-            sum += through[q];
-        dx[j] = a->bias && x[8 + j] <= 0 ? 0 : direct[j + 2] - factor * x[8 + j] * sum;
-    }
+    const an_lrn_maps maps = an_lrn_maps_from(a, (int)(i % portions) * 8);
+    float biases[24], x[24], dy[24], dx[8];
+    an_lrn_biases(a, maps, biases);
+    an_lrn_inputs(a, biases, i / portions, maps, x);
+    an_lrn_around(a, a->dy, a->number, i / portions, maps, dy);
+    an_lrn_gradients(a, x, dy, dx);
     an_put_some(a->y, a->number, (size_t)i * 8, 8, dx);
 }
 
@@ -130,7 +191,7 @@ AN_ANYWHERE void an_lrn_backward_1(const an_cuda_lrn *a, uint32_t i) {
 
 /* Whether a portion is 8 maps. */
 AN_ANYWHERE bool an_lrn_by_8(const an_cuda_lrn *a) {
-    return a->size == 5 && a->tower % 8 == 0;
+    return a->size == 5 && a->tower % 8 == 0 && a->beta == 0.75f;
 }
 
 AN_ANYWHERE void an_cuda_lrn_at(const an_cuda_lrn *a, uint32_t i) {

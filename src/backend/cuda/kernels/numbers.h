@@ -10,8 +10,16 @@
 
 #include "core/philox.h"
 
-/* How numbers are stored on the device. */
-typedef enum an_number { AN_NUMBER_FLOAT, AN_NUMBER_BF16 } an_number;
+#ifdef __CUDACC__
+#include <cuda_fp16.h>
+#endif
+
+/* How numbers are stored on the device: FP16 is IEEE's half. */
+typedef enum an_number { AN_NUMBER_FLOAT, AN_NUMBER_BF16, AN_NUMBER_FP16 } an_number;
+
+AN_ANYWHERE bool an_has_16_bits(an_number number) {
+    return number != AN_NUMBER_FLOAT;
+}
 
 /* Maps that a kernel takes at once. */
 AN_ANYWHERE int an_width(int maps) {
@@ -34,16 +42,88 @@ AN_ANYWHERE uint16_t an_to_bf16(float value) {
     return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
 }
 
+AN_ANYWHERE float an_of_fp16(uint16_t bits) {
+#ifdef __CUDA_ARCH__
+    return __half2float(__ushort_as_half(bits));
+#else
+    const uint32_t size = bits & 0x7FFFu, exponent = size >> 10;
+    const float least = (float)size * 0x1p-24f; /* where it is below the normal ones */
+    uint32_t all;
+    float value;
+    if (exponent == 31) /* infinity, NaN */
+        all = 0x7F800000u | size << 13;
+    else if (exponent > 0)
+        all = (size << 13) + ((127u - 15u) << 23);
+    else
+        memcpy(&all, &least, sizeof all);
+    all |= (uint32_t)(bits & 0x8000u) << 16;
+    memcpy(&value, &all, sizeof value);
+    return value;
+#endif
+}
+
+/* To the nearest, ties to even, beyond 65504 from 65520 on infinity; NaN stays one. */
+AN_ANYWHERE uint16_t an_to_fp16(float value) {
+#ifdef __CUDA_ARCH__
+    return __half_as_ushort(__float2half_rn(value));
+#else
+    const float over_half = fabsf(value) + 0.5f;
+    uint32_t bits, size, rounded;
+    memcpy(&bits, &value, sizeof bits);
+    size = bits & 0x7FFFFFFFu;
+    if (size > 0x7F800000u)
+        rounded = 0x7E00u;
+    else if (size >= 0x47800000u) /* 65536 */
+        rounded = 0x7C00u;
+    else if (size >= 0x38800000u) /* 2^-14, the least normal one: the bits that go are rounded */
+        rounded = (size - ((127u - 15u) << 23) + 0xFFFu + (size >> 13 & 1u)) >> 13;
+    else { /* a multiple of 2^-24, which is a bit of what lies between 0.5 and 1 */
+        memcpy(&rounded, &over_half, sizeof rounded);
+        rounded -= 0x3F000000u;
+    }
+    return (uint16_t)(bits >> 16 & 0x8000u) | (uint16_t)rounded;
+#endif
+}
+
+/* Numbers of 16 bits, of either kind. */
+AN_ANYWHERE float an_of_16(uint16_t bits, an_number number) {
+    return number == AN_NUMBER_FP16 ? an_of_fp16(bits) : an_of_bf16(bits);
+}
+
+AN_ANYWHERE uint16_t an_to_16(float value, an_number number) {
+    return number == AN_NUMBER_FP16 ? an_to_fp16(value) : an_to_bf16(value);
+}
+
 AN_ANYWHERE float an_get(const void *data, an_number number, size_t i) {
-    return number == AN_NUMBER_BF16 ? an_of_bf16(((const uint16_t *)data)[i])
-                                    : ((const float *)data)[i];
+    return an_has_16_bits(number) ? an_of_16(((const uint16_t *)data)[i], number)
+                                  : ((const float *)data)[i];
 }
 
 AN_ANYWHERE void an_put(void *data, an_number number, size_t i, float value) {
-    if (number == AN_NUMBER_BF16)
-        ((uint16_t *)data)[i] = an_to_bf16(value);
+    if (an_has_16_bits(number))
+        ((uint16_t *)data)[i] = an_to_16(value, number);
     else
         ((float *)data)[i] = value;
+}
+
+/*
+ * Loss scaling (Micikevicius et al. 2018, "Mixed precision training", section 3.2): what gradients
+ * are multiplied by on their way through the layers. Those of parameters have it taken off again.
+ *
+ * Half reaches from 2^-24 to 65504. The gradient of the mean over N images has 1 / N of each one's
+ * own, and much of it would vanish below; with 32 N an image's is 32 times its own, where the paper
+ * found 8 times the mean's to be enough. It begins as p - t, so at 32 at most, and has to grow two
+ * thousandfold on its way before it is too large, while it is rather spread over ever more units.
+ * Where few images of a large batch count, each counts for more: with no more than 2^14 even a
+ * single one begins at a quarter of 65504. What is too large nevertheless becomes infinite, and
+ * shows in the loss. As a constant it needs no state that a resumed run would have to know.
+ */
+enum { AN_HALF_SCALE = 32, AN_MOST_SCALE = 1 << 14 };
+
+AN_ANYWHERE float an_gradient_scale(an_number number, int images) {
+    if (number != AN_NUMBER_FP16)
+        return 1;
+    return (float)(images < AN_MOST_SCALE / AN_HALF_SCALE ? AN_HALF_SCALE * images : AN_MOST_SCALE);
 }
 
 /* 16 bytes, which a GPU reads and writes in one go. */
@@ -76,11 +156,11 @@ AN_ANYWHERE void an_store_sixteen(void *to, an_sixteen all) {
 /* `width` values from the first on, which is a multiple of it. */
 AN_ANYWHERE void an_get_some(const void *data, an_number number, size_t first, const int width,
                              float *out) {
-    if (width == 8 && number == AN_NUMBER_BF16) {
+    if (width == 8 && an_has_16_bits(number)) {
         const an_sixteen all = an_load_sixteen((const uint16_t *)data + first);
         for (int i = 0; i < 4; i++) {
-            out[2 * i] = an_of_bf16((uint16_t)all.word[i]);
-            out[2 * i + 1] = an_of_bf16((uint16_t)(all.word[i] >> 16));
+            out[2 * i] = an_of_16((uint16_t)all.word[i], number);
+            out[2 * i + 1] = an_of_16((uint16_t)(all.word[i] >> 16), number);
         }
         return;
     }
@@ -90,10 +170,11 @@ AN_ANYWHERE void an_get_some(const void *data, an_number number, size_t first, c
 
 AN_ANYWHERE void an_put_some(void *data, an_number number, size_t first, const int width,
                              const float *values) {
-    if (width == 8 && number == AN_NUMBER_BF16) {
+    if (width == 8 && an_has_16_bits(number)) {
         an_sixteen all;
         for (int i = 0; i < 4; i++)
-            all.word[i] = an_to_bf16(values[2 * i]) | (uint32_t)an_to_bf16(values[2 * i + 1]) << 16;
+            all.word[i] = an_to_16(values[2 * i], number) |
+                          (uint32_t)an_to_16(values[2 * i + 1], number) << 16;
         an_store_sixteen((uint16_t *)data + first, all);
         return;
     }

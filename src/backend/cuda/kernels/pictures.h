@@ -5,7 +5,7 @@
 #include "backend/cuda/kernels/numbers.h"
 #include "model/picture.h"
 
-/* A batch of an_picture to (N, H, W, S), S = 3, or 8 with zeros from the fourth map on. */
+/* A batch of an_picture to (N, H, W, S), S >= 3, zeros from the fourth map on. */
 typedef struct an_cuda_pictures {
     const void *from;
     void *to;

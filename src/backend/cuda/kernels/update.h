@@ -9,7 +9,8 @@
 typedef struct an_cuda_update {
     float *parameters, *momentum;
     const float *gradients;
-    uint16_t *rounded; /* the parameters in bfloat16; NULL: not needed */
+    uint16_t *rounded; /* the parameters in 16 bits; NULL: not needed */
+    an_number number;  /* ... of this kind */
     const an_cuda_state *state;
     size_t begin[AN_CUDA_PARAMETERS]; /* where each parameter begins, a multiple of 8 */
     int count;
@@ -35,7 +36,7 @@ AN_ANYWHERE void an_cuda_update_at(const an_cuda_update *a, uint32_t i) {
     an_put_some(a->momentum, AN_NUMBER_FLOAT, first, 8, v);
     an_put_some(a->parameters, AN_NUMBER_FLOAT, first, 8, w);
     if (a->rounded)
-        an_put_some(a->rounded, AN_NUMBER_BF16, first, 8, w);
+        an_put_some(a->rounded, a->number, first, 8, w);
 }
 
 #endif
