@@ -6,35 +6,27 @@
 #include "backend/cuda/kernels/state.h"
 
 /* A warp's threads share an index on a GPU; in plain C there is one. */
-#ifdef __CUDA_ARCH__
+#ifdef __CUDACC__
 #define AN_LANES 32
-AN_ANYWHERE float an_lanes_sum(float value) {
-    for (int distance = 16; distance > 0; distance /= 2)
-        value += __shfl_xor_sync(0xFFFFFFFFu, value, distance);
-    return value;
-}
-AN_ANYWHERE float an_lanes_max(float value) {
-    for (int distance = 16; distance > 0; distance /= 2)
-        value = fmaxf(value, __shfl_xor_sync(0xFFFFFFFFu, value, distance));
-    return value;
-}
-#elif defined(__CUDACC__)
-#define AN_LANES 32
-AN_ANYWHERE float an_lanes_sum(float value) {
-    return value;
-}
-AN_ANYWHERE float an_lanes_max(float value) {
-    return value;
-}
 #else
 #define AN_LANES 1
-AN_ANYWHERE float an_lanes_sum(float value) {
-    return value;
-}
-AN_ANYWHERE float an_lanes_max(float value) {
-    return value;
-}
 #endif
+
+AN_ANYWHERE float an_lanes_sum(float value) {
+#ifdef __CUDA_ARCH__
+    for (int distance = 16; distance > 0; distance /= 2)
+        value += __shfl_xor_sync(0xFFFFFFFFu, value, distance);
+#endif
+    return value;
+}
+
+AN_ANYWHERE float an_lanes_max(float value) {
+#ifdef __CUDA_ARCH__
+    for (int distance = 16; distance > 0; distance /= 2)
+        value = fmaxf(value, __shfl_xor_sync(0xFFFFFFFFu, value, distance));
+#endif
+    return value;
+}
 
 /* Of each image its loss and how many classes come before its label, and the logits' gradient. */
 typedef struct an_cuda_loss {
