@@ -169,15 +169,11 @@ void an_timing_end(const an_plan *plan, an_timed pass, int layer, double begun) 
         plan->options.times->seconds[pass][layer] += an_seconds() - begun;
 }
 
-static const char *const precisions[] = {"fp32", "tf32", "bf16", "fp16", "int8"};
-
-const char *an_precision_name(an_precision precision) {
-    return precisions[precision];
-}
+const char *const an_precision_names[] = {"fp32", "tf32", "bf16", "fp16", "int8", NULL};
 
 alexnet_status an_precision_find(const char *name, an_precision *out, alexnet_error *error) {
     for (int i = AN_FP32; i <= AN_INT8; i++)
-        if (strcmp(precisions[i], name) == 0) {
+        if (strcmp(an_precision_names[i], name) == 0) {
             *out = (an_precision)i;
             return ALEXNET_OK;
         }

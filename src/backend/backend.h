@@ -273,9 +273,9 @@ an_plan_memory an_plan_memory_of(const an_plan *plan);
 double an_timing_begin(const an_plan *plan);
 void an_timing_end(const an_plan *plan, an_timed pass, int layer, double begun);
 
-/* "fp32", "tf32", "bf16", "fp16", "int8", and the precision of such a name; INVALID for any other.
- */
-const char *an_precision_name(an_precision precision);
+/* What each precision is called, "fp32" and so on, NULL behind the last; and the precision of such
+ * a name, INVALID for any other. */
+extern const char *const an_precision_names[];
 alexnet_status an_precision_find(const char *name, an_precision *out, alexnet_error *error);
 
 /* What to tell who asked for a precision that the plan does not compute in; NULL where it does. */

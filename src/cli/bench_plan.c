@@ -217,7 +217,7 @@ static outcome outcome_of(const an_plan *plan, timing time) {
     const size_t peak = an_peak_resident();
     const an_plan_limits limits = an_plan_limits_of(plan, limit_seconds);
     return (outcome){.what = plan->options.training ? "train" : "infer",
-                     .precision = an_precision_name(plan->options.precision),
+                     .precision = an_precision_names[plan->options.precision],
                      .batch = plan->options.batch,
                      .threads = plan->options.threads,
                      .time = time,

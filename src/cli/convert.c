@@ -113,7 +113,7 @@ cleanup:
 static alexnet_status print_result(const convert_settings *settings, const char *out,
                                    const an_format *format, const an_weights_file *weights,
                                    size_t calibrated, alexnet_error *error) {
-    const char *precision = an_precision_name(stored[settings->common.precision].precision);
+    const char *precision = an_precision_names[stored[settings->common.precision].precision];
     an_tensor_file written;
     AN_TRY(an_tensor_file_open(out, format, &written, error));
     const size_t tensors = written.tensor_count, bytes = written.mappings[0].size;

@@ -55,7 +55,7 @@ static void print_table(FILE *stream, const an_train_chosen *chosen, const an_tr
             "  %-18s %llu\n",
             "data", run->data ? run->data : "none", "network", run->arch ? run->arch : "alexnet",
             "weights", run->weights ? run->weights : "as the network begins", "device",
-            run->device ? run->device : "auto", an_precision_name(run->precision), threads, "seed",
+            run->device ? run->device : "auto", an_precision_names[run->precision], threads, "seed",
             (unsigned long long)run->seed);
     an_options_print(stream, an_option_find(an_train_options, "recipe"), &shown);
 }

@@ -47,7 +47,7 @@ alexnet_status an_feature_source_of(const an_weights_file *weights, int layer,
     *out = (an_feature_source){.length = an_shape_count(network->layers[layer].out)};
     snprintf(out->arch, sizeof out->arch, "%s", network->arch->name);
     snprintf(out->layer, sizeof out->layer, "%s", network->layers[layer].spec.name);
-    snprintf(out->precision, sizeof out->precision, "%s", an_precision_name(precision));
+    snprintf(out->precision, sizeof out->precision, "%s", an_precision_names[precision]);
     snprintf(out->weights, sizeof out->weights, "%016" PRIx64, hash);
     return ALEXNET_OK;
 }

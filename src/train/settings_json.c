@@ -16,7 +16,6 @@ typedef struct field {
     const char *const *words; /* WORD: what the values of the enumeration are called */
 } field;
 
-static const char *const precisions[] = {"fp32", "tf32", "bf16", "fp16", "int8", NULL};
 static const char *const schedules[] = {"constant", "step", "cosine", "plateau", NULL};
 static const char *const beginnings[] = {"arch", "paper", NULL};
 static const char *const dropouts[] = {"arch", "none", NULL};
@@ -39,7 +38,7 @@ static const field fields[] = {
     {"weights", AT(weights), PATH, NULL},
     {"init", AT(init), WORD, beginnings},
     {"device", AT(device), TEXT, NULL},
-    {"precision", AT(precision), WORD, precisions},
+    {"precision", AT(precision), WORD, an_precision_names},
     {"threads", AT(threads), INT, NULL},
     {"workers", AT(workers), INT, NULL},
     {"deterministic", AT(deterministic), BOOL, NULL},

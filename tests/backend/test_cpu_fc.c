@@ -1,24 +1,32 @@
 /*
- * Fully connected layers with packed weights, against exact models of what they compute: products
- * of bfloat16, and of integers, summed in double precision or whole numbers.
+ * Fully connected layers, by the engines of every instruction set and type that this machine has,
+ * against exact models of what they compute: products of float32, of bfloat16, and of integers,
+ * summed in double precision or whole numbers.
  *
- * Tolerance of bfloat16: float32 sums of I products of order 1 err by 2^-24 * sqrt(I) * a few; of
- * int8: two float32 operations behind an exact sum.
+ * Tolerance of float32 sums of I products of order 1: they err by 2^-24 * sqrt(I) * a few; of int8:
+ * two float32 operations behind an exact sum.
  */
 #include <math.h>
 
-#include "backend/cpu/kernels/fc_packed.h"
-#include "backend/cpu/kernels/kernels.h"
 #include "backend/reference/layers.h"
 #include "core/threads.h"
 #include "guard.h"
+#include "kernel_tables.h"
+
+/* What a type makes of a number before it multiplies. */
+typedef float rounding(float value);
 
 /* One call, and what it is expected to give. */
 typedef struct fc_case {
     int images, inputs, outputs;
+    rounding *rounded;
     bool relu, signed_input, plain;
     an_guarded x, w, b, y;
 } fc_case;
+
+static float as_it_is(float value) {
+    return value;
+}
 
 static float bfloat16(float value) {
     uint32_t bits;
@@ -28,12 +36,18 @@ static float bfloat16(float value) {
     return value;
 }
 
-static double model_bf16(const fc_case *c, int n, int o) {
+/* sum over k < count of a[k * a_step] * b[k * b_step], each rounded */
+static double product(const fc_case *c, int count, const float *a, size_t a_step, const float *b,
+                      size_t b_step) {
     double sum = 0;
-    for (int i = 0; i < c->inputs; i++)
-        sum += (double)bfloat16(c->x.data[(size_t)n * c->inputs + i]) *
-               (double)bfloat16(c->w.data[(size_t)o * c->inputs + i]);
+    for (int k = 0; k < count; k++)
+        sum += (double)c->rounded(a[k * a_step]) * (double)c->rounded(b[k * b_step]);
     return sum;
+}
+
+static double model_rounded(const fc_case *c, int n, int o) {
+    const size_t inputs = (size_t)c->inputs;
+    return product(c, c->inputs, c->x.data + n * inputs, 1, c->w.data + o * inputs, 1);
 }
 
 static float largest(const float *values, int count) {
@@ -57,11 +71,11 @@ static double model_int8(const fc_case *c, int n, int o) {
     return (double)sum * (double)w_scale * (double)x_scale;
 }
 
-static fc_case make_case(int images, int inputs, int outputs, uint64_t seed) {
-    fc_case c = {.images = images, .inputs = inputs, .outputs = outputs};
-    c.x = an_guard_random((size_t)images * inputs, seed);
-    c.w = an_guard_random((size_t)outputs * inputs, seed + 1);
-    c.b = an_guard_random((size_t)outputs, seed + 2);
+static fc_case make_case(int images, int inputs, int outputs, rounding *rounded) {
+    fc_case c = {.images = images, .inputs = inputs, .outputs = outputs, .rounded = rounded};
+    c.x = an_guard_random((size_t)images * inputs, 1);
+    c.w = an_guard_random((size_t)outputs * inputs, 2);
+    c.b = an_guard_random((size_t)outputs, 3);
     c.y = an_guard((size_t)images * outputs);
     return c;
 }
@@ -74,9 +88,11 @@ static void free_case(fc_case *c) {
 }
 
 static void compute(const an_fc_engine *engine, fc_case *c) {
-    an_guarded packed = an_guard(engine->packed_bytes(c->inputs, c->outputs) / sizeof(float));
+    const size_t bytes = c->plain ? 0 : engine->packed_bytes(c->inputs, c->outputs);
+    an_guarded packed = an_guard(bytes / sizeof(float));
     an_guarded workspace = an_guard(engine->workspace_bytes(c->images, c->inputs) / sizeof(float));
-    engine->pack(c->inputs, c->outputs, c->w.data, packed.data);
+    if (!c->plain)
+        engine->pack(c->inputs, c->outputs, c->w.data, packed.data);
     engine->forward(&(an_fc_job){.images = c->images,
                                  .inputs = c->inputs,
                                  .outputs = c->outputs,
@@ -112,25 +128,36 @@ static void check(const an_fc_engine *engine, double (*model)(const fc_case *, i
  * multiplied in one go; inputs that fill no line or more than a block; outputs that fill no panel.
  */
 static const int sizes[][3] = {
-    {1, 1003, 10},  {1, 4096, 70}, {2, 37, 4},   {3, 64, 33},   {4, 7, 8},     {5, 129, 17},
-    {6, 32, 32},    {7, 31, 31},   {8, 200, 40}, {9, 16, 1},    {10, 66, 64},  {11, 33, 12},
-    {12, 90, 1000}, {13, 1, 16},   {14, 50, 48}, {27, 1500, 9}, {64, 70, 100}, {70, 1100, 35},
+    {1, 1003, 10},  {1, 4096, 70}, {2, 37, 4},    {3, 64, 33},    {4, 7, 8},     {5, 129, 17},
+    {6, 32, 32},    {7, 31, 31},   {8, 200, 40},  {9, 16, 1},     {10, 66, 64},  {11, 33, 12},
+    {12, 90, 1000}, {13, 1, 16},   {14, 50, 48},  {27, 1500, 9},  {64, 70, 100}, {70, 1100, 35},
+    {130, 99, 7},   {300, 20, 50}, {48, 131, 49}, {1, 4096, 130},
 };
 
 enum { size_count = sizeof sizes / sizeof *sizes };
+
+static void sums_of_floats(const an_fc_engine *engine, rounding *rounded, bool plain) {
+    for (int i = 0; i < size_count; i++) {
+        fc_case c = make_case(sizes[i][0], sizes[i][1], sizes[i][2], rounded);
+        c.relu = i % 2;
+        c.plain = plain;
+        check(engine, model_rounded, 1e-6 * sqrt(c.inputs), &c);
+        free_case(&c);
+    }
+}
+
+static void in_float32(void **state) {
+    (void)state;
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++)
+        sums_of_floats(&(*k)->fc, as_it_is, true);
+}
 
 static void in_bfloat16(void **state) {
     (void)state;
     if (!an_can_bf16())
         skip();
-    for (int i = 0; i < 2 * size_count; i++) {
-        const int *size = sizes[i / 2];
-        fc_case c = make_case(size[0], size[1], size[2], 1);
-        c.relu = i / 2 % 2;
-        c.plain = i % 2; /* as in training */
-        check(&an_fc_bf16, model_bf16, 1e-6 * sqrt(c.inputs), &c);
-        free_case(&c);
-    }
+    sums_of_floats(&an_fc_bf16, bfloat16, false);
+    sums_of_floats(&an_fc_bf16, bfloat16, true); /* as in training */
 }
 
 static void in_int8(void **state) {
@@ -139,7 +166,7 @@ static void in_int8(void **state) {
         skip();
     for (int i = 0; i < size_count; i++) {
         for (int with_sign = 0; with_sign < 2; with_sign++) {
-            fc_case c = make_case(sizes[i][0], sizes[i][1], sizes[i][2], 1);
+            fc_case c = make_case(sizes[i][0], sizes[i][1], sizes[i][2], as_it_is);
             c.relu = i % 2;
             c.signed_input = with_sign;
             for (size_t j = 0; j < c.x.count && !with_sign; j++)
@@ -150,53 +177,46 @@ static void in_int8(void **state) {
     }
 }
 
-/* sum over k < count of a[k * a_step] * b[k * b_step], rounded to bfloat16. */
-static double product(int count, const float *a, size_t a_step, const float *b, size_t b_step) {
-    double sum = 0;
-    for (int k = 0; k < count; k++)
-        sum += (double)bfloat16(a[k * a_step]) * (double)bfloat16(b[k * b_step]);
-    return sum;
-}
-
 static void assert_near(double found, double expected, int terms) {
     if (!(fabs(found - expected) <= 1e-6 * sqrt(terms) * (1 + fabs(expected))))
         fail_msg("%g rather than %g", found, expected);
 }
 
 /* c has dy for y. */
-static void check_input_gradient(const fc_case *c, float *workspace) {
+static void check_input_gradient(const an_fc_engine *engine, const fc_case *c, float *workspace) {
     const size_t inputs = (size_t)c->inputs, outputs = (size_t)c->outputs;
     an_guarded dx = an_guard(c->x.count);
-    an_fc_bf16.backward_input(c->images, c->inputs, c->outputs, c->w.data, c->y.data, dx.data,
-                              workspace);
+    engine->backward_input(c->images, c->inputs, c->outputs, c->w.data, c->y.data, dx.data,
+                           workspace);
     for (size_t j = 0; j < dx.count; j++)
         assert_near((double)dx.data[j],
-                    product(c->outputs, c->y.data + j / inputs * outputs, 1, c->w.data + j % inputs,
-                            inputs),
+                    product(c, c->outputs, c->y.data + j / inputs * outputs, 1,
+                            c->w.data + j % inputs, inputs),
                     c->outputs);
     an_unguard(&dx);
 }
 
-static void check_weights_gradient(fc_case *c, const an_update *update, float *workspace) {
+static void check_weights_gradient(const an_fc_engine *engine, fc_case *c, const an_update *update,
+                                   float *workspace) {
     const size_t inputs = (size_t)c->inputs, outputs = (size_t)c->outputs;
     an_guarded dw = an_guard(c->w.count), v = an_guard_random(c->w.count, 7);
     an_guarded w_expected = an_guard(c->w.count), v_expected = an_guard_random(c->w.count, 7);
     memcpy(w_expected.data, c->w.data, c->w.count * sizeof(float));
-    an_fc_bf16.backward_weights(&(an_fc_gradient){.images = c->images,
-                                                  .inputs = c->inputs,
-                                                  .outputs = c->outputs,
-                                                  .x = c->x.data,
-                                                  .dy = c->y.data,
-                                                  .dw = dw.data,
-                                                  .update = update,
-                                                  .momentum = 0.9f,
-                                                  .v = update ? v.data : NULL,
-                                                  .w = update ? c->w.data : NULL,
-                                                  .workspace = workspace});
+    engine->backward_weights(&(an_fc_gradient){.images = c->images,
+                                               .inputs = c->inputs,
+                                               .outputs = c->outputs,
+                                               .x = c->x.data,
+                                               .dy = c->y.data,
+                                               .dw = dw.data,
+                                               .update = update,
+                                               .momentum = 0.9f,
+                                               .v = update ? v.data : NULL,
+                                               .w = update ? c->w.data : NULL,
+                                               .workspace = workspace});
     for (size_t j = 0; j < dw.count; j++)
         assert_near(
             (double)dw.data[j],
-            product(c->images, c->y.data + j / inputs, outputs, c->x.data + j % inputs, inputs),
+            product(c, c->images, c->y.data + j / inputs, outputs, c->x.data + j % inputs, inputs),
             c->images);
     if (update)
         an_reference_update(update, 0.9f, dw.count, dw.data, v_expected.data, w_expected.data);
@@ -210,24 +230,55 @@ static void check_weights_gradient(fc_case *c, const an_update *update, float *w
     an_unguard(&w_expected);
 }
 
-static void gradients(void **state) {
-    (void)state;
-    if (!an_can_bf16())
-        skip();
+static void gradients(const an_fc_engine *engine, rounding *rounded) {
     const an_update rules[] = {{0.1f, 0.01f}, {0, 0.01f}};
     const int several[][3] = {{70, 1100, 35}, {3, 530, 300}, {33, 48, 64}};
     for (int i = 0; i < size_count + 3; i++) {
         const int *size = i < size_count ? sizes[i] : several[i - size_count];
-        fc_case c = make_case(size[0], size[1], size[2], 1);
+        fc_case c = make_case(size[0], size[1], size[2], rounded);
         an_guarded dy = an_guard_random(c.y.count, 5);
         memcpy(c.y.data, dy.data, dy.count * sizeof(float));
         an_guarded workspace = an_guard(
-            an_fc_bf16.backward_workspace_bytes(c.images, c.inputs, c.outputs) / sizeof(float));
-        check_input_gradient(&c, workspace.data);
-        check_weights_gradient(&c, i % 3 < 2 ? &rules[i % 3] : NULL, workspace.data);
+            engine->backward_workspace_bytes(c.images, c.inputs, c.outputs) / sizeof(float));
+        check_input_gradient(engine, &c, workspace.data);
+        check_weights_gradient(engine, &c, i % 3 < 2 ? &rules[i % 3] : NULL, workspace.data);
         an_unguard(&dy);
         an_unguard(&workspace);
         free_case(&c);
+    }
+}
+
+static void gradients_in_float32(void **state) {
+    (void)state;
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++)
+        gradients(&(*k)->fc, as_it_is);
+}
+
+static void gradients_in_bfloat16(void **state) {
+    (void)state;
+    if (!an_can_bf16())
+        skip();
+    gradients(&an_fc_bf16, bfloat16);
+}
+
+/* db = sum of dy over the images */
+static void gradients_of_biases(void **state) {
+    (void)state;
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
+        for (int i = 0; i < size_count; i++) {
+            const int images = sizes[i][0], outputs = sizes[i][2];
+            an_guarded dy = an_guard_random((size_t)images * outputs, 1);
+            an_guarded db = an_guard((size_t)outputs);
+            (*k)->sum_images(images, outputs, dy.data, db.data);
+            for (int o = 0; o < outputs; o++) {
+                double sum = 0;
+                for (int n = 0; n < images; n++)
+                    sum += (double)dy.data[(size_t)n * outputs + o];
+                assert_near((double)db.data[o], sum, images);
+            }
+            an_unguard(&dy);
+            an_unguard(&db);
+        }
     }
 }
 
@@ -238,7 +289,7 @@ static void int8_weights_survive(void **state) {
         skip();
     enum { inputs = 255 };
     for (int k = 1; k < 200; k++) {
-        fc_case c = make_case(1, inputs, 1, 1);
+        fc_case c = make_case(1, inputs, 1, as_it_is);
         const float scale = 0.37f / (float)k;
         for (int i = 0; i < inputs; i++) {
             c.w.data[i] = (float)(i - 127) * scale;
@@ -252,11 +303,12 @@ static void int8_weights_survive(void **state) {
 }
 
 /* What is no number shows in its own image, and nowhere else. */
-static void nan_stays(const an_fc_engine *engine) {
+static void nan_stays(const an_fc_engine *engine, int images, bool plain) {
     const float odd[] = {NAN, INFINITY, -INFINITY};
     for (int i = 0; i < 3; i++) {
-        fc_case c = make_case(3, 100, 40, 1);
+        fc_case c = make_case(images, 100, 40, as_it_is);
         c.relu = true;
+        c.plain = plain;
         c.x.data[100 + 7] = odd[i];
         for (int o = 0; o < 40; o++) /* infinity * 0 is none either */
             c.w.data[o * 100 + 7] = 0;
@@ -269,37 +321,54 @@ static void nan_stays(const an_fc_engine *engine) {
 
 static void nan_is_not_hidden(void **state) {
     (void)state;
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
+        nan_stays(&(*k)->fc, 3, true);
+        nan_stays(&(*k)->fc, 20, true);
+    }
     if (an_can_bf16())
-        nan_stays(&an_fc_bf16);
+        nan_stays(&an_fc_bf16, 3, false);
     if (an_can_int8())
-        nan_stays(&an_fc_int8);
+        nan_stays(&an_fc_int8, 3, false);
 }
 
 /* The same bits however many threads there are. */
+static void same_bits(const an_fc_engine *engine, int images, bool plain) {
+    fc_case one = make_case(images, 300, 200, as_it_is);
+    fc_case three = make_case(images, 300, 200, as_it_is);
+    one.plain = three.plain = plain;
+    const int before = an_threads_enter(1);
+    compute(engine, &one);
+    an_threads_enter(3);
+    compute(engine, &three);
+    an_threads_leave(before);
+    assert_memory_equal(one.y.data, three.y.data, one.y.count * sizeof(float));
+    free_case(&one);
+    free_case(&three);
+}
+
 static void same_for_any_threads(void **state) {
     (void)state;
-    const an_fc_engine *engines[] = {an_can_bf16() ? &an_fc_bf16 : NULL,
-                                     an_can_int8() ? &an_fc_int8 : NULL};
-    for (int i = 0; i < 2; i++) {
-        if (!engines[i])
-            continue;
-        fc_case one = make_case(20, 300, 200, 1), three = make_case(20, 300, 200, 1);
-        const int before = an_threads_enter(1);
-        compute(engines[i], &one);
-        an_threads_enter(3);
-        compute(engines[i], &three);
-        an_threads_leave(before);
-        assert_memory_equal(one.y.data, three.y.data, one.y.count * sizeof(float));
-        free_case(&one);
-        free_case(&three);
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
+        same_bits(&(*k)->fc, 1, true);
+        same_bits(&(*k)->fc, 20, true);
     }
+    if (an_can_bf16())
+        same_bits(&an_fc_bf16, 20, false);
+    if (an_can_int8())
+        same_bits(&an_fc_int8, 20, false);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(in_bfloat16),       cmocka_unit_test(in_int8),
-        cmocka_unit_test(gradients),         cmocka_unit_test(int8_weights_survive),
-        cmocka_unit_test(nan_is_not_hidden), cmocka_unit_test(same_for_any_threads),
+        cmocka_unit_test(in_float32),
+        cmocka_unit_test(in_bfloat16),
+        cmocka_unit_test(in_int8),
+        cmocka_unit_test(gradients_in_float32),
+        cmocka_unit_test(gradients_in_bfloat16),
+        cmocka_unit_test(gradients_of_biases),
+        cmocka_unit_test(int8_weights_survive),
+        cmocka_unit_test(nan_is_not_hidden),
+        cmocka_unit_test(same_for_any_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,27 +11,12 @@
 #include "backend/cpu/first.h"
 #include "backend/reference/layers.h"
 #include "guard.h"
+#include "kernel_tables.h"
 
 static const double summed = 8e-5;
 #ifdef __x86_64__
 static const double exact = 2e-5;
 #endif
-
-/* The tables that can run here; ends with NULL. */
-static const an_kernels *const *tables(void) {
-    static const an_kernels *usable[4];
-    int count = 0;
-    usable[count++] = &an_kernels_base;
-#ifdef __x86_64__
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        usable[count++] = &an_kernels_avx2;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        usable[count++] = &an_kernels_avx512;
-#endif
-    usable[count] = NULL;
-    return usable;
-}
 
 static an_layer layer_of(int maps, int side, int kernel, int stride, int pad, int units,
                          bool round_up) {
@@ -147,7 +132,7 @@ static void forward_as_the_reference(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         first_case c = make_case(i);
-        for (const an_kernels *const *k = tables(); *k; k++)
+        for (const an_kernels *const *k = an_kernel_tables(); *k; k++)
             assert_all_threads(&c, i, (first_way){.kernels = *k, .precision = AN_FP32}, summed);
         free_case(&c);
     }
@@ -291,7 +276,7 @@ static void gradients_as_the_reference(void **state) {
         an_guarded dy = an_guard_random(c.y.count, 4);
         an_guarded dw = an_guard(c.w.count), db = an_guard(c.b.count);
         an_reference_conv_backward_weights(&c.layer, c.images, c.x.data, dy.data, dw.data, db.data);
-        for (const an_kernels *const *k = tables(); *k; k++)
+        for (const an_kernels *const *k = an_kernel_tables(); *k; k++)
             for (int threads = 1; threads <= 3; threads++)
                 check_gradients(&c, &dy, &dw, &db, &(first_way){*k, AN_FP32, threads, 0}, summed);
         an_unguard(&dy);

@@ -7,27 +7,11 @@
  */
 #include <math.h>
 
-#include "backend/cpu/kernels/kernels.h"
 #include "backend/reference/layers.h"
 #include "guard.h"
+#include "kernel_tables.h"
 
 static const float tolerance = 2e-5f;
-
-/* The tables that can run here; ends with NULL. */
-static const an_kernels *const *tables(void) {
-    static const an_kernels *usable[4];
-    int count = 0;
-    usable[count++] = &an_kernels_base;
-#ifdef __x86_64__
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        usable[count++] = &an_kernels_avx2;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        usable[count++] = &an_kernels_avx512;
-#endif
-    usable[count] = NULL;
-    return usable;
-}
 
 static void assert_near(const char *what, const an_guarded *expected, const an_guarded *found) {
     for (size_t i = 0; i < expected->count; i++)
@@ -106,7 +90,7 @@ static void check_layer(const an_layer *layer, bool through_relu) {
     }
     if (through_relu)
         an_reference_relu_backward(&relu, images, x.data, dx.data, dx.data);
-    for (const an_kernels *const *k = tables(); *k; k++)
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++)
         if (layer->spec.type == AN_MAX_POOL || an_lrn_fits(*k, layer))
             compare_case(&(layer_case){*k, layer, through_relu, raw, y, dy, dx});
     unguard_all((an_guarded *[]){&raw, &x, &scale, &y, &dy, &dx, NULL});
@@ -135,7 +119,7 @@ static void pooling_keeps_nan(void **state) {
     (void)state;
     const an_layer layer = {
         .spec = {.type = AN_MAX_POOL, .kernel = 3, .stride = 2}, .in = {1, 7, 7}, .out = {1, 3, 3}};
-    for (const an_kernels *const *k = tables(); *k; k++) {
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
         for (int pixel = 0; pixel < 49; pixel++) {
             const int block = (*k)->block, row = pixel / 7, column = pixel % 7;
             an_guarded x = an_guard_random((size_t)49 * block, 1), y = an_guard((size_t)9 * block);
@@ -172,64 +156,13 @@ static void normalisation(void **state) {
             check_layer(&layers[i], relu);
 }
 
-/* By the kernels for few images and for many, against y; relative to the root of the number of
- * terms. */
-static void check_forward(const an_kernels *k, int n, int inputs, const an_guarded *x,
-                          const an_guarded *w, const an_guarded *b, const an_guarded *y) {
-    const int outputs = (int)b->count;
-    an_guarded found = an_guard(y->count), turned = an_guard(k->fc_many_floats(n, inputs));
-    for (int i = 0; i < 4; i++) {
-        const bool relu = i % 2;
-        if (i < 2)
-            k->fc_forward(n, inputs, outputs, x->data, w->data, b->data, relu, found.data);
-        else
-            k->fc_forward_many(n, inputs, outputs, x->data, w->data, b->data, relu, found.data,
-                               turned.data);
-        for (size_t j = 0; j < y->count; j++)
-            assert_true(fabsf((relu ? fmaxf(y->data[j], 0) : y->data[j]) - found.data[j]) <=
-                        tolerance * sqrtf((float)inputs));
-        an_guard_fill(found.data, found.count);
-    }
-    unguard_all((an_guarded *[]){&found, &turned, NULL});
-}
-
-static void fully_connected(void **state) {
-    (void)state;
-    const int sizes[][3] = {{1, 1003, 9},  {2, 37, 4},    {3, 64, 3},    {5, 129, 17},
-                            {9, 16, 1},    {4, 7, 8},     {16, 385, 60}, {17, 200, 13},
-                            {48, 131, 49}, {64, 97, 110}, {70, 1, 35},   {130, 99, 7},
-                            {1, 4096, 130}}; /* the last: some runs */
-    for (const an_kernels *const *k = tables(); *k; k++) {
-        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-            const int n = sizes[i][0], inputs = sizes[i][1], outputs = sizes[i][2];
-            const an_layer layer = {.spec = {.type = AN_FC, .units = outputs},
-                                    .in = {inputs, 1, 1},
-                                    .out = {outputs, 1, 1}};
-            an_guarded x = an_guard_random((size_t)n * inputs, 1);
-            an_guarded w = an_guard_random((size_t)outputs * inputs, 2);
-            an_guarded b = an_guard_random((size_t)outputs, 3);
-            an_guarded y = an_guard((size_t)n * outputs);
-            an_guarded db = an_guard((size_t)outputs), db_expected = an_guard((size_t)outputs);
-            an_guarded dw = an_guard((size_t)outputs * inputs);
-            an_reference_fc_forward(&layer, n, x.data, w.data, b.data, y.data);
-            check_forward(*k, n, inputs, &x, &w, &b, &y);
-            an_reference_fc_backward_weights(&layer, n, x.data, y.data, dw.data, db_expected.data);
-            (*k)->sum_images(n, outputs, y.data, db.data);
-            for (size_t j = 0; j < db.count; j++)
-                assert_true(fabsf(db.data[j] - db_expected.data[j]) <=
-                            tolerance * sqrtf((float)(inputs * n)));
-            unguard_all((an_guarded *[]){&x, &w, &b, &y, &db, &db_expected, &dw, NULL});
-        }
-    }
-}
-
 /* The mask must be the reference's, bit for bit. */
 static void dropping_out(void **state) {
     (void)state;
     const an_step step = {.seed = 0x123456789abcdefu, .epoch = 7, .position = 1000000007};
     const float rates[] = {0.5f, 0.1f, 0};
     const int units[] = {4096, 130, 3};
-    for (const an_kernels *const *k = tables(); *k; k++) {
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
         for (int i = 0; i < 3; i++) {
             const an_layer layer = {
                 .spec = {.type = AN_DROPOUT, .rate = rates[i], .scale_at_test = i == 1},
@@ -250,7 +183,7 @@ static void rectifying_and_updating(void **state) {
     (void)state;
     const size_t count = 1037;
     const an_layer layer = {.spec = {.type = AN_RELU}, .in = {1037, 1, 1}, .out = {1037, 1, 1}};
-    for (const an_kernels *const *k = tables(); *k; k++) {
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
         an_guarded x = an_guard_random(count, 1), dy = an_guard_random(count, 2);
         an_guarded a = an_guard(count), b = an_guard(count);
         x.data[5] = NAN;
@@ -276,9 +209,11 @@ static void rectifying_and_updating(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pooling),       cmocka_unit_test(pooling_keeps_nan),
-        cmocka_unit_test(normalisation), cmocka_unit_test(fully_connected),
-        cmocka_unit_test(dropping_out),  cmocka_unit_test(rectifying_and_updating),
+        cmocka_unit_test(pooling),
+        cmocka_unit_test(pooling_keeps_nan),
+        cmocka_unit_test(normalisation),
+        cmocka_unit_test(dropping_out),
+        cmocka_unit_test(rectifying_and_updating),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,21 +2,21 @@
  * Fully connected layers on plain activations (N, I).
  *
  * In float32 the weights (O, I) are used where they are. In bfloat16 and int8 a plan for inference
- * packs them once (kernels/fc_packed.h) and forgets the plain ones; one for training keeps float32
+ * packs them once (kernels/fc_engine.h) and forgets the plain ones; one for training keeps float32
  * weights and rounds them to bfloat16 in every pass.
  */
 #ifndef AN_BACKEND_CPU_FC_H
 #define AN_BACKEND_CPU_FC_H
 
-#include "backend/cpu/kernels/fc_packed.h"
+#include "backend/cpu/kernels/fc_engine.h"
 #include "backend/cpu/kernels/kernels.h"
 
 /* A layer and how it is computed; nothing to free. */
 typedef struct an_fc {
     const an_layer *layer;
     const an_kernels *kernels;
-    const an_fc_engine *engine; /* of fewer bits; NULL: float32 */
-    int images;                 /* the most at a time */
+    const an_fc_engine *engine;
+    int images; /* the most at a time */
     bool training;
     bool signed_input; /* x may be negative */
 } an_fc;
@@ -34,7 +34,7 @@ an_fc an_fc_make(const an_kernels *kernels, const an_layer *layer, const an_fc_o
 /* Bytes of the packed weights that an_fc_forward takes; 0 where it takes the plain ones. */
 size_t an_fc_packed_bytes(const an_fc *fc);
 
-/* Bytes of the workspace that an_fc_forward takes. */
+/* Bytes of the workspace that each pass takes. */
 size_t an_fc_workspace_bytes(const an_fc *fc);
 
 /* Packs plain weights. */
@@ -45,8 +45,8 @@ void an_fc_forward(const an_fc *fc, int images, const float *x, const float *w, 
                    bool relu, float *y, void *workspace);
 
 /* dx (N, I) = dy w, w plain */
-alexnet_status an_fc_backward_input(const an_fc *fc, const float *w, const float *dy, float *dx,
-                                    void *workspace, alexnet_error *error);
+void an_fc_backward_input(const an_fc *fc, const float *w, const float *dy, float *dx,
+                          void *workspace);
 
 /* The update of weights w and their velocity v. */
 typedef struct an_fc_update {
@@ -55,13 +55,9 @@ typedef struct an_fc_update {
     float *v, *w;
 } an_fc_update;
 
-/* Whether an_fc_backward_weights can do the update, too: the gradients are then in the registers
- * anyway, and memory is passed once rather than twice. */
-bool an_fc_updates(const an_fc *fc);
-
-/* dw (O, I) = dy^T x, db (O) = sum of dy over the images; and the update, unless NULL. */
-alexnet_status an_fc_backward_weights(const an_fc *fc, const float *x, const float *dy, float *dw,
-                                      float *db, const an_fc_update *update, void *workspace,
-                                      alexnet_error *error);
+/* dw (O, I) = dy^T x, db (O) = sum of dy over the images; and the update, unless NULL: gradients
+ * are in the registers then, and memory is passed once rather than twice. */
+void an_fc_backward_weights(const an_fc *fc, const float *x, const float *dy, float *dw, float *db,
+                            const an_fc_update *update, void *workspace);
 
 #endif

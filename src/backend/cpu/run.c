@@ -131,13 +131,13 @@ static alexnet_status input_backward(const an_cpu_plan *plan, const an_cpu_layer
     const float *w = plan->tensor[it->layer->weight];
     if (it->layer->spec.type == AN_CONV)
         return an_conv_backward_input(&it->conv, w, dy, dx, plan->workspace, error);
-    return an_fc_backward_input(&it->fc, w, dy, dx, plan->workspace, error);
+    an_fc_backward_input(&it->fc, w, dy, dx, plan->workspace);
+    return ALEXNET_OK;
 }
 
 /* Whether the gradients of a layer's weights and their update are one pass. */
 static bool updates_at_once(const an_cpu_layer *it, const an_step *step) {
-    return it->layer->spec.type == AN_FC && an_fc_updates(&it->fc) && step->updates &&
-           !step->gradient_ready;
+    return it->layer->spec.type == AN_FC && step->updates && !step->gradient_ready;
 }
 
 /* The gradients of its parameters; the weights' update as well where updates_at_once. */
@@ -153,8 +153,8 @@ static alexnet_status weights_backward(const an_cpu_plan *plan, const an_cpu_lay
     const an_fc_update update = {at_once ? &step->updates[layer->weight] : NULL, step->momentum,
                                  part(plan, plan->momentum, layer->weight),
                                  part(plan, plan->parameters, layer->weight)};
-    return an_fc_backward_weights(&it->fc, x, dy, dw, db, at_once ? &update : NULL, plan->workspace,
-                                  error);
+    an_fc_backward_weights(&it->fc, x, dy, dw, db, at_once ? &update : NULL, plan->workspace);
+    return ALEXNET_OK;
 }
 
 /* The gradients of parameters and input, then the update, which changes the weights that the

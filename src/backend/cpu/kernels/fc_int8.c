@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "backend/cpu/kernels/fc_packed.h"
+#include "backend/cpu/kernels/fc_engine.h"
 
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")
 

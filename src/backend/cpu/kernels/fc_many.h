@@ -3,9 +3,10 @@
  *
  * Vectors run along the images, so that the images have to be turned over (a few MB) rather than
  * the weights (hundreds): x becomes groups of images, [input][image of the group]. A tile of sums,
- * some outputs by all images of a group, fits the registers; every weight is broadcast once. A
- * thread takes a run of outputs through the inputs block by block, in which the images fit the
- * first cache, and asks for the next tile's weights while it multiplies those of one.
+ * some outputs by all images of a group, fits the registers. A thread takes a run of outputs
+ * through the inputs block by block, whose weights and images fit the first cache, so that memory
+ * is read once for some groups, and asks for the next tile's weights while it multiplies those of
+ * one.
  */
 
 enum {
@@ -13,7 +14,8 @@ enum {
     many_sums = AN_BLOCK == 16 ? 24 : 12,       /* vectors of a tile */
     many_floats = 96 * many_vectors * AN_BLOCK, /* of the images in a block of inputs */
     many_line = 16,                             /* weights that are asked for at once */
-    many_outputs = 48                           /* of a run; a multiple of every tile's */
+    many_outputs = 48,                          /* of a run; a multiple of every tile's */
+    many_images = 128                           /* that are multiplied in one go, at most */
 };
 
 /* How images are cut into groups of `vectors` vectors, the last of which may be fewer. */
@@ -27,9 +29,10 @@ static many_groups many_cut(int images) {
     return (many_groups){groups, (vectors + groups - 1) / groups};
 }
 
-static size_t fc_many_floats(int images, int inputs) {
+/* Bytes of the images turned over, which do not grow when images become fewer. */
+static size_t fc_many_bytes(int images, int inputs) {
     const many_groups cut = many_cut(images);
-    return (size_t)cut.groups * cut.vectors * AN_BLOCK * inputs;
+    return (size_t)cut.groups * cut.vectors * AN_BLOCK * inputs * sizeof(float);
 }
 
 /* One group's images turned over; `wide` is their number, of which the first `images` are there. */
@@ -45,7 +48,8 @@ static void many_turn(int images, int wide, int inputs, const float *x, float *t
 }
 
 /* sums (rows, vectors) += w (rows, inputs, of which `row` lie between rows) x (inputs, vectors),
- * and `next`, as many weights as w, is asked for. `rows` and `vectors` are constants. */
+ * and `next`, as many weights as w, is asked for unless NULL. `rows` and `vectors` are constants.
+ */
 static inline __attribute__((always_inline)) void many_tile(const int rows, const int vectors,
                                                             int inputs, size_t row, const float *w,
                                                             const float *next, const float *x,
@@ -54,7 +58,7 @@ static inline __attribute__((always_inline)) void many_tile(const int rows, cons
 #pragma GCC unroll 24
     for (int j = 0; j < rows * vectors; j++)
         sum[j] = load(sums + j * AN_BLOCK);
-    int asked = 0, line = 0; /* of the next tile's weights */
+    int asked = next ? 0 : rows, line = 0; /* of the next tile's weights */
     for (int i = 0; i < inputs; i++) {
         if (asked < rows) {
             __builtin_prefetch(next + asked * row + line);
@@ -99,17 +103,17 @@ static void many_tile_of(bool whole, int vectors, int inputs, size_t row, const 
         many_tile(many_sums / 4, 4, inputs, row, w, next, x, sums);
         break;
     case -3:
-        many_tile(1, 3, inputs, row, w, w, x, sums);
+        many_tile(1, 3, inputs, row, w, NULL, x, sums);
         break;
     case -4:
-        many_tile(1, 4, inputs, row, w, w, x, sums);
+        many_tile(1, 4, inputs, row, w, NULL, x, sums);
         break;
 #endif
     case -1:
-        many_tile(1, 1, inputs, row, w, w, x, sums);
+        many_tile(1, 1, inputs, row, w, NULL, x, sums);
         break;
     default:
-        many_tile(1, 2, inputs, row, w, w, x, sums);
+        many_tile(1, 2, inputs, row, w, NULL, x, sums);
         break;
     }
 }
@@ -118,48 +122,67 @@ static int many_rows(int vectors) {
     return many_sums / (vectors == 1 ? 2 : vectors);
 }
 
-/* sums (outputs, images of the group) of a run of up to many_outputs outputs. */
-static void many_run(int outputs, int vectors, int inputs, const float *w, const float *turned,
-                     float *sums) {
-    const int wide = vectors * AN_BLOCK, rows = many_rows(vectors), block = many_floats / wide;
-    memset(sums, 0, (size_t)outputs * wide * sizeof *sums);
-    for (int first = 0; first < inputs; first += block) {
-        const int some = smaller(block, inputs - first);
-        const float *x = turned + (size_t)first * wide;
-        const float *here = w + first;
-        int o = 0;
-        for (; o + rows <= outputs; o += rows) {
-            const float *tile = here + (size_t)o * inputs;
-            const float *next =
-                o + 2 * rows <= outputs ? tile + (size_t)rows * inputs : here + block;
-            many_tile_of(true, vectors, some, (size_t)inputs, tile, next, x,
-                         sums + (size_t)o * wide);
-        }
-        for (; o < outputs; o++)
-            many_tile_of(false, vectors, some, (size_t)inputs, here + (size_t)o * inputs, NULL, x,
-                         sums + (size_t)o * wide);
+/* sums (outputs, images of a group) += w, of some inputs, x the group. With `ask`, weights are
+ * asked for: tile by tile the next one's, and with the last the first ones of the `inputs` behind.
+ */
+static void many_group(int outputs, int vectors, int inputs, size_t row, bool ask, const float *w,
+                       const float *x, float *sums) {
+    const int wide = vectors * AN_BLOCK, rows = many_rows(vectors);
+    int o = 0;
+    for (; o + rows <= outputs; o += rows) {
+        const float *tile = w + (size_t)o * row;
+        const float *next = o + 2 * rows <= outputs ? tile + (size_t)rows * row : w + inputs;
+        many_tile_of(true, vectors, inputs, row, tile, ask ? next : NULL, x,
+                     sums + (size_t)o * wide);
+    }
+    for (; o < outputs; o++)
+        many_tile_of(false, vectors, inputs, row, w + (size_t)o * row, NULL, x,
+                     sums + (size_t)o * wide);
+}
+
+/* sums (groups, outputs, images of a group) of a run of up to many_outputs outputs and groups of
+ * together up to many_images. */
+static void many_run(int outputs, int groups, int vectors, int inputs, const float *w,
+                     const float *turned, float *sums) {
+    const int wide = vectors * AN_BLOCK, block = many_floats / wide;
+    memset(sums, 0, (size_t)groups * outputs * wide * sizeof *sums);
+    for (int first = 0; first < inputs; first += block)
+        for (int g = 0; g < groups; g++)
+            many_group(outputs, vectors, smaller(block, inputs - first), (size_t)inputs, g == 0,
+                       w + first, turned + ((size_t)g * inputs + first) * wide,
+                       sums + (size_t)g * outputs * wide);
+}
+
+/* y of a run of outputs, from `first` on, and of image n, whose sums lie `wide` apart. */
+static void many_finish(const an_fc_job *job, int first, int outputs, int n, int wide,
+                        const float *sums) {
+    for (int r = 0; r < outputs; r++) {
+        const float sum = sums[r * wide] + job->b[first + r];
+        job->y[(size_t)n * job->outputs + first + r] = job->relu && sum <= 0 ? 0 : sum;
     }
 }
 
-static void fc_forward_many(int images, int inputs, int outputs, const float *x, const float *w,
-                            const float *b, bool relu, float *y, float *workspace) {
+static void fc_forward_many(const an_fc_job *job) {
+    const int images = job->images, inputs = job->inputs;
     const many_groups cut = many_cut(images);
-    const int wide = cut.vectors * AN_BLOCK;
+    const int wide = cut.vectors * AN_BLOCK, most = many_images / wide;
+    float *turned = job->workspace;
 #pragma omp parallel
-    for (int first = 0; first < images; first += wide) {
-        const int some = smaller(wide, images - first);
-        float *turned = workspace + (size_t)first * inputs;
-        many_turn(some, wide, inputs, x + (size_t)first * inputs, turned);
+    {
+        for (int g = 0; g < cut.groups; g++)
+            many_turn(smaller(wide, images - g * wide), wide, inputs,
+                      job->x + (size_t)g * wide * inputs, turned + (size_t)g * wide * inputs);
+        for (int g = 0; g < cut.groups; g += most) {
+            const int some = smaller(most, cut.groups - g);
 #pragma omp for schedule(dynamic) nowait
-        for (int o = 0; o < outputs; o += many_outputs) {
-            const int run = smaller(many_outputs, outputs - o);
-            _Alignas(AN_ALIGNMENT) float sums[many_outputs * many_vectors * AN_BLOCK];
-            many_run(run, cut.vectors, inputs, w + (size_t)o * inputs, turned, sums);
-            for (int n = 0; n < some; n++) {
-                for (int r = 0; r < run; r++) {
-                    const float sum = sums[r * wide + n] + b[o + r];
-                    y[(size_t)(first + n) * outputs + o + r] = relu && sum <= 0 ? 0 : sum;
-                }
+            for (int o = 0; o < job->outputs; o += many_outputs) {
+                const int run = smaller(many_outputs, job->outputs - o);
+                _Alignas(AN_ALIGNMENT) float sums[many_outputs * many_images];
+                many_run(run, some, cut.vectors, inputs, job->w + (size_t)o * inputs,
+                         turned + (size_t)g * wide * inputs, sums);
+                for (int m = 0; m < smaller(some * wide, images - g * wide); m++)
+                    many_finish(job, o, run, g * wide + m, wide,
+                                sums + (size_t)(m / wide) * run * wide + m % wide);
             }
         }
     }

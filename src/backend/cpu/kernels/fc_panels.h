@@ -1,6 +1,6 @@
 /*
- * The part of fc_packed.h that does not depend on the type. The including file has set the target
- * and defined
+ * Engines with packed weights (fc_engine.h), as far as they do not depend on the type. The
+ * including file has set the target and defined
  *
  *   fc_sum, fc_nothing(), fc_plus(a, b), fc_dot(sum, image, weights)    sums of 16 outputs;
  *   FC_GROUP                                            inputs in four bytes;

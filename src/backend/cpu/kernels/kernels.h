@@ -18,6 +18,7 @@
 #define AN_BACKEND_CPU_KERNELS_H
 
 #include "backend/backend.h"
+#include "backend/cpu/kernels/fc_engine.h"
 #include "backend/cpu/kernels/first_work.h"
 #include "backend/cpu/winograd.h"
 
@@ -62,15 +63,8 @@ typedef struct an_kernels {
     void (*winograd_gradient)(const an_winograd *w, int images, const float *x, const float *dy,
                               float *dw, float *db, float *gradient, float *work);
 
-    /* Fully connected, plain: y (N, O) = x (N, I) w^T + b, w (O, I); ReLU on top if `relu`. For
-     * few images: w is read from memory once, as fast as that goes. */
-    void (*fc_forward)(int images, int inputs, int outputs, const float *x, const float *w,
-                       const float *b, bool relu, float *y);
-    /* The same for more images, as fast as they can be multiplied; the workspace has
-     * fc_many_floats, which do not grow when images become fewer. */
-    size_t (*fc_many_floats)(int images, int inputs);
-    void (*fc_forward_many)(int images, int inputs, int outputs, const float *x, const float *w,
-                            const float *b, bool relu, float *y, float *workspace);
+    /* Fully connected, plain, in float32. */
+    an_fc_engine fc;
     /* db (O) = sum over images of dy (N, O). */
     void (*sum_images)(int images, int outputs, const float *dy, float *db);
 

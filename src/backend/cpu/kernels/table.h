@@ -2,17 +2,16 @@
  * (the name of the table) and AN_KERNELS_NAME, and sets the target. */
 #include "backend/cpu/kernels/vector.h"
 
-#include "backend/cpu/kernels/layout.h"
-#include "backend/cpu/kernels/relu.h"
-
-#include "backend/cpu/kernels/pool.h"
+#include "backend/cpu/kernels/product.h"
 
 #include "backend/cpu/kernels/dropout.h"
 #include "backend/cpu/kernels/fc.h"
-#include "backend/cpu/kernels/fc_many.h"
 #include "backend/cpu/kernels/first.h"
+#include "backend/cpu/kernels/layout.h"
 #include "backend/cpu/kernels/lrn.h"
 #include "backend/cpu/kernels/peak.h"
+#include "backend/cpu/kernels/pool.h"
+#include "backend/cpu/kernels/relu.h"
 #include "backend/cpu/kernels/update.h"
 #include "backend/cpu/kernels/winograd.h"
 
@@ -32,9 +31,11 @@ const an_kernels AN_KERNELS = {
     .winograd_weights = winograd_weights,
     .winograd_forward = winograd_forward,
     .winograd_gradient = winograd_gradient,
-    .fc_forward = fc_forward,
-    .fc_many_floats = fc_many_floats,
-    .fc_forward_many = fc_forward_many,
+    .fc = {.workspace_bytes = fc_workspace_bytes,
+           .forward = fc_forward,
+           .backward_workspace_bytes = fc_backward_bytes,
+           .backward_input = fc_backward_input,
+           .backward_weights = fc_backward_weights},
     .sum_images = sum_images,
     .dropout = dropout,
     .update = update,

@@ -34,6 +34,24 @@ static inline void store(float *to, vec v) {
     memcpy(to, &v, sizeof v);
 }
 
+/* Stores past the caches what nobody reads soon; `to` is aligned. What a thread has stored so can
+ * be read elsewhere after its stream_end. */
+static inline void stream(float *to, vec v) {
+#if defined(__AVX512F__)
+    _mm512_stream_ps(to, v);
+#elif defined(__AVX2__)
+    _mm256_stream_ps(to, v);
+#else
+    store(to, v);
+#endif
+}
+
+static inline void stream_end(void) {
+#if defined(__AVX2__)
+    _mm_sfence();
+#endif
+}
+
 static inline vec broadcast(float value) {
     return value - (vec){0};
 }

@@ -1,14 +1,16 @@
 /*
- * Fully connected layers with weights packed for bfloat16 or int8, for any number of images.
+ * Fully connected layers of any number of images: an engine for each type.
  *
- * An instruction multiplies four bytes of an image (2 bfloat16 or 4 bytes) with those of 16 outputs
- * and adds up in 32 bits. Weights lie so that both one image and many read them in one long run:
- * panels of 32 outputs, in which four bytes of one output stand next to the same of the next. With
- * one image that run is all there is to it; with many, a panel is multiplied with tiles of images,
- * whose sums stay in registers, block by block of what fits the first cache.
+ * That of float32 (an_kernels.fc) takes the weights (O, I) where they are. Those of bfloat16 and
+ * int8 have them packed for inference: an instruction multiplies four bytes of an image (2 bfloat16
+ * or 4 bytes) with those of 16 outputs and adds up in 32 bits. Weights lie so that both one image
+ * and many read them in one long run: panels of 32 outputs, in which four bytes of one output stand
+ * next to the same of the next. With one image that run is all there is to it; with many, a panel
+ * is multiplied with tiles of images, whose sums stay in registers, block by block of what fits the
+ * first cache.
  */
-#ifndef AN_BACKEND_CPU_KERNELS_FC_PACKED_H
-#define AN_BACKEND_CPU_KERNELS_FC_PACKED_H
+#ifndef AN_BACKEND_CPU_KERNELS_FC_ENGINE_H
+#define AN_BACKEND_CPU_KERNELS_FC_ENGINE_H
 
 #include "backend/backend.h"
 #include "core/memory.h"
@@ -17,8 +19,8 @@
 typedef struct an_fc_job {
     int images, inputs, outputs;
     const float *x;
-    const void *packed; /* w, by the engine's pack; bfloat16: or NULL and */
-    const float *w;     /* w as it is */
+    const void *packed; /* w, by the engine's pack; or NULL and */
+    const float *w;     /* w as it is: float32, and bfloat16 in training */
     const float *b;
     bool relu;
     float *y;
@@ -39,9 +41,11 @@ typedef struct an_fc_gradient {
 
 /* What there is of each type. Bytes are multiples of AN_ALIGNMENT. */
 typedef struct an_fc_engine {
+    /* NULL where weights are never packed. */
     size_t (*packed_bytes)(int inputs, int outputs);
-    size_t (*workspace_bytes)(int images, int inputs);
     void (*pack)(int inputs, int outputs, const float *w, void *packed);
+    /* Of forward; does not grow when images become fewer. */
+    size_t (*workspace_bytes)(int images, int inputs);
     void (*forward)(const an_fc_job *job);
     /* Training, with plain weights; NULL: not in this type. dx (N, I) = dy (N, O) w (O, I). */
     size_t (*backward_workspace_bytes)(int images, int inputs, int outputs);
