@@ -30,6 +30,15 @@ static double gflops(const an_plan *plan, const an_layer_times *times, int pass,
     return an_pass_operations(plan, (an_timed)pass, layer) / times->seconds[pass][layer] / 1e9;
 }
 
+/* The floor of a pass as it was measured: the update's is the weights' gradient's where that pass
+ * does both. */
+static double pass_floor(const an_plan *plan, const an_plan_limits *limits,
+                         const an_layer_times *times, int pass, int layer) {
+    const double floor = an_pass_floor(plan, limits, (an_timed)pass, layer);
+    const bool updates = pass == AN_TIMED_WEIGHTS && times->seconds[AN_TIMED_UPDATE][layer] == 0;
+    return floor + (updates ? an_pass_floor(plan, limits, AN_TIMED_UPDATE, layer) : 0);
+}
+
 static double layer_seconds(const an_layer_times *times, int layer) {
     double sum = 0;
     for (int pass = 0; pass < AN_TIMED_COUNT; pass++)
@@ -50,8 +59,7 @@ static json_t *pass_json(const an_plan *plan, const an_plan_limits *limits,
     set_number(json, "gflops", speed);
     if (limits->operations > 0)
         set_number(json, "share_of_peak", 1e9 * speed / limits->operations);
-    set_number(json, "share_of_floor",
-               an_pass_floor(plan, limits, (an_timed)pass, layer) / seconds);
+    set_number(json, "share_of_floor", pass_floor(plan, limits, times, pass, layer) / seconds);
     return json;
 }
 
@@ -83,7 +91,7 @@ static void print_number(int width, int decimals, double number, const char *uni
 static void print_pass(const an_plan *plan, const an_plan_limits *limits,
                        const an_layer_times *times, int pass, int layer) {
     const double seconds = times->seconds[pass][layer];
-    const double floor = an_pass_floor(plan, limits, (an_timed)pass, layer);
+    const double floor = pass_floor(plan, limits, times, pass, layer);
     print_number(10, 3, 1e3 * seconds, "");
     if (pass != AN_TIMED_UPDATE)
         print_number(9, 0, seconds > 0 ? gflops(plan, times, pass, layer) : 0, "");

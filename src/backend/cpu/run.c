@@ -168,14 +168,15 @@ static alexnet_status weighted_backward(const an_cpu_plan *plan, int l, const an
         AN_TRY(input_backward(plan, it, dy, dx, error));
         an_timing_end(&plan->base, AN_TIMED_INPUT, l, input_begun);
     }
+    const bool at_once = updates_at_once(it, step);
     const double weights_begun = an_timing_begin(&plan->base);
     AN_TRY(weights_backward(plan, it, step, x, dy, error));
     an_timing_end(&plan->base, AN_TIMED_WEIGHTS, l, weights_begun);
     const double update_begun = an_timing_begin(&plan->base);
     finish_parameter(plan, step, it->layer->bias);
-    if (!updates_at_once(it, step))
+    if (!at_once)
         finish_parameter(plan, step, it->layer->weight);
-    an_timing_end(&plan->base, AN_TIMED_UPDATE, l, update_begun);
+    an_timing_end(&plan->base, at_once ? AN_TIMED_WEIGHTS : AN_TIMED_UPDATE, l, update_begun);
     return ALEXNET_OK;
 }
 
