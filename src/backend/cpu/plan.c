@@ -20,12 +20,21 @@ static size_t packed_bytes(const an_cpu_layer *it) {
     return is_fc(it) ? an_fc_packed_bytes(&it->fc) : an_conv_packed_bytes(&it->conv);
 }
 
+/* Bytes of the workspace that a layer's passes take. */
+static size_t workspace_bytes(const an_cpu_plan *plan, const an_cpu_layer *it) {
+    const bool is_pool = it->layer->spec.type == AN_MAX_POOL;
+    if (it->below)
+        return (size_t)plan->base.options.threads * sizeof(float) *
+               plan->kernels->lrn_pool_floats(is_pool ? it->below : it->layer,
+                                              is_pool ? it->layer : it->below);
+    return is_fc(it) ? an_fc_workspace_bytes(&it->fc) : an_conv_workspace_bytes(&it->conv);
+}
+
 static alexnet_status take_workspace(an_cpu_plan *plan, alexnet_error *error) {
     size_t work = 0, packing = 0;
     for (int l = 0; l < plan->base.network.layer_count; l++) {
         const an_cpu_layer *it = &plan->layers[l];
-        const size_t work_here =
-            is_fc(it) ? an_fc_workspace_bytes(&it->fc) : an_conv_workspace_bytes(&it->conv);
+        const size_t work_here = workspace_bytes(plan, it);
         const size_t packing_here = is_fc(it) ? 0 : an_conv_packed_bytes(&it->conv);
         work = work_here > work ? work_here : work;
         packing = packing_here > packing ? packing_here : packing;

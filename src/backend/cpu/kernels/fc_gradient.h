@@ -26,10 +26,10 @@ static void pack_panel(int rows, int columns, size_t stride, const float *from, 
 /* ---- dx (N, I) = dy (N, O) w (O, I) */
 
 enum {
-    dx_inputs = 256,  /* of a run: as many as the second cache holds packed weights of */
-    dx_outputs = 64,  /* whose weights are packed at a time; a multiple of 4 */
-    dx_images = 84,   /* whose sums stay in that cache, too; a multiple of most_rows */
-    dx_line = 16      /* weights that are asked for at once */
+    dx_inputs = 256, /* of a run: as many as the second cache holds packed weights of */
+    dx_outputs = 64, /* whose weights are packed at a time; a multiple of 4 */
+    dx_images = 84,  /* whose sums stay in that cache, too; a multiple of most_rows */
+    dx_line = 16     /* weights that are asked for at once */
 };
 
 /* dy (N, O) as (block of outputs, N, dx_outputs). */

@@ -43,6 +43,11 @@ bool an_lrn_fits(const an_kernels *kernels, const an_layer *layer) {
            (spec->towers == 1 || layer->in.c / spec->towers % kernels->block == 0);
 }
 
+bool an_lrn_pool_fits(const an_kernels *kernels, const an_layer *lrn, const an_layer *pool) {
+    return an_lrn_fits(kernels, lrn) && pool->spec.kernel == 3 && pool->spec.stride == 2 &&
+           pool->in.h == 2 * pool->out.h + 1 && pool->in.w == 2 * pool->out.w + 1;
+}
+
 size_t an_blocked_count(const an_kernels *kernels, an_shape shape, int images) {
     const int blocks = (shape.c + kernels->block - 1) / kernels->block;
     return (size_t)images * blocks * kernels->block * shape.h * shape.w;

@@ -52,6 +52,18 @@ typedef struct an_kernels {
     void (*lrn_backward)(const an_layer *layer, int images, bool through_relu, const float *x,
                          const float *dy, float *dx);
 
+    /* Normalisation and pooling in one pass: with the normalisation below where an_lrn_pool_fits,
+     * and forward also with the pooling below. through_relu as if a ReLU came before both. `work`
+     * has lrn_pool_floats for each thread. */
+    size_t (*lrn_pool_floats)(const an_layer *lrn, const an_layer *pool);
+    void (*lrn_pool_forward)(const an_layer *lrn, const an_layer *pool, int images,
+                             bool through_relu, const float *x, float *y, float *work);
+    void (*lrn_pool_backward)(const an_layer *lrn, const an_layer *pool, int images,
+                              bool through_relu, const float *x, const float *dy, float *dx,
+                              float *work);
+    void (*pool_lrn_forward)(const an_layer *pool, const an_layer *lrn, int images,
+                             bool through_relu, const float *x, float *y, float *work);
+
     /*
      * Winograd's convolution (winograd.h): plain weights transformed, for either direction; y, or
      * the gradient of the input, with bias (NULL: none) and ReLU on top; and the gradients of
@@ -96,6 +108,10 @@ double an_multiply_adds_int8(int rounds);
 /* Whether the kernels' normalisation fits a layer: across maps, 5 of them, beta = 0.75, towers of
  * whole blocks. Other layers go to the reference backend's functions. */
 bool an_lrn_fits(const an_kernels *kernels, const an_layer *layer);
+
+/* Whether lrn_pool_forward and lrn_pool_backward can do a normalisation and the pooling above it:
+ * windows of 3 x 3 in steps of 2 that cover the picture exactly. */
+bool an_lrn_pool_fits(const an_kernels *kernels, const an_layer *lrn, const an_layer *pool);
 
 /* Number of floats of `images` blocked images of a shape. */
 size_t an_blocked_count(const an_kernels *kernels, an_shape shape, int images);

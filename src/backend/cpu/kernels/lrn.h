@@ -33,18 +33,19 @@ static inline vec load_squares(const float *x, bool through_relu) {
     return v * v;
 }
 
-/* One pixel: `blocks` blocks of a tower, each `stride` floats behind the other. */
-static inline void lrn_forward_pixel(const an_layer *layer, int blocks, size_t stride,
-                                     bool through_relu, const float *x, float *y) {
+/* One pixel: `blocks` blocks of a tower, each `x_stride` floats of x and `y_stride` of y behind the
+ * other. */
+static inline void lrn_forward_pixel(const an_layer *layer, int blocks, bool through_relu,
+                                     const float *x, size_t x_stride, float *y, size_t y_stride) {
     vec before = {0}, squares = load_squares(x, through_relu);
     for (int block = 0; block < blocks; block++) {
-        const vec behind = block + 1 < blocks ? load_squares(x + stride, through_relu) : (vec){0};
+        const vec behind = block + 1 < blocks ? load_squares(x + x_stride, through_relu) : (vec){0};
         const vec r = inverse_root(layer, before, squares, behind);
         store(y, load_maps(x, through_relu) * (r * square_root(r)));
         before = squares;
         squares = behind;
-        x += stride;
-        y += stride;
+        x += x_stride;
+        y += y_stride;
     }
 }
 
@@ -53,10 +54,11 @@ static inline void lrn_forward_pixel(const an_layer *layer, int blocks, size_t s
  * q_j  = dy_j x_j scale_j^-1.75
  *
  * The sum around block i needs q of the block behind, and that the squares of the one behind it.
+ * Blocks of x and dx are `stride` floats apart, of dy `dy_stride`.
  */
-static inline void lrn_backward_pixel(const an_layer *layer, int blocks, size_t stride,
-                                      bool through_relu, const float *x, const float *dy,
-                                      float *dx) {
+static inline void lrn_backward_pixel(const an_layer *layer, int blocks, bool through_relu,
+                                      const float *x, float *dx, size_t stride, const float *dy,
+                                      size_t dy_stride) {
     const float factor = 1.5f * layer->spec.alpha / (float)layer->spec.size;
     vec squares = {0},
         squares_behind = load_squares(x, through_relu); /* of blocks b and b + 1, b = -1 */
@@ -69,7 +71,7 @@ static inline void lrn_backward_pixel(const an_layer *layer, int blocks, size_t 
             if (block + 2 < blocks)
                 squares_next = load_squares(x + next + stride, through_relu);
             const vec r = inverse_root(layer, squares, squares_behind, squares_next);
-            direct_behind = load(dy + next) * (r * square_root(r));
+            direct_behind = load(dy + (size_t)(block + 1) * dy_stride) * (r * square_root(r));
             q_behind = direct_behind * load_maps(x + next, through_relu) * (r * r);
         }
         if (block >= 0) {
@@ -88,18 +90,22 @@ static inline void lrn_backward_pixel(const an_layer *layer, int blocks, size_t 
     }
 }
 
+/* Blocks of maps of a tower. */
+static inline int lrn_blocks(const an_layer *layer) {
+    return (layer->in.c + AN_BLOCK - 1) / AN_BLOCK / layer->spec.towers;
+}
+
 static void lrn_forward(const an_layer *layer, int images, bool through_relu, const float *x,
                         float *y) {
     const an_shape shape = layer->in;
-    const int towers = layer->spec.towers;
-    const int blocks = (shape.c + AN_BLOCK - 1) / AN_BLOCK / towers;
+    const int towers = layer->spec.towers, blocks = lrn_blocks(layer);
     const size_t stride = (size_t)shape.h * shape.w * AN_BLOCK, row = (size_t)shape.w * AN_BLOCK;
 #pragma omp parallel for collapse(2) schedule(static)
     for (int tower = 0; tower < images * towers; tower++) {
         for (int h = 0; h < shape.h; h++) {
             const size_t first = (size_t)tower * blocks * stride + h * row;
             for (size_t p = first; p < first + row; p += AN_BLOCK)
-                lrn_forward_pixel(layer, blocks, stride, through_relu, x + p, y + p);
+                lrn_forward_pixel(layer, blocks, through_relu, x + p, stride, y + p, stride);
         }
     }
 }
@@ -107,15 +113,15 @@ static void lrn_forward(const an_layer *layer, int images, bool through_relu, co
 static void lrn_backward(const an_layer *layer, int images, bool through_relu, const float *x,
                          const float *dy, float *dx) {
     const an_shape shape = layer->in;
-    const int towers = layer->spec.towers;
-    const int blocks = (shape.c + AN_BLOCK - 1) / AN_BLOCK / towers;
+    const int towers = layer->spec.towers, blocks = lrn_blocks(layer);
     const size_t stride = (size_t)shape.h * shape.w * AN_BLOCK, row = (size_t)shape.w * AN_BLOCK;
 #pragma omp parallel for collapse(2) schedule(static)
     for (int tower = 0; tower < images * towers; tower++) {
         for (int h = 0; h < shape.h; h++) {
             const size_t first = (size_t)tower * blocks * stride + h * row;
             for (size_t p = first; p < first + row; p += AN_BLOCK)
-                lrn_backward_pixel(layer, blocks, stride, through_relu, x + p, dy + p, dx + p);
+                lrn_backward_pixel(layer, blocks, through_relu, x + p, dx + p, stride, dy + p,
+                                   stride);
         }
     }
 }

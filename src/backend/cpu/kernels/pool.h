@@ -30,18 +30,18 @@ static inline int whole_windows(const an_layer *layer, int row) {
     return whole ? smaller(layer->out.w, (layer->in.w - 1) / 2) : 0;
 }
 
-/* The largest of three pixels one above the other. */
-static inline vec column_maximum(const float *x, size_t width) {
+/* The largest of three pixels one above the other, `width` floats apart. */
+static inline vec column_maximum(const float *x, ptrdiff_t width) {
     return maximum(maximum(load(x), load(x + width)), load(x + 2 * width));
 }
 
 /* One row of windows of a picture. A window of 3 x 3 shares its last column with the next one. */
 static void pool_row(const an_layer *layer, int row, bool through_relu, const float *picture,
                      float *pooled) {
-    const size_t width = (size_t)layer->in.w * AN_BLOCK;
+    const ptrdiff_t width = (ptrdiff_t)layer->in.w * AN_BLOCK;
     const int whole = whole_windows(layer, row);
     if (whole > 0) {
-        const float *x = picture + (size_t)row * 2 * width;
+        const float *x = picture + (ptrdiff_t)row * 2 * width;
         vec left = column_maximum(x, width);
         for (int w = 0; w < whole; w++, pooled += AN_BLOCK) {
             x += (size_t)2 * AN_BLOCK;
@@ -99,7 +99,7 @@ static inline void add_to(float *sum, vec v) {
 
 /* The first `count` windows of a row, whole ones of 3 x 3 in steps of 2: what the column that a
  * window shares with the next one gets is kept until that has been added. */
-static inline void whole_windows_backward(int count, bool through_relu, size_t width,
+static inline void whole_windows_backward(int count, bool through_relu, ptrdiff_t width,
                                           const float *x, const float *dy, float *dx) {
     vec left_maximum = column_maximum(x, width);
     vec kept[3] = {{0}, {0}, {0}};
@@ -114,7 +114,7 @@ static inline void whole_windows_backward(int count, bool through_relu, size_t w
         veci open = ~(veci){0};
 #pragma GCC unroll 3
         for (int h = 0; h < 3; h++) {
-            const size_t row = h * width;
+            const ptrdiff_t row = h * width;
             add_to(dx + row, kept[h] + share_of(load(x + row), largest, gradient, &open));
             add_to(dx + row + AN_BLOCK, share_of(load(middle + row), largest, gradient, &open));
             kept[h] = share_of(load(right + row), largest, gradient, &open);
@@ -130,7 +130,7 @@ static inline void whole_windows_backward(int count, bool through_relu, size_t w
 
 static void pool_row_backward(const an_layer *layer, int row, bool through_relu,
                               const float *picture, const float *pooled, float *gradient) {
-    const size_t width = (size_t)layer->in.w * AN_BLOCK, top = (size_t)row * 2 * width;
+    const ptrdiff_t width = (ptrdiff_t)layer->in.w * AN_BLOCK, top = (ptrdiff_t)row * 2 * width;
     const int whole = whole_windows(layer, row);
     if (whole > 0)
         whole_windows_backward(whole, through_relu, width, picture + top, pooled, gradient + top);

@@ -15,6 +15,8 @@
 #include "backend/cpu/kernels/update.h"
 #include "backend/cpu/kernels/winograd.h"
 
+#include "backend/cpu/kernels/lrn_pool.h"
+
 const an_kernels AN_KERNELS = {
     .name = AN_KERNELS_NAME,
     .block = AN_BLOCK,
@@ -28,6 +30,10 @@ const an_kernels AN_KERNELS = {
     .pool_backward = pool_backward,
     .lrn_forward = lrn_forward,
     .lrn_backward = lrn_backward,
+    .lrn_pool_floats = lrn_pool_floats,
+    .lrn_pool_forward = lrn_pool_forward,
+    .lrn_pool_backward = lrn_pool_backward,
+    .pool_lrn_forward = pool_lrn_forward,
     .winograd_weights = winograd_weights,
     .winograd_forward = winograd_forward,
     .winograd_gradient = winograd_gradient,
