@@ -44,33 +44,21 @@ static bool is_identity(const an_layer *layer) {
            layer->in.w == layer->out.w;
 }
 
-static bool lrn_fits(const an_cpu_plan *plan, int l) {
-    return is_type(plan, l, AN_LRN) && an_lrn_fits(plan->kernels, &plan->base.network.layers[l]);
-}
-
 /* Whether the layer above a ReLU takes its input from below it and does both: one pass over memory
  * less in each direction. oneDNN could do it in convolutions, but turns NaN into 0 there, and so
  * would hide that training has gone astray. */
 static bool done_above(const an_cpu_plan *plan, int l) {
-    return is_type(plan, l + 1, AN_MAX_POOL) || lrn_fits(plan, l + 1);
+    return is_type(plan, l + 1, AN_MAX_POOL) ||
+           (is_type(plan, l + 1, AN_LRN) &&
+            an_lrn_fits(plan->kernels, &plan->base.network.layers[l + 1]));
 }
 
-/* Whether a normalisation or pooling is done by the pooling or normalisation above it. Training
- * needs what pooling gives to a normalisation once more backward, so that nothing is gained. */
-static bool joins_above(const an_cpu_plan *plan, int l) {
-    const an_layer *layer = &plan->base.network.layers[l];
-    if (plan->base.options.observe)
-        return false;
-    if (is_type(plan, l, AN_LRN) && is_type(plan, l + 1, AN_MAX_POOL))
-        return an_lrn_pool_fits(plan->kernels, layer, layer + 1);
-    return is_type(plan, l, AN_MAX_POOL) && lrn_fits(plan, l + 1) && !plan->base.options.training;
-}
-
-/* Does what the layer below leaves to this one. */
-static void join_below(an_cpu_plan *plan, int l) {
-    an_cpu_layer *it = &plan->layers[l];
-    it->through_relu = it[-1].through_relu;
-    it->below = it[-1].layer;
+/* Whether the pooling above a normalisation does it, too. */
+static bool pools_above(const an_cpu_plan *plan, int l) {
+    const an_layer *layers = plan->base.network.layers;
+    return !plan->base.options.observe && is_type(plan, l, AN_LRN) &&
+           is_type(plan, l + 1, AN_MAX_POOL) &&
+           an_lrn_pool_fits(plan->kernels, &layers[l], &layers[l + 1]);
 }
 
 /* What layer l does itself, and in which layout it takes its input; `blocked` is what comes. */
@@ -95,12 +83,17 @@ static void choose_work(an_cpu_plan *plan, int l, bool blocked) {
     case AN_MAX_POOL:
         it->in_blocked = true;
         it->through_relu = fuse && is_type(plan, l - 1, AN_RELU);
+        if (pools_above(plan, l - 1)) {
+            it->lrn = it[-1].layer;
+            it->through_relu = it[-1].through_relu;
+        }
         break;
     case AN_LRN:
     case AN_LRN_WITHIN:
         it->reference = !an_lrn_fits(plan->kernels, it->layer);
         it->in_blocked = !it->reference;
         it->through_relu = fuse && !it->reference && is_type(plan, l - 1, AN_RELU);
+        it->skip = it->skip_backward = pools_above(plan, l);
         break;
     case AN_ADAPTIVE_AVG_POOL:
         it->skip = it->skip_backward = is_identity(it->layer);
@@ -112,10 +105,6 @@ static void choose_work(an_cpu_plan *plan, int l, bool blocked) {
         it->skip = !plan->base.options.training && !it->layer->spec.scale_at_test;
         break;
     }
-    if (l > 0 && joins_above(plan, l - 1))
-        join_below(plan, l);
-    if (joins_above(plan, l))
-        it->skip = it->skip_backward = true;
     it->out_blocked = it->layer->spec.type == AN_CONV || it->in_blocked;
 }
 

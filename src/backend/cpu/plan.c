@@ -22,11 +22,9 @@ static size_t packed_bytes(const an_cpu_layer *it) {
 
 /* Bytes of the workspace that a layer's passes take. */
 static size_t workspace_bytes(const an_cpu_plan *plan, const an_cpu_layer *it) {
-    const bool is_pool = it->layer->spec.type == AN_MAX_POOL;
-    if (it->below)
+    if (it->lrn)
         return (size_t)plan->base.options.threads * sizeof(float) *
-               plan->kernels->lrn_pool_floats(is_pool ? it->below : it->layer,
-                                              is_pool ? it->layer : it->below);
+               plan->kernels->lrn_pool_floats(it->lrn, it->layer);
     return is_fc(it) ? an_fc_workspace_bytes(&it->fc) : an_conv_workspace_bytes(&it->conv);
 }
 

@@ -33,7 +33,7 @@ typedef struct an_cpu_layer {
     bool skip_backward;           /* likewise */
     bool relu;                    /* AN_CONV, AN_FC: does the ReLU that follows, too */
     bool through_relu;            /* AN_MAX_POOL, AN_LRN: does the ReLU below, too */
-    const an_layer *below;        /* AN_MAX_POOL, AN_LRN: does that normalisation or pooling, too */
+    const an_layer *lrn;          /* AN_MAX_POOL: does that normalisation below, too */
     bool reference;               /* the reference backend's functions do it */
     int converted;                /* the input in the other layout */
     int x, y;                     /* input as taken (-1: the network's), output */

@@ -58,8 +58,8 @@ static alexnet_status layer_forward(const an_cpu_plan *plan, int l, int images, 
         kernels->relu_forward(output_count(plan, it, images), x, y);
         break;
     case AN_MAX_POOL:
-        if (it->below)
-            kernels->lrn_pool_forward(it->below, layer, images, it->through_relu, x, y,
+        if (it->lrn)
+            kernels->lrn_pool_forward(it->lrn, layer, images, it->through_relu, x, y,
                                       plan->workspace);
         else
             kernels->pool_forward(layer, images, it->through_relu, x, y);
@@ -68,9 +68,6 @@ static alexnet_status layer_forward(const an_cpu_plan *plan, int l, int images, 
     case AN_LRN_WITHIN:
         if (it->reference)
             an_reference_lrn_forward(layer, images, x, an_cpu_data(plan, it->scale), y);
-        else if (it->below)
-            kernels->pool_lrn_forward(it->below, layer, images, it->through_relu, x, y,
-                                      plan->workspace);
         else
             kernels->lrn_forward(layer, images, it->through_relu, x, y);
         break;
@@ -213,8 +210,8 @@ static alexnet_status layer_backward(const an_cpu_plan *plan, int l, const an_st
         kernels->relu_backward(output_count(plan, it, images), an_cpu_data(plan, it->y), dy, dx);
         break;
     case AN_MAX_POOL:
-        if (it->below)
-            kernels->lrn_pool_backward(it->below, layer, images, it->through_relu, x, dy, dx,
+        if (it->lrn)
+            kernels->lrn_pool_backward(it->lrn, layer, images, it->through_relu, x, dy, dx,
                                        plan->workspace);
         else
             kernels->pool_backward(layer, images, it->through_relu, x, dy, dx);

@@ -1,5 +1,6 @@
 /* The kernels for AVX-512. */
 #ifdef __x86_64__
+#include <float.h>
 #include <immintrin.h>
 #include <math.h>
 #include <omp.h>

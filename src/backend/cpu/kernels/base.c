@@ -1,4 +1,5 @@
 /* The kernels for any processor. */
+#include <float.h>
 #include <math.h>
 #include <omp.h>
 #include <string.h>

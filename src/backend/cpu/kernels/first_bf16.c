@@ -1,5 +1,6 @@
 /* The first layer in bfloat16, summed in float32: a word is a pair. */
 #ifdef __x86_64__
+#include <float.h>
 #include <immintrin.h>
 #include <math.h>
 #include <string.h>

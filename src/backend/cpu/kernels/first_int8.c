@@ -6,6 +6,7 @@
  * all q, so that it ends as the sum of (u - 128) q, exactly; what padding adds is zero.
  */
 #ifdef __x86_64__
+#include <float.h>
 #include <immintrin.h>
 #include <math.h>
 #include <string.h>

@@ -52,17 +52,14 @@ typedef struct an_kernels {
     void (*lrn_backward)(const an_layer *layer, int images, bool through_relu, const float *x,
                          const float *dy, float *dx);
 
-    /* Normalisation and pooling in one pass: with the normalisation below where an_lrn_pool_fits,
-     * and forward also with the pooling below. through_relu as if a ReLU came before both. `work`
-     * has lrn_pool_floats for each thread. */
+    /* Normalisation and the pooling above it in one pass, where an_lrn_pool_fits. through_relu as
+     * if a ReLU came before both. `work` has lrn_pool_floats for each thread. */
     size_t (*lrn_pool_floats)(const an_layer *lrn, const an_layer *pool);
     void (*lrn_pool_forward)(const an_layer *lrn, const an_layer *pool, int images,
                              bool through_relu, const float *x, float *y, float *work);
     void (*lrn_pool_backward)(const an_layer *lrn, const an_layer *pool, int images,
                               bool through_relu, const float *x, const float *dy, float *dx,
                               float *work);
-    void (*pool_lrn_forward)(const an_layer *pool, const an_layer *lrn, int images,
-                             bool through_relu, const float *x, float *y, float *work);
 
     /*
      * Winograd's convolution (winograd.h): plain weights transformed, for either direction; y, or

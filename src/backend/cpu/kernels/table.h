@@ -33,7 +33,6 @@ const an_kernels AN_KERNELS = {
     .lrn_pool_floats = lrn_pool_floats,
     .lrn_pool_forward = lrn_pool_forward,
     .lrn_pool_backward = lrn_pool_backward,
-    .pool_lrn_forward = pool_lrn_forward,
     .winograd_weights = winograd_weights,
     .winograd_forward = winograd_forward,
     .winograd_gradient = winograd_gradient,
