@@ -71,6 +71,23 @@ static double model_int8(const fc_case *c, int n, int o) {
     return (double)sum * (double)w_scale * (double)x_scale;
 }
 
+/* The engines of fewer bits where this machine can run them; NULL elsewhere. */
+static const an_fc_engine *engine_bf16(void) {
+#ifdef __x86_64__
+    if (an_can_bf16())
+        return &an_fc_bf16;
+#endif
+    return NULL;
+}
+
+static const an_fc_engine *engine_int8(void) {
+#ifdef __x86_64__
+    if (an_can_int8())
+        return &an_fc_int8;
+#endif
+    return NULL;
+}
+
 static fc_case make_case(int images, int inputs, int outputs, rounding *rounded) {
     fc_case c = {.images = images, .inputs = inputs, .outputs = outputs, .rounded = rounded};
     c.x = an_guard_random((size_t)images * inputs, 1);
@@ -154,15 +171,15 @@ static void in_float32(void **state) {
 
 static void in_bfloat16(void **state) {
     (void)state;
-    if (!an_can_bf16())
+    if (!engine_bf16())
         skip();
-    sums_of_floats(&an_fc_bf16, bfloat16, false);
-    sums_of_floats(&an_fc_bf16, bfloat16, true); /* as in training */
+    sums_of_floats(engine_bf16(), bfloat16, false);
+    sums_of_floats(engine_bf16(), bfloat16, true); /* as in training */
 }
 
 static void in_int8(void **state) {
     (void)state;
-    if (!an_can_int8())
+    if (!engine_int8())
         skip();
     for (int i = 0; i < size_count; i++) {
         for (int with_sign = 0; with_sign < 2; with_sign++) {
@@ -171,7 +188,7 @@ static void in_int8(void **state) {
             c.signed_input = with_sign;
             for (size_t j = 0; j < c.x.count && !with_sign; j++)
                 c.x.data[j] = fabsf(c.x.data[j]);
-            check(&an_fc_int8, model_int8, 2e-6, &c);
+            check(engine_int8(), model_int8, 2e-6, &c);
             free_case(&c);
         }
     }
@@ -256,9 +273,9 @@ static void gradients_in_float32(void **state) {
 
 static void gradients_in_bfloat16(void **state) {
     (void)state;
-    if (!an_can_bf16())
+    if (!engine_bf16())
         skip();
-    gradients(&an_fc_bf16, bfloat16);
+    gradients(engine_bf16(), bfloat16);
 }
 
 /* db = sum of dy over the images */
@@ -285,7 +302,7 @@ static void gradients_of_biases(void **state) {
 /* Weights that were int8 before come back as the same integers. */
 static void int8_weights_survive(void **state) {
     (void)state;
-    if (!an_can_int8())
+    if (!engine_int8())
         skip();
     enum { inputs = 255 };
     for (int k = 1; k < 200; k++) {
@@ -295,7 +312,7 @@ static void int8_weights_survive(void **state) {
             c.w.data[i] = (float)(i - 127) * scale;
             c.x.data[i] = i == k ? 255 : 0; /* picks out one of them */
         }
-        compute(&an_fc_int8, &c);
+        compute(engine_int8(), &c);
         const double expected = (double)(k - 127) * (double)scale * 255 + (double)c.b.data[0];
         assert_true(fabs((double)c.y.data[0] - expected) <= 1e-6 * (1 + fabs(expected)));
         free_case(&c);
@@ -325,10 +342,10 @@ static void nan_is_not_hidden(void **state) {
         nan_stays(&(*k)->fc, 3, true);
         nan_stays(&(*k)->fc, 20, true);
     }
-    if (an_can_bf16())
-        nan_stays(&an_fc_bf16, 3, false);
-    if (an_can_int8())
-        nan_stays(&an_fc_int8, 3, false);
+    if (engine_bf16())
+        nan_stays(engine_bf16(), 3, false);
+    if (engine_int8())
+        nan_stays(engine_int8(), 3, false);
 }
 
 /* The same bits however many threads there are. */
@@ -352,10 +369,10 @@ static void same_for_any_threads(void **state) {
         same_bits(&(*k)->fc, 1, true);
         same_bits(&(*k)->fc, 20, true);
     }
-    if (an_can_bf16())
-        same_bits(&an_fc_bf16, 20, false);
-    if (an_can_int8())
-        same_bits(&an_fc_int8, 20, false);
+    if (engine_bf16())
+        same_bits(engine_bf16(), 20, false);
+    if (engine_int8())
+        same_bits(engine_int8(), 20, false);
 }
 
 int main(void) {

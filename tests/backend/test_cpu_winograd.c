@@ -11,9 +11,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "backend/cpu/kernels/kernels.h"
 #include "core/memory.h"
 #include "core/random.h"
+#include "kernel_tables.h"
 #include "testing.h"
 
 static const double tolerance = 4e-5, tolerance_int16 = 4e-2;
@@ -168,14 +168,10 @@ static void every_algorithm(const an_kernels *kernels, bool int16) {
     }
 }
 
-static void portable(void **state) {
+static void every_instruction_set(void **state) {
     (void)state;
-    every_algorithm(&an_kernels_base, false);
-}
-
-static void best(void **state) {
-    (void)state;
-    every_algorithm(an_kernels_best(), false);
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++)
+        every_algorithm(*k, false);
 }
 
 static void integers(void **state) {
@@ -184,15 +180,6 @@ static void integers(void **state) {
         skip();
     every_algorithm(an_kernels_best(), true);
 }
-
-#ifdef __x86_64__
-static void avx2(void **state) {
-    (void)state;
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
-        skip();
-    every_algorithm(&an_kernels_avx2, false);
-}
-#endif
 
 static int chosen(const an_layer *layer, int images) {
     const an_winograd_options options = {AN_PASS_FORWARD, images, 2, 16, false};
@@ -216,10 +203,8 @@ static void chooses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(portable), cmocka_unit_test(best), cmocka_unit_test(integers),
-#ifdef __x86_64__
-        cmocka_unit_test(avx2),
-#endif
+        cmocka_unit_test(every_instruction_set),
+        cmocka_unit_test(integers),
         cmocka_unit_test(chooses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
