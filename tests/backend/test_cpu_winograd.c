@@ -3,10 +3,10 @@
  * set: forward, the input's gradient, and those of weights and biases.
  *
  * Tolerance: a transform multiplies rounding errors by up to about the sum of its matrices'
- * entries, which measures as 2e-5 of an output's root mean square for the largest tiles, and less
- * for others. Integers of 11 bits round by 2^13 times as much as float32, of which the square root
- * of the sums' length is saved where errors cancel: 2e-2 at worst, and a quarter of that on
- * average.
+ * entries, which measures as 4.3e-5 of an output's root mean square for the largest tiles where
+ * products are rounded before they are added, and less elsewhere. Integers of 11 bits round by 2^13
+ * times as much as float32, of which the square root of the sums' length is saved where errors
+ * cancel: 2e-2 at worst, and a quarter of that on average.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #include "kernel_tables.h"
 #include "testing.h"
 
-static const double tolerance = 4e-5, tolerance_int16 = 4e-2;
+static const double tolerance = 8e-5, tolerance_int16 = 4e-2;
 
 static float *numbers(size_t count, uint64_t item) {
     void *block;
