@@ -49,6 +49,7 @@ typedef struct an_plan_options {
     an_precision precision; /* asked for; in a plan, what it computes in: AN_FP32 where the
                                device lacks the instructions */
     int threads;            /* 0: the cores this process may use */
+    bool brief;             /* for a few batches only: nothing is prepared that pays off later */
     bool deterministic; /* the same bits from run to run on the same device, which may cost speed;
                            cpu and reference always give them */
     an_layer_times *times; /* filled in by forward and step; NULL: nothing is timed */

@@ -39,12 +39,17 @@ static void release_tensor(void *context, int parameter) {
     bench->tensors[parameter] = NULL;
 }
 
+static void forget_part(void *context, int parameter, size_t first, size_t count) {
+    const subject *bench = context;
+    an_forget(bench->tensors[parameter] + first, count * sizeof(float));
+}
+
 /* Initialised weights, each tensor made when the plan asks for it and given back as soon as it has
  * copied it: the peak is then the plan's, not the measurement's. */
 static alexnet_status load_initial(subject *bench, uint64_t seed, alexnet_error *error) {
     bench->seed = seed;
-    bench->weights =
-        (an_weights){.fetch = make_tensor, .release = release_tensor, .context = bench};
+    bench->weights = (an_weights){
+        .fetch = make_tensor, .release = release_tensor, .forget = forget_part, .context = bench};
     return an_plan_load(bench->plan, &bench->weights, error);
 }
 

@@ -18,6 +18,7 @@ alexnet_status an_classifier_chosen(const an_common *common, int batch, bool obs
                                      .device = common->device,
                                      .plan = an_plan_chosen(common, false)};
     options.plan.batch = batch;
+    options.plan.brief = batch < common->batch; /* fewer pictures than there is room for */
     options.plan.observe = observe;
     const alexnet_status status = an_classifier_open(&options, out, error);
     if (status != ALEXNET_OK)

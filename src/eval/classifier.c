@@ -114,12 +114,14 @@ alexnet_status alexnet_classifier_open(const char *weights, const alexnet_option
         AN_TRY(an_precision_find(o->precision, &precision, error));
     /* Pictures come one by one: a plan for many would compute empty places beside each. */
     return an_classifier_open(
-        &(an_classifier_options){
-            .weights = weights,
-            .arch = o->arch,
-            .device = o->device,
-            .plan = {.batch = 1, .precision = precision, .threads = o->threads},
-            .forward_batch = o->batch ? o->batch : default_batch},
+        &(an_classifier_options){.weights = weights,
+                                 .arch = o->arch,
+                                 .device = o->device,
+                                 .plan = {.batch = 1,
+                                          .precision = precision,
+                                          .threads = o->threads,
+                                          .brief = o->brief != 0},
+                                 .forward_batch = o->batch ? o->batch : default_batch},
         out, error);
 }
 

@@ -158,6 +158,17 @@ static void release(void *context, int parameter) {
         an_forget(it->values, size);
 }
 
+/* What somebody else still uses, too, stays. */
+static void forget(void *context, int parameter, size_t first, size_t count) {
+    an_weights_file *file = context;
+    const an_converted *it = &file->converted[parameter];
+    if (!it->source)
+        an_tensor_file_forget(&file->file, file->weights.tensor[parameter] + first,
+                              count * sizeof(float));
+    else if (it->users == 1)
+        an_forget(it->values + first, count * sizeof(float));
+}
+
 static alexnet_status fetch(void *context, int parameter, alexnet_error *error) {
     an_weights_file *file = context;
     an_converted *it = &file->converted[parameter];
@@ -265,6 +276,7 @@ static alexnet_status read_rest(an_weights_file *out, alexnet_error *error) {
     AN_TRY(read_ranges(out, error));
     out->weights.fetch = fetch;
     out->weights.release = release;
+    out->weights.forget = forget;
     out->weights.context = out;
     return ALEXNET_OK;
 }

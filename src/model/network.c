@@ -227,3 +227,8 @@ void an_weights_release(const an_weights *weights, int parameter) {
     if (weights->release)
         weights->release(weights->context, parameter);
 }
+
+void an_weights_forget(const an_weights *weights, int parameter, size_t first, size_t count) {
+    if (weights->forget)
+        weights->forget(weights->context, parameter, first, count);
+}

@@ -132,6 +132,9 @@ typedef struct an_weights {
     /* Called by who has copied a tensor and will not look at it again, so that a mapped file's
      * pages can go; NULL where there is nothing to do. */
     void (*release)(void *context, int parameter);
+    /* Likewise of `count` elements from `first` on, when one who will release the tensor is done
+     * with them. */
+    void (*forget)(void *context, int parameter, size_t first, size_t count);
     void *context;
     /* Of each layer the largest magnitude of its input, as calibration found it (0 where it does
      * not matter): what int8 needs to know ahead; NULL where unknown. */
@@ -189,6 +192,9 @@ alexnet_status an_weights_tensor(const an_weights *weights, int parameter, const
 
 /* Says that a tensor will not be looked at again, or not without an_weights_tensor. */
 void an_weights_release(const an_weights *weights, int parameter);
+
+/* Says so of `count` elements from `first` on, ahead of releasing the whole. */
+void an_weights_forget(const an_weights *weights, int parameter, size_t first, size_t count);
 
 /*
  * Fills one parameter's tensor as the architecture's table says, from the stream

@@ -87,21 +87,62 @@ static void nan_is_not_hidden(void **state) {
     free_twins(&t);
 }
 
-/* What convolutions have packed is released; the rest stays where the caller has it. */
 static void note_release(void *context, int parameter) {
     *(unsigned *)context |= 1u << parameter;
 }
 
+/* What convolutions have packed is released; the rest stays where the caller has it. */
 static void keeps_fully_connected_weights_in_place(void **state) {
     (void)state;
+    const an_plan_options options[] = {{.batch = 1, .brief = true}, {.batch = 2}};
+    for (int i = 0; i < 2; i++) {
+        twins t = make_twins(&an_backend_cpu, &odd_arch, 4, 0, options[i]);
+        unsigned released = 0;
+        an_weights weights = an_weights_of(&t.network, t.weights);
+        weights.release = note_release;
+        weights.context = &released;
+        assert_ok(an_plan_load(t.found, &weights, error));
+        assert_int_equal(released, 0x3f); /* weights and biases of three convolutions */
+        assert_true(an_plan_memory_of(t.found).parameters < 200000);
+        free_twins(&t);
+    }
+}
+
+/* For picture after picture, those behind a ReLU are packed as well, and given back in pieces. */
+typedef struct given_back {
+    unsigned released;
+    size_t forgotten[AN_MAX_PARAMETERS];
+} given_back;
+
+static void note_release_of(void *context, int parameter) {
+    note_release(&((given_back *)context)->released, parameter);
+}
+
+static void note_forgotten(void *context, int parameter, size_t first, size_t count) {
+    given_back *back = context;
+    assert_int_equal(first, back->forgotten[parameter]);
+    back->forgotten[parameter] += count;
+}
+
+static void packs_what_is_behind_a_relu(void **state) {
+    (void)state;
     twins t = make_twins(&an_backend_cpu, &odd_arch, 4, 0, (an_plan_options){.batch = 1});
-    unsigned released = 0;
+    given_back back = {0};
     an_weights weights = an_weights_of(&t.network, t.weights);
-    weights.release = note_release;
-    weights.context = &released;
+    weights.release = note_release_of;
+    weights.forget = note_forgotten;
+    weights.context = &back;
     assert_ok(an_plan_load(t.found, &weights, error));
-    assert_int_equal(released, 0x3f); /* weights and biases of three convolutions */
-    assert_true(an_plan_memory_of(t.found).parameters < 200000);
+    int packed = 0;
+    for (int p = 0; p < t.network.parameter_count; p++) {
+        const an_parameter *parameter = &t.network.parameters[p];
+        if (t.network.layers[parameter->layer].spec.type != AN_FC || parameter->is_bias)
+            continue;
+        const bool released = back.released >> p & 1;
+        assert_int_equal(back.forgotten[p], released ? parameter->count : 0);
+        packed += released;
+    }
+    assert_true(packed > 0);
     free_twins(&t);
 }
 
@@ -203,6 +244,7 @@ int main(void) {
         cmocka_unit_test(repeatable),
         cmocka_unit_test(nan_is_not_hidden),
         cmocka_unit_test(keeps_fully_connected_weights_in_place),
+        cmocka_unit_test(packs_what_is_behind_a_relu),
         cmocka_unit_test(trains_in_bfloat16),
         cmocka_unit_test(packs_weights_of_few_bits),
         cmocka_unit_test(has_no_tf32_and_no_fp16),

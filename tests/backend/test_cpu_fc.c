@@ -105,11 +105,19 @@ static void free_case(fc_case *c) {
 }
 
 static void compute(const an_fc_engine *engine, fc_case *c) {
+    const int together = c->plain ? c->outputs : engine->packed_together;
     const size_t bytes = c->plain ? 0 : engine->packed_bytes(c->inputs, c->outputs);
     an_guarded packed = an_guard(bytes / sizeof(float));
     an_guarded workspace = an_guard(engine->workspace_bytes(c->images, c->inputs) / sizeof(float));
-    if (!c->plain)
-        engine->pack(c->inputs, c->outputs, c->w.data, packed.data);
+    for (int first = 0; first < c->outputs && !c->plain; first += together) {
+        const int left = c->outputs - first, last = first + (left < together ? left : together);
+        engine->pack(&(an_fc_packing){.inputs = c->inputs,
+                                      .outputs = c->outputs,
+                                      .first = first,
+                                      .last = last,
+                                      .w = c->w.data + (size_t)first * c->inputs,
+                                      .packed = packed.data});
+    }
     engine->forward(&(an_fc_job){.images = c->images,
                                  .inputs = c->inputs,
                                  .outputs = c->outputs,
@@ -193,6 +201,81 @@ static void in_int8(void **state) {
         }
     }
 }
+
+/* ---- One image, most of whose inputs are zero. */
+
+static const an_precision sparse_types[] = {AN_FP32, AN_BF16, AN_INT8};
+
+/* The image as it is, weights rounded as they are stored. */
+static double model_sparse(const fc_case *c, an_precision type, int o) {
+    const float *w = c->w.data + (size_t)o * c->inputs, scale = largest(w, c->inputs) / 127;
+    double sum = 0;
+    for (int i = 0; i < c->inputs; i++) {
+        const double weight = type == AN_BF16   ? (double)bfloat16(w[i])
+                              : type == AN_INT8 ? (double)scale * (double)rintf(w[i] / scale)
+                                                : (double)w[i];
+        sum += (double)c->x.data[i] * weight;
+    }
+    return sum + (double)c->b.data[o];
+}
+
+static void check_sparse(const an_fc_engine *engine, an_precision type, fc_case *c) {
+    compute(engine, c);
+    for (int o = 0; o < c->outputs; o++) {
+        const double sum = model_sparse(c, type, o), expected = c->relu ? fmax(sum, 0) : sum;
+        if (!(fabs((double)c->y.data[o] - expected) <=
+              1e-6 * sqrt(c->inputs) * (1 + fabs(expected))))
+            fail_msg("%d -> %d, type %d: output %d is %g rather than %g", c->inputs, c->outputs,
+                     (int)type, o, (double)c->y.data[o], expected);
+    }
+}
+
+/* `keep` of ten inputs stay. */
+static fc_case sparse_case(int inputs, int outputs, int keep) {
+    fc_case c = make_case(1, inputs, outputs, as_it_is);
+    for (int i = 0; i < inputs; i++)
+        if (i * 7 % 10 >= keep)
+            c.x.data[i] = 0;
+    return c;
+}
+
+static void skipping_zeros(void **state) {
+    (void)state;
+    const int shapes[][2] = {{1003, 10}, {4096, 70}, {37, 4},    {1, 1},
+                             {200, 700}, {31, 1500}, {16, 2100}, {9, 4200}};
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
+        for (int i = 0; i < 3 * 8 * 4; i++) {
+            const int *shape = shapes[i / 12], keep = (int[]){0, 3, 5, 10}[i / 3 % 4];
+            fc_case c = sparse_case(shape[0], shape[1], keep);
+            c.relu = i % 2;
+            check_sparse((*k)->fc_sparse[sparse_types[i % 3]], sparse_types[i % 3], &c);
+            free_case(&c);
+        }
+    }
+}
+
+/* A weight that is no number shows in its output, whether its input is zero or not. */
+static void skipping_hides_no_nan(void **state) {
+    (void)state;
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
+        for (int i = 0; i < 6; i++) {
+            fc_case c = sparse_case(100, 40, 5);
+            c.relu = true;
+            c.x.data[7] = 0;
+            c.w.data[3 * 100 + 7] = i < 3 ? NAN : INFINITY;
+            compute((*k)->fc_sparse[sparse_types[i % 3]], &c);
+            for (int o = 0; o < 40; o++)
+                assert_int_equal(isnan(c.y.data[o]) != 0, o == 3);
+            c.x.data[8] = NAN;
+            compute((*k)->fc_sparse[sparse_types[i % 3]], &c);
+            for (int o = 0; o < 40; o++)
+                assert_true(isnan(c.y.data[o]));
+            free_case(&c);
+        }
+    }
+}
+
+/* ---- Backward. */
 
 static void assert_near(double found, double expected, int terms) {
     if (!(fabs(found - expected) <= 1e-6 * sqrt(terms) * (1 + fabs(expected))))
@@ -368,6 +451,8 @@ static void same_for_any_threads(void **state) {
     for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
         same_bits(&(*k)->fc, 1, true);
         same_bits(&(*k)->fc, 20, true);
+        for (int i = 0; i < 3; i++)
+            same_bits((*k)->fc_sparse[sparse_types[i]], 1, false);
     }
     if (engine_bf16())
         same_bits(engine_bf16(), 20, false);
@@ -380,6 +465,8 @@ int main(void) {
         cmocka_unit_test(in_float32),
         cmocka_unit_test(in_bfloat16),
         cmocka_unit_test(in_int8),
+        cmocka_unit_test(skipping_zeros),
+        cmocka_unit_test(skipping_hides_no_nan),
         cmocka_unit_test(gradients_in_float32),
         cmocka_unit_test(gradients_in_bfloat16),
         cmocka_unit_test(gradients_of_biases),

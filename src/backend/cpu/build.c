@@ -184,6 +184,7 @@ static alexnet_status make_weighted(an_cpu_plan *plan, alexnet_error *error) {
                                 &(an_fc_options){.images = options->batch,
                                                  .training = options->training,
                                                  .signed_input = takes_signed(plan, l),
+                                                 .brief = options->brief,
                                                  .precision = options->precision});
         if (it->layer->spec.type != AN_CONV)
             continue;

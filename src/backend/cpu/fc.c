@@ -2,8 +2,17 @@
 
 enum { most_int8_inputs = 66000 }; /* so many products of bytes fit a sum of 32 bits */
 
+/* Whether zeros among the inputs are worth looking for. In float32 the weights would be used where
+ * they are otherwise, so that turning them over has to pay. */
+static bool skips_zeros(const an_fc_options *options) {
+    return options->images == 1 && !options->training && !options->signed_input &&
+           (options->precision != AN_FP32 || !options->brief);
+}
+
 static const an_fc_engine *engine_of(const an_kernels *kernels, int inputs,
                                      const an_fc_options *options) {
+    if (skips_zeros(options))
+        return kernels->fc_sparse[options->precision];
 #ifdef __x86_64__
     if (options->precision == AN_BF16)
         return &an_fc_bf16;
@@ -50,8 +59,8 @@ size_t an_fc_workspace_bytes(const an_fc *fc) {
     return forward > backward ? forward : backward;
 }
 
-void an_fc_pack(const an_fc *fc, const float *w, void *packed) {
-    fc->engine->pack(inputs_of(fc), outputs_of(fc), w, packed);
+void an_fc_pack(const an_fc *fc, int first, int last, const float *w, void *packed) {
+    fc->engine->pack(&(an_fc_packing){inputs_of(fc), outputs_of(fc), first, last, w, packed});
 }
 
 void an_fc_forward(const an_fc *fc, int images, const float *x, const float *w, const float *b,

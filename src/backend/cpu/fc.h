@@ -1,9 +1,9 @@
 /*
  * Fully connected layers on plain activations (N, I).
  *
- * In float32 the weights (O, I) are used where they are. In bfloat16 and int8 a plan for inference
- * packs them once (kernels/fc_engine.h) and forgets the plain ones; one for training keeps float32
- * weights and rounds them to bfloat16 in every pass.
+ * In float32 the weights (O, I) are used where they are. In bfloat16 and int8, and for one image
+ * behind a ReLU (kernels/fc_sparse.h), a plan for inference packs them once and forgets the plain
+ * ones; one for training keeps float32 weights and rounds them to bfloat16 in every pass.
  */
 #ifndef AN_BACKEND_CPU_FC_H
 #define AN_BACKEND_CPU_FC_H
@@ -26,6 +26,7 @@ typedef struct an_fc_options {
     int images;
     bool training;
     bool signed_input;
+    bool brief;
     an_precision precision;
 } an_fc_options;
 
@@ -37,8 +38,8 @@ size_t an_fc_packed_bytes(const an_fc *fc);
 /* Bytes of the workspace that each pass takes. */
 size_t an_fc_workspace_bytes(const an_fc *fc);
 
-/* Packs plain weights. */
-void an_fc_pack(const an_fc *fc, const float *w, void *packed);
+/* Packs plain weights w of outputs [first, last); see an_fc_packing. */
+void an_fc_pack(const an_fc *fc, int first, int last, const float *w, void *packed);
 
 /* y (N, O) = x w^T + b, with ReLU on top where asked for; w plain or packed. */
 void an_fc_forward(const an_fc *fc, int images, const float *x, const float *w, const float *b,

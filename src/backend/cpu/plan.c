@@ -124,10 +124,24 @@ static alexnet_status cpu_create(const an_network *network, const an_plan_option
     return ALEXNET_OK;
 }
 
+/* Packs a fully connected layer's weights, and gives the plain ones back piece by piece: with 151
+ * MB of fc6 both together would be the peak of all memory. */
+static void pack_fc(const an_fc *fc, const an_weights *weights, int index, const float *values,
+                    float *packed) {
+    const int outputs = fc->layer->spec.units, at_a_time = fc->engine->packed_together;
+    const size_t inputs = an_shape_count(fc->layer->in);
+    for (int first = 0, last; first < outputs; first = last) {
+        last = outputs - first < at_a_time ? outputs : first + at_a_time;
+        an_fc_pack(fc, first, last, values + first * inputs, packed);
+        an_weights_forget(weights, index, first * inputs, (last - first) * inputs);
+    }
+}
+
 static alexnet_status load_for_inference(an_cpu_plan *plan, const an_weights *weights,
                                          alexnet_error *error) {
     const an_network *network = &plan->base.network;
-    for (int i = 0; i < network->parameter_count; i++) {
+    /* The large ones, which are last, are packed before others take room. */
+    for (int i = network->parameter_count - 1; i >= 0; i--) {
         const an_parameter *parameter = &network->parameters[i];
         an_cpu_layer *it = &plan->layers[parameter->layer];
         const float range = weights->input_range ? weights->input_range[parameter->layer] : 0;
@@ -140,7 +154,7 @@ static alexnet_status load_for_inference(an_cpu_plan *plan, const an_weights *we
         if (parameter->is_bias)
             memcpy(plan->packed[i], values, parameter->count * sizeof *values);
         else if (is_fc(it))
-            an_fc_pack(&it->fc, values, plan->packed[i]);
+            pack_fc(&it->fc, weights, i, values, plan->packed[i]);
         else
             AN_TRY(an_conv_pack(&it->conv, values, range, plan->packed[i], plan->workspace, error));
         an_weights_release(weights, i);

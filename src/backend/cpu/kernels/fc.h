@@ -2,6 +2,7 @@
 #include "backend/cpu/kernels/fc_few.h"
 #include "backend/cpu/kernels/fc_gradient.h"
 #include "backend/cpu/kernels/fc_many.h"
+#include "backend/cpu/kernels/fc_sparse.h"
 
 enum { few_images = 8 }; /* up to so many, reading the weights takes longer than multiplying */
 
@@ -12,3 +13,7 @@ static size_t fc_workspace_bytes(int images, int inputs) {
 static void fc_forward(const an_fc_job *job) {
     (job->images <= few_images ? fc_forward_few : fc_forward_many)(job);
 }
+
+SPARSE_ENGINE(fp32, AN_FP32, float)
+SPARSE_ENGINE(bf16, AN_BF16, uint16_t)
+SPARSE_ENGINE(int8, AN_INT8, int8_t)

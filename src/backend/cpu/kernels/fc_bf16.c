@@ -141,11 +141,13 @@ static fc_ask fc_next_weights(const an_fc_job *job, int panel, int line, int til
                     (size_t)job->inputs * sizeof *job->w};
 }
 
-static void pack(int inputs, int outputs, const float *w, void *packed) {
+static void pack(const an_fc_packing *job) {
+    const size_t bytes = fc_panel_bytes(job->inputs);
+    char *packed = (char *)job->packed + job->first / fc_width * bytes;
 #pragma omp parallel for schedule(dynamic)
-    for (int panel = 0; panel < fc_panels(outputs); panel++)
-        pack_lines(inputs, outputs, w, panel, 0, fc_lines(inputs),
-                   (char *)packed + panel * fc_panel_bytes(inputs));
+    for (int panel = 0; panel < fc_panels(job->last - job->first); panel++)
+        pack_lines(job->inputs, job->last - job->first, job->w, panel, 0, fc_lines(job->inputs),
+                   packed + panel * bytes);
 }
 
 /* A line of panel `panel` of the transpose of w (rows, columns): its inputs are rows of w from
@@ -340,6 +342,7 @@ static void backward_weights(const an_fc_gradient *job) {
 }
 
 const an_fc_engine an_fc_bf16 = {.packed_bytes = packed_bytes,
+                                 .packed_together = 4 * fc_width,
                                  .workspace_bytes = workspace_bytes,
                                  .pack = pack,
                                  .forward = fc_forward,

@@ -28,6 +28,15 @@ typedef struct an_fc_job {
     bool signed_input; /* int8: x may be negative */
 } an_fc_job;
 
+/* Outputs [first, last) of w are packed. Others may be at another time: the bounds are multiples of
+ * the engine's packed_together, but for the last of all. */
+typedef struct an_fc_packing {
+    int inputs, outputs;
+    int first, last;
+    const float *w; /* (last - first, I) */
+    void *packed;   /* of all outputs */
+} an_fc_packing;
+
 /* dw (O, I) = dy (N, O)^T x (N, I), and then the update of w and its velocity v, unless NULL. */
 typedef struct an_fc_gradient {
     int images, inputs, outputs;
@@ -43,7 +52,8 @@ typedef struct an_fc_gradient {
 typedef struct an_fc_engine {
     /* NULL where weights are never packed. */
     size_t (*packed_bytes)(int inputs, int outputs);
-    void (*pack)(int inputs, int outputs, const float *w, void *packed);
+    int packed_together;
+    void (*pack)(const an_fc_packing *job);
     /* Of forward; does not grow when images become fewer. */
     size_t (*workspace_bytes)(int images, int inputs);
     void (*forward)(const an_fc_job *job);

@@ -162,16 +162,17 @@ static int32_t pack_row(int inputs, const float *w, float scale, int row, char *
     return sum;
 }
 
-static void pack(int inputs, int outputs, const float *w, void *packed) {
-    const fc_outputs behind = outputs_of(inputs, outputs, packed);
+static void pack(const an_fc_packing *job) {
+    const int inputs = job->inputs;
+    const fc_outputs behind = outputs_of(inputs, job->outputs, job->packed);
 #pragma omp parallel for schedule(dynamic)
-    for (int panel = 0; panel < fc_panels(outputs); panel++) {
-        char *to = (char *)packed + panel * fc_panel_bytes(inputs);
+    for (int panel = job->first / fc_width; panel < fc_panels(job->last); panel++) {
+        char *to = (char *)job->packed + panel * fc_panel_bytes(inputs);
         memset(to, 0, fc_panel_bytes(inputs));
         for (int row = 0; row < fc_width; row++) {
             const int o = panel * fc_width + row;
-            const bool there = o < outputs;
-            const float *from = w + (size_t)(there ? o : 0) * inputs;
+            const bool there = o < job->last;
+            const float *from = job->w + (size_t)(there ? o - job->first : 0) * inputs;
             behind.scales[o] = there ? largest(from, inputs) / 127 : 0;
             behind.sums[o] = there ? pack_row(inputs, from, behind.scales[o], row, to) : 0;
         }
@@ -179,6 +180,7 @@ static void pack(int inputs, int outputs, const float *w, void *packed) {
 }
 
 const an_fc_engine an_fc_int8 = {.packed_bytes = packed_bytes,
+                                 .packed_together = 4 * fc_width,
                                  .workspace_bytes = workspace_bytes,
                                  .pack = pack,
                                  .forward = fc_forward};

@@ -72,8 +72,10 @@ typedef struct an_kernels {
     void (*winograd_gradient)(const an_winograd *w, int images, const float *x, const float *dy,
                               float *dw, float *db, float *gradient, float *work);
 
-    /* Fully connected, plain, in float32. */
+    /* Fully connected, plain, in float32; and of one image, whose zeros are skipped, with weights
+     * in AN_FP32, AN_BF16 or AN_INT8. */
     an_fc_engine fc;
+    const an_fc_engine *fc_sparse[AN_INT8 + 1];
     /* db (O) = sum over images of dy (N, O). */
     void (*sum_images)(int images, int outputs, const float *dy, float *db);
 

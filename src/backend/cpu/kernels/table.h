@@ -41,6 +41,7 @@ const an_kernels AN_KERNELS = {
            .backward_workspace_bytes = fc_backward_bytes,
            .backward_input = fc_backward_input,
            .backward_weights = fc_backward_weights},
+    .fc_sparse = {[AN_FP32] = &sparse_fp32, [AN_BF16] = &sparse_bf16, [AN_INT8] = &sparse_int8},
     .sum_images = sum_images,
     .dropout = dropout,
     .update = update,

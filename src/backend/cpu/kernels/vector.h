@@ -34,6 +34,37 @@ static inline void store(float *to, vec v) {
     memcpy(to, &v, sizeof v);
 }
 
+/* B bytes with a sign, and B bfloat16, as floats. */
+static inline vec load_bytes(const void *from) {
+#if defined(__AVX512F__)
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from)));
+#elif defined(__AVX2__)
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from)));
+#else
+    int8_t bytes[AN_BLOCK];
+    vec v;
+    memcpy(bytes, from, sizeof bytes);
+    for (int i = 0; i < AN_BLOCK; i++)
+        v[i] = bytes[i];
+    return v;
+#endif
+}
+
+static inline vec load_halves(const void *from) {
+#if defined(__AVX512F__)
+    return (vec)((vecu)_mm512_cvtepu16_epi32(_mm256_loadu_si256(from)) << 16);
+#elif defined(__AVX2__)
+    return (vec)((vecu)_mm256_cvtepu16_epi32(_mm_loadu_si128(from)) << 16);
+#else
+    uint16_t halves[AN_BLOCK];
+    vecu bits;
+    memcpy(halves, from, sizeof halves);
+    for (int i = 0; i < AN_BLOCK; i++)
+        bits[i] = (uint32_t)halves[i] << 16;
+    return (vec)bits;
+#endif
+}
+
 /* Stores past the caches what nobody reads soon; `to` is aligned. What a thread has stored so can
  * be read elsewhere after its stream_end. */
 static inline void stream(float *to, vec v) {
