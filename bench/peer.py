@@ -148,7 +148,7 @@ def run_ncnn(spec):
         net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
     net.load_param_mem(networks.ncnn_text(spec["network"]))
     net.load_model(ncnn.DataReaderFromEmpty())
-    mats = [ncnn.Mat(picture) for picture in pictures(spec)]
+    mats = [ncnn.Mat(picture).clone() for picture in pictures(spec)]  # a Mat does not keep its array alive
 
     def step():
         for mat in mats:
