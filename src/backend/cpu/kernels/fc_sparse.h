@@ -169,6 +169,22 @@ static inline __attribute__((always_inline)) void sparse_add(const an_precision 
     }
 }
 
+/* Whether rows lie one behind the other. */
+static inline bool sparse_follow(const char *const *row, size_t row_bytes) {
+    return row[sparse_rows - 1] == row[0] + (sparse_rows - 1) * row_bytes;
+}
+
+/* The same for rows that lie one behind the other, and so do the next: one after the other, as
+ * memory likes it best. */
+static inline __attribute__((always_inline)) void
+sparse_add_in_order(const an_precision type, int count, const sparse_block *block, float *y) {
+    for (int r = 0; r < sparse_rows; r++) {
+        const char *ahead = block->row[r] + 2 * count * sparse_element(type);
+        sparse_add(type, 1, count,
+                   &(sparse_block){.row = {block->row[r]}, .next = {ahead}, .x = {block->x[r]}}, y);
+    }
+}
+
 /* Outputs [first, first + count) of the inputs in `list`. */
 static inline __attribute__((always_inline)) void sparse_outputs_of(const an_precision type,
                                                                     const an_fc_job *job, int first,
@@ -177,6 +193,7 @@ static inline __attribute__((always_inline)) void sparse_outputs_of(const an_pre
     const sparse_columns columns =
         sparse_columns_of(type, job->inputs, job->outputs, first, job->packed);
     const float *scales = sparse_scales(type, job->inputs, job->outputs, job->packed) + first;
+    const size_t row_bytes = count * sparse_element(type);
     _Alignas(AN_ALIGNMENT) float sums[sparse_run] = {0};
     sparse_block block;
     int i = 0;
@@ -187,7 +204,11 @@ static inline __attribute__((always_inline)) void sparse_outputs_of(const an_pre
             block.next[r] = columns.first + next * columns.stride;
             block.x[r] = job->x[list[i + r]];
         }
-        sparse_add(type, sparse_rows, count, &block, sums);
+        if (type == AN_FP32 && sparse_follow(block.row, row_bytes) &&
+            sparse_follow(block.next, row_bytes))
+            sparse_add_in_order(type, count, &block, sums);
+        else
+            sparse_add(type, sparse_rows, count, &block, sums);
     }
     for (; i < listed; i++) {
         block.row[0] = block.next[0] = columns.first + list[i] * columns.stride;
@@ -214,8 +235,8 @@ static inline __attribute__((always_inline)) void sparse_forward(const an_precis
                                                                  const an_fc_job *job) {
     int *list = job->workspace;
     const int listed = sparse_list(job, list), width = sparse_width(job->outputs);
-    /* Some runs for each thread, so that a core that is busy elsewhere is not waited for. */
-    const int share = portions_of(width / sparse_outputs, 4 * omp_get_max_threads());
+    /* Two runs for each thread or more, so that a core that is busy elsewhere is not waited for. */
+    const int share = portions_of(width / sparse_outputs, 2 * omp_get_max_threads());
     int run = sparse_run;
     while (run > share * sparse_outputs)
         run /= 2;
