@@ -62,9 +62,9 @@ typedef struct alexnet_options {
     /* "fp32", "bf16" or "int8", on a GPU also "tf32" or "fp16", whatever the file stores; NULL:
      * "fp32". A device that lacks the instructions computes in float32. */
     const char *precision;
-    /* Not 0: for a few pictures only. It opens at once, and float32 weights stay in the mapped file,
-     * which processes share. Otherwise they are arranged for one picture at a time, which takes some
-     * 0.1 s and a copy of them, and from then on about half the time for each picture. */
+    /* Not 0: for a few pictures only. It opens at once, and float32 weights stay in the mapped
+     * file, which processes share. Otherwise they are arranged for one picture at a time, which
+     * takes some 0.1 s and a copy of them; then one picture takes about two thirds of the time. */
     int brief;
 } alexnet_options;
 

@@ -90,12 +90,15 @@ static void test_classifies(void **state) {
 
 static void test_classifies_on_the_default_device(void **state) {
     (void)state;
-    alexnet_classifier *classifier;
-    alexnet_prediction top[5];
-    assert_ok(alexnet_classifier_open(weights, NULL, &classifier, error));
-    assert_ok(alexnet_classify_file(classifier, picture, top, 5, error));
-    assert_orange(top);
-    alexnet_classifier_free(classifier);
+    const alexnet_options brief = {.brief = 1};
+    for (int i = 0; i < 2; i++) {
+        alexnet_classifier *classifier;
+        alexnet_prediction top[5];
+        assert_ok(alexnet_classifier_open(weights, i ? &brief : NULL, &classifier, error));
+        assert_ok(alexnet_classify_file(classifier, picture, top, 5, error));
+        assert_orange(top);
+        alexnet_classifier_free(classifier);
+    }
 }
 
 /* Five images through a plan of two: two whole batches and a half. */

@@ -42,7 +42,7 @@ static inline vec load_bytes(const void *from) {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from)));
 #else
     int8_t bytes[AN_BLOCK];
-    vec v;
+    vec v = {0};
     memcpy(bytes, from, sizeof bytes);
     for (int i = 0; i < AN_BLOCK; i++)
         v[i] = bytes[i];
@@ -57,7 +57,7 @@ static inline vec load_halves(const void *from) {
     return (vec)((vecu)_mm256_cvtepu16_epi32(_mm_loadu_si128(from)) << 16);
 #else
     uint16_t halves[AN_BLOCK];
-    vecu bits;
+    vecu bits = {0};
     memcpy(halves, from, sizeof halves);
     for (int i = 0; i < AN_BLOCK; i++)
         bits[i] = (uint32_t)halves[i] << 16;
