@@ -75,7 +75,9 @@ static float sparse_scale(an_precision type, int inputs, const float *w) {
         finite &= magnitude < INFINITY;
         most = most > magnitude ? most : magnitude;
     }
-    return !finite ? NAN : type == AN_INT8 ? most / 127 : 1;
+    if (!finite)
+        return NAN;
+    return type != AN_INT8 ? 1 : most / 127 >= FLT_MIN ? most / 127 : 0;
 }
 
 /* A weight as it is stored at `to`. */
@@ -112,19 +114,25 @@ static inline __attribute__((always_inline)) void sparse_turn(const an_precision
     }
 }
 
-static inline __attribute__((always_inline)) void sparse_pack_weights(const an_precision type,
-                                                                      const an_fc_packing *job) {
+/* Outputs [o, o + sparse_outputs), as far as they are there. */
+static inline __attribute__((always_inline)) void
+sparse_pack_group(const an_precision type, const an_fc_packing *job, int o) {
     const int inputs = job->inputs, outputs = job->outputs;
-    float *scales = sparse_scales(type, inputs, outputs, job->packed);
+    const int count = smaller(sparse_outputs, outputs - o);
+    const float *w = job->w + (size_t)(o - job->first) * inputs;
+    float *scales = sparse_scales(type, inputs, outputs, job->packed) + o;
+    for (int c = 0; c < sparse_outputs; c++)
+        scales[c] = c < count ? sparse_scale(type, inputs, w + (size_t)c * inputs) : 0;
+    sparse_turn(type, inputs, count, w, scales,
+                sparse_columns_of(type, inputs, outputs, o, job->packed));
+}
+
+/* `group` is sparse_pack_group of one type: a constant would not get into a parallel region. */
+static void sparse_pack_weights(const an_fc_packing *job,
+                                void (*group)(const an_fc_packing *job, int o)) {
 #pragma omp parallel for schedule(dynamic)
-    for (int o = job->first; o < job->last; o += sparse_outputs) {
-        const float *w = job->w + (size_t)(o - job->first) * inputs;
-        const int count = smaller(sparse_outputs, outputs - o);
-        for (int c = 0; c < sparse_outputs; c++)
-            scales[o + c] = c < count ? sparse_scale(type, inputs, w + (size_t)c * inputs) : 0;
-        sparse_turn(type, inputs, count, w, scales + o,
-                    sparse_columns_of(type, inputs, outputs, o, job->packed));
-    }
+    for (int o = job->first; o < job->last; o += sparse_outputs)
+        group(job, o);
 }
 
 /* ---- Forward. */
@@ -231,8 +239,11 @@ static int sparse_list(const an_fc_job *job, int *list) {
     return listed;
 }
 
-static inline __attribute__((always_inline)) void sparse_forward(const an_precision type,
-                                                                 const an_fc_job *job) {
+/* sparse_outputs_of one type. */
+typedef void sparse_function(const an_fc_job *job, int first, int count, const int *list,
+                             int listed);
+
+static void sparse_forward(const an_fc_job *job, sparse_function *outputs_of) {
     int *list = job->workspace;
     const int listed = sparse_list(job, list), width = sparse_width(job->outputs);
     /* Two runs for each thread or more, so that a core that is busy elsewhere is not waited for. */
@@ -242,7 +253,7 @@ static inline __attribute__((always_inline)) void sparse_forward(const an_precis
         run /= 2;
 #pragma omp parallel for schedule(dynamic)
     for (int o = 0; o < width; o += run)
-        sparse_outputs_of(type, job, o, smaller(run, width - o), list, listed);
+        outputs_of(job, o, smaller(run, width - o), list, listed);
 }
 
 /* An engine (fc_engine.h) for each type. */
@@ -250,11 +261,18 @@ static inline __attribute__((always_inline)) void sparse_forward(const an_precis
     static size_t sparse_packed_bytes_##name(int inputs, int outputs) {                            \
         return sparse_packed_bytes(type, inputs, outputs);                                         \
     }                                                                                              \
+    static void sparse_pack_group_##name(const an_fc_packing *job, int o) {                        \
+        sparse_pack_group(type, job, o);                                                           \
+    }                                                                                              \
     static void sparse_pack_##name(const an_fc_packing *job) {                                     \
-        sparse_pack_weights(type, job);                                                            \
+        sparse_pack_weights(job, sparse_pack_group_##name);                                        \
+    }                                                                                              \
+    static void sparse_outputs_of_##name(const an_fc_job *job, int first, int count,               \
+                                         const int *list, int listed) {                            \
+        sparse_outputs_of(type, job, first, count, list, listed);                                  \
     }                                                                                              \
     static void sparse_forward_##name(const an_fc_job *job) {                                      \
-        sparse_forward(type, job);                                                                 \
+        sparse_forward(job, sparse_outputs_of_##name);                                             \
     }                                                                                              \
     static const an_fc_engine sparse_##name = {.packed_bytes = sparse_packed_bytes_##name,         \
                                                .packed_together =                                  \
