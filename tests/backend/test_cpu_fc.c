@@ -445,8 +445,8 @@ static void nan_is_not_hidden(void **state) {
 
 /* The same bits however many threads there are. */
 static void same_bits(const an_fc_engine *engine, int images, bool plain) {
-    fc_case one = make_case(images, 300, 200, as_it_is);
-    fc_case three = make_case(images, 300, 200, as_it_is);
+    fc_case one = make_case(images, 300, 1200, as_it_is);
+    fc_case three = make_case(images, 300, 1200, as_it_is);
     one.plain = three.plain = plain;
     const int before = an_threads_enter(1);
     compute(engine, &one);

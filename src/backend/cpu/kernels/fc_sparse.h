@@ -177,17 +177,19 @@ static inline __attribute__((always_inline)) void sparse_add(const an_precision 
     }
 }
 
-/* Whether rows lie one behind the other. */
-static inline bool sparse_follow(const char *const *row, size_t row_bytes) {
-    return row[sparse_rows - 1] == row[0] + (sparse_rows - 1) * row_bytes;
+/* Whether rows, from one to the next of which it is `stride` bytes, are those of neighbours. */
+static inline bool sparse_follow(const char *const *row, size_t stride) {
+    return row[sparse_rows - 1] == row[0] + (sparse_rows - 1) * stride;
 }
 
-/* The same for rows that lie one behind the other, and so do the next: one after the other, as
- * memory likes it best. */
-static inline __attribute__((always_inline)) void
-sparse_add_in_order(const an_precision type, int count, const sparse_block *block, float *y) {
+/* The same where these rows are neighbours, and so are the next: one after the other, as memory
+ * likes it best. */
+static inline __attribute__((always_inline)) void sparse_add_in_order(const an_precision type,
+                                                                      int count, size_t stride,
+                                                                      const sparse_block *block,
+                                                                      float *y) {
     for (int r = 0; r < sparse_rows; r++) {
-        const char *ahead = block->row[r] + 2 * count * sparse_element(type);
+        const char *ahead = block->row[r] + 2 * stride;
         sparse_add(type, 1, count,
                    &(sparse_block){.row = {block->row[r]}, .next = {ahead}, .x = {block->x[r]}}, y);
     }
@@ -201,7 +203,6 @@ static inline __attribute__((always_inline)) void sparse_outputs_of(const an_pre
     const sparse_columns columns =
         sparse_columns_of(type, job->inputs, job->outputs, first, job->packed);
     const float *scales = sparse_scales(type, job->inputs, job->outputs, job->packed) + first;
-    const size_t row_bytes = count * sparse_element(type);
     _Alignas(AN_ALIGNMENT) float sums[sparse_run] = {0};
     sparse_block block;
     int i = 0;
@@ -212,9 +213,9 @@ static inline __attribute__((always_inline)) void sparse_outputs_of(const an_pre
             block.next[r] = columns.first + next * columns.stride;
             block.x[r] = job->x[list[i + r]];
         }
-        if (type == AN_FP32 && sparse_follow(block.row, row_bytes) &&
-            sparse_follow(block.next, row_bytes))
-            sparse_add_in_order(type, count, &block, sums);
+        if (type == AN_FP32 && sparse_follow(block.row, columns.stride) &&
+            sparse_follow(block.next, columns.stride))
+            sparse_add_in_order(type, count, columns.stride, &block, sums);
         else
             sparse_add(type, sparse_rows, count, &block, sums);
     }
