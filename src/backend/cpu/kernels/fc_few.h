@@ -99,7 +99,8 @@ static inline void fc_tile_of(int rows, int images, int inputs, const float *w, 
     }
 }
 
-static void fc_output(const an_fc_job *job, int n, int o, float sum) {
+/* Output o of image n, of which `sum` is what the weights make. */
+static inline void fc_output(const an_fc_job *job, int n, int o, float sum) {
     sum += job->b[o];
     job->y[(size_t)n * job->outputs + o] = job->relu && sum <= 0 ? 0 : sum;
 }

@@ -5,10 +5,6 @@
  * plain weights are tens of KB apart, all in the same sets of the caches.
  */
 
-static inline int portions_of(int count, int portion) {
-    return (count + portion - 1) / portion;
-}
-
 /* `rows` rows of a panel's inputs out of plain rows `stride` apart, of which the first `columns`
  * inputs are there and the others 0. */
 static void pack_panel(int rows, int columns, size_t stride, const float *from, float *to) {
@@ -121,8 +117,7 @@ static void fc_backward_input(int images, int inputs, int outputs, const float *
 
 enum {
     dw_outputs = 8 * most_rows, /* of a run */
-    dw_inputs = AN_BLOCK * 32,  /* whose panels stay in the second cache meanwhile */
-    dw_panels = dw_inputs / panel
+    dw_inputs = AN_BLOCK * 32   /* whose panels stay in the second cache meanwhile */
 };
 
 /* x as panels (panel, N, 2B), then dy as (run of outputs, N, dw_outputs). */

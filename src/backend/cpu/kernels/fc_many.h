@@ -24,9 +24,8 @@ typedef struct many_groups {
 } many_groups;
 
 static many_groups many_cut(int images) {
-    const int vectors = (images + AN_BLOCK - 1) / AN_BLOCK;
-    const int groups = (vectors + many_vectors - 1) / many_vectors;
-    return (many_groups){groups, (vectors + groups - 1) / groups};
+    const int vectors = portions_of(images, AN_BLOCK);
+    return (many_groups){portions_of(vectors, many_vectors), next_portion(vectors, many_vectors)};
 }
 
 /* Bytes of the images turned over, which do not grow when images become fewer. */
@@ -156,10 +155,8 @@ static void many_run(int outputs, int groups, int vectors, int inputs, const flo
 /* y of a run of outputs, from `first` on, and of image n, whose sums lie `wide` apart. */
 static void many_finish(const an_fc_job *job, int first, int outputs, int n, int wide,
                         const float *sums) {
-    for (int r = 0; r < outputs; r++) {
-        const float sum = sums[r * wide] + job->b[first + r];
-        job->y[(size_t)n * job->outputs + first + r] = job->relu && sum <= 0 ? 0 : sum;
-    }
+    for (int r = 0; r < outputs; r++)
+        fc_output(job, n, first + r, sums[r * wide]);
 }
 
 static void fc_forward_many(const an_fc_job *job) {

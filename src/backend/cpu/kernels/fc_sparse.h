@@ -224,10 +224,8 @@ static inline __attribute__((always_inline)) void sparse_outputs_of(const an_pre
         block.x[0] = job->x[list[i]];
         sparse_add(type, 1, count, &block, sums);
     }
-    for (int o = 0; o < smaller(count, job->outputs - first); o++) {
-        const float sum = sums[o] * scales[o] + job->b[first + o];
-        job->y[first + o] = job->relu && sum <= 0 ? 0 : sum;
-    }
+    for (int o = 0; o < smaller(count, job->outputs - first); o++)
+        fc_output(job, 0, first + o, sums[o] * scales[o]);
 }
 
 /* The numbers of the inputs that are not zero; returns how many. */

@@ -186,14 +186,8 @@ static void first_tile_of(int pixels, const first_place *place, const uint32_t *
     AN_FIRST_SWITCH(pixels, first_tile, place, x, weights)
 }
 
-/* Pixels of the next tile when `left` are left of a row, so that all are of about the same size:
- * one pixel alone would wait for its own additions. */
-static inline int first_next(int left) {
-    const int tiles = (left + first_pixels - 1) / first_pixels;
-    return (left + tiles - 1) / tiles;
-}
-
-/* Two blocks of maps of one row of the output. */
+/* Two blocks of maps of one row of the output, in tiles of about the same size: one pixel alone
+ * would wait for its own additions. */
 static void first_row(const an_first_work *work, const an_first_data *data, const uint32_t *picture,
                       int row, int group) {
     const an_layer *layer = work->layer;
@@ -207,7 +201,7 @@ static void first_row(const an_first_work *work, const an_first_data *data, cons
     for (int w = 0, pixels; w < out.w; w += pixels, y += (size_t)pixels * AN_BLOCK) {
         const first_place place = {
             work, data, block * AN_BLOCK, {y, block + 1 < blocks ? y + plane : NULL}};
-        pixels = first_next(out.w - w);
+        pixels = next_portion(out.w - w, first_pixels);
         first_tile_of(pixels, &place, x + w, weights);
     }
 }

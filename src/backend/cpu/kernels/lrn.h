@@ -26,7 +26,7 @@ typedef struct lrn_terms {
 
 /* Blocks of maps of a tower. */
 static inline int lrn_blocks(const an_layer *layer) {
-    return (layer->in.c + AN_BLOCK - 1) / AN_BLOCK / layer->spec.towers;
+    return portions_of(layer->in.c, AN_BLOCK) / layer->spec.towers;
 }
 
 static inline lrn_terms lrn_terms_of(const an_layer *layer) {

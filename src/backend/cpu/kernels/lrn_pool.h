@@ -25,7 +25,7 @@ static lrn_pool lrn_pool_of(const an_layer *lrn, const an_layer *pool, int image
     job.plane = job.width * pool->in.h;
     job.pooled_plane = job.pooled * pool->out.h;
     job.towers = images * lrn->spec.towers;
-    job.parts = smaller(pool->out.h, (wanted + job.towers - 1) / job.towers);
+    job.parts = smaller(pool->out.h, portions_of(wanted, job.towers));
     return job;
 }
 

@@ -17,10 +17,9 @@ enum { most_rows = 2 };
 #define EACH_ROWS(X) X(1) X(2)
 #endif
 
-/* How many of `left` rows come next, so that all come in equal portions. */
+/* How many of `left` rows come next. */
 static inline int next_rows(int left) {
-    const int portions = (left + most_rows - 1) / most_rows;
-    return (left + portions - 1) / portions;
+    return next_portion(left, most_rows);
 }
 
 /* Asks memory for a row of a panel 8 KB before it is needed. */

@@ -23,6 +23,16 @@ static inline int larger(int a, int b) {
     return a > b ? a : b;
 }
 
+/* How many portions of at most so many make `count`, and how many come next of `left`, so that all
+ * portions are of about the same size. */
+static inline int portions_of(int count, int most) {
+    return (count + most - 1) / most;
+}
+
+static inline int next_portion(int left, int most) {
+    return portions_of(left, portions_of(left, most));
+}
+
 /* Loads and stores without asking for alignment; compilers make them one instruction. */
 static inline vec load(const float *from) {
     vec v;
