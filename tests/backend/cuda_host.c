@@ -302,10 +302,13 @@ alexnet_status an_device_record(an_device *device, alexnet_error *error) {
 }
 
 alexnet_status an_device_recorded(an_device *device, an_recording **out, alexnet_error *error) {
-    (void)error;
     *out = device->recording;
     device->recording = NULL;
-    return ALEXNET_OK;
+    if (!host.no_recordings)
+        return ALEXNET_OK;
+    an_recording_free(*out);
+    *out = NULL;
+    return an_fail(error, ALEXNET_BACKEND, "nothing can be recorded");
 }
 
 static void run_recording(const void *arguments, size_t count) {
@@ -331,11 +334,11 @@ void an_recording_free(an_recording *recording) {
     free(recording);
 }
 
-/* ---- Kernels. */
+/* ---- Kernels: on a GPU the order of indices is any, so that here it is not the natural one. */
 
 #define AN_HOST_KERNEL(name, lanes)                                                                \
     static void run_##name(const void *arguments, size_t count) {                                  \
-        for (size_t i = 0; i < count * (lanes); i++)                                               \
+        for (size_t i = count * (lanes); i-- > 0;)                                                 \
             an_cuda_##name##_at(arguments, (uint32_t)i);                                           \
     }                                                                                              \
     alexnet_status an_device_##name(an_device *device, const an_cuda_##name *arguments,            \
@@ -390,20 +393,20 @@ static void spoil(void *workspace) {
 
 struct an_convolution {
     an_device *device;
-    an_cuda_window window;
+    an_convolution_spec spec;
     float *rounded[2]; /* the two factors, in TF32 */
 };
 
-alexnet_status an_convolution_new(an_device *device, const an_cuda_window *window, bool training,
+alexnet_status an_convolution_new(an_device *device, const an_convolution_spec *spec,
                                   bool deterministic, an_convolution **out, size_t *workspace,
                                   alexnet_error *error) {
-    (void)training;
+    const an_cuda_window *window = &spec->window;
     choose(deterministic);
     *workspace = workspace_bytes;
     *out = malloc(sizeof **out);
     if (!*out)
         return an_fail(error, ALEXNET_NO_MEMORY, "no memory");
-    **out = (an_convolution){.device = device, .window = *window};
+    **out = (an_convolution){.device = device, .spec = *spec};
     const size_t sizes[] = {an_window_inputs(window), an_window_outputs(window),
                             an_window_weights(window)};
     size_t most = sizes[0];
@@ -423,11 +426,17 @@ void an_convolution_free(an_convolution *convolution) {
     free(convolution);
 }
 
+/* Of what was not asked for there is no way. */
+static alexnet_status check_asked(bool asked, alexnet_error *error) {
+    return asked ? ALEXNET_OK
+                 : an_fail(error, ALEXNET_BACKEND, "a gradient that was not to be asked for");
+}
+
 /* Rounds a factor, the first or the second, where it is to be in TF32. */
 static alexnet_status take_factor(an_convolution *c, int which, const void **factor, size_t count,
                                   alexnet_error *error) {
     const rounding call = {*factor, c->rounded[which]};
-    if (!c->window.tf32)
+    if (!c->spec.window.tf32)
         return ALEXNET_OK;
     *factor = call.to;
     return enqueue(c->device, run_rounding, &call, sizeof call, count, error);
@@ -436,28 +445,30 @@ static alexnet_status take_factor(an_convolution *c, int which, const void **fac
 alexnet_status an_convolution_forward(an_convolution *c, const void *x, const void *w, void *y,
                                       void *workspace, alexnet_error *error) {
     spoil(workspace);
-    AN_TRY(take_factor(c, 0, &x, an_window_inputs(&c->window), error));
-    AN_TRY(take_factor(c, 1, &w, an_window_weights(&c->window), error));
-    const an_cuda_conv plain = {.window = c->window, .x = x, .w = w, .y = y};
-    return an_device_conv(c->device, &plain, an_window_outputs(&c->window), error);
+    AN_TRY(take_factor(c, 0, &x, an_window_inputs(&c->spec.window), error));
+    AN_TRY(take_factor(c, 1, &w, an_window_weights(&c->spec.window), error));
+    const an_cuda_conv plain = {.window = c->spec.window, .x = x, .w = w, .y = y};
+    return an_device_conv(c->device, &plain, an_window_outputs(&c->spec.window), error);
 }
 
 alexnet_status an_convolution_input(an_convolution *c, const void *w, const void *dy, void *dx,
                                     void *workspace, alexnet_error *error) {
     spoil(workspace);
-    AN_TRY(take_factor(c, 0, &dy, an_window_outputs(&c->window), error));
-    AN_TRY(take_factor(c, 1, &w, an_window_weights(&c->window), error));
-    const an_cuda_conv_input plain = {.window = c->window, .w = w, .dy = dy, .y = dx};
-    return an_device_conv_input(c->device, &plain, an_window_inputs(&c->window), error);
+    AN_TRY(check_asked(c->spec.input_gradient, error));
+    AN_TRY(take_factor(c, 0, &dy, an_window_outputs(&c->spec.window), error));
+    AN_TRY(take_factor(c, 1, &w, an_window_weights(&c->spec.window), error));
+    const an_cuda_conv_input plain = {.window = c->spec.window, .w = w, .dy = dy, .y = dx};
+    return an_device_conv_input(c->device, &plain, an_window_inputs(&c->spec.window), error);
 }
 
 alexnet_status an_convolution_weights(an_convolution *c, const void *x, const void *dy, float *dw,
                                       void *workspace, alexnet_error *error) {
     spoil(workspace);
-    AN_TRY(take_factor(c, 0, &x, an_window_inputs(&c->window), error));
-    AN_TRY(take_factor(c, 1, &dy, an_window_outputs(&c->window), error));
-    const an_cuda_conv_weights plain = {.window = c->window, .x = x, .dy = dy, .dw = dw};
-    return an_device_conv_weights(c->device, &plain, an_window_weights(&c->window), error);
+    AN_TRY(check_asked(c->spec.weight_gradient, error));
+    AN_TRY(take_factor(c, 0, &x, an_window_inputs(&c->spec.window), error));
+    AN_TRY(take_factor(c, 1, &dy, an_window_outputs(&c->spec.window), error));
+    const an_cuda_conv_weights plain = {.window = c->spec.window, .x = x, .dy = dy, .dw = dw};
+    return an_device_conv_weights(c->device, &plain, an_window_weights(&c->spec.window), error);
 }
 
 /* ---- Products. */

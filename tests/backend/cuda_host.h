@@ -8,7 +8,8 @@
 typedef struct an_cuda_host {
     size_t memory; /* bytes that are free */
     bool bf16;
-    bool no_bias;   /* products are not made that add one */
+    bool no_bias; /* products are not made that add one */
+    bool no_recordings;
     size_t replays; /* of recordings, so far */
     size_t feeds;   /* copies begun in feeds so far */
     int pinned;     /* blocks that are pinned */

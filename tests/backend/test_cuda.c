@@ -32,12 +32,13 @@ static void odd_networks(void **state) {
         check_network(&an_backend_cuda_plan, archs[i], 11, archs[i]->input_size + 6, 3, 1);
         check_network(&an_backend_cuda_plan, archs[i], 1, 0, 17, 1);
     }
+    /* As many rows as the gradients of biases take three rounds for. */
+    check_network(&an_backend_cuda_plan, &odd_arch, 3, 0, 25, 1);
 }
 
-/* Step after step, most of them replayed, with what changes between steps: positions, epochs,
- * rates, mixed labels, smoothing, dropout. */
-static void replays_follow(void **state) {
-    (void)state;
+/* Step after step, with what changes between steps: positions, epochs, rates, mixed labels,
+ * smoothing, dropout. Returns how many were replayed. */
+static size_t twelve_steps(void) {
     twins t = make_twins(&an_backend_cuda_plan, &odd_arch, 4, 0,
                          (an_plan_options){.batch = 8, .training = true});
     const int32_t second[8] = {1, 2, 3, 0, 1, 2, 3, 0};
@@ -60,11 +61,48 @@ static void replays_follow(void **state) {
         assert_int_equal(found.correct, expected.correct);
         assert_int_equal(found.correct5, expected.correct5);
     }
-    assert_int_equal(an_cuda_host_settings()->replays - before, 11);
     for (int p = 0; p < t.network.parameter_count; p++)
         compare(&t, AN_PARAMETER, p, "parameter", t.network.parameters[p].name,
                 t.network.parameters[p].count);
     free_twins(&t);
+    return an_cuda_host_settings()->replays - before;
+}
+
+/* Batches after batches, whole ones and less, of other pictures and then of other weights. */
+static size_t ten_batches(an_plan_options options) {
+    options.batch = 4;
+    twins t = make_twins(&an_backend_cuda_plan, &odd_arch, 4, 0, options);
+    const size_t before = an_cuda_host_settings()->replays;
+    for (int i = 0; i < 10; i++) {
+        fill(t.input, 4 * an_shape_count(t.network.input), 600 + (uint64_t)i, 1);
+        if (i == 6) {
+            fill(t.weights, t.network.parameter_floats, 700, 0.1);
+            const an_weights weights = an_weights_of(&t.network, t.weights);
+            assert_ok(an_plan_load(t.expected, &weights, error));
+            assert_ok(an_plan_load(t.found, &weights, error));
+        }
+        compare_logits(&t, i % 3 == 2 ? 1 + i % 4 : 4);
+    }
+    free_twins(&t);
+    return an_cuda_host_settings()->replays - before;
+}
+
+/* All but the first are replayed, but for what is timed layer by layer. */
+static void replays_follow(void **state) {
+    (void)state;
+    an_layer_times times = {0};
+    assert_int_equal(twelve_steps(), 11);
+    assert_int_equal(ten_batches((an_plan_options){0}), 9);
+    assert_int_equal(ten_batches((an_plan_options){.times = &times}), 0);
+    assert_int_equal(ten_batches((an_plan_options){.training = true}), 0);
+}
+
+static void works_without_recordings(void **state) {
+    (void)state;
+    an_cuda_host_settings()->no_recordings = true;
+    assert_int_equal(twelve_steps(), 0);
+    assert_int_equal(ten_batches((an_plan_options){0}), 0);
+    an_cuda_host_settings()->no_recordings = false;
 }
 
 /* Inputs on their way while the step before is computed, as a loader hands them over, among them
@@ -411,7 +449,7 @@ int main(void) {
         cmocka_unit_test(passes_the_check),     cmocka_unit_test(takes_part_in_steps),
         cmocka_unit_test(repeatable),           cmocka_unit_test(nan_is_not_hidden),
         cmocka_unit_test(plans_its_memory),     cmocka_unit_test(pooling_normalises),
-        cmocka_unit_test(says_when_to_measure),
+        cmocka_unit_test(says_when_to_measure), cmocka_unit_test(works_without_recordings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

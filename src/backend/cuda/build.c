@@ -163,22 +163,25 @@ static void need_workspace(an_cuda_plan *plan, size_t bytes) {
 static alexnet_status prepare_convolution(an_cuda_plan *plan, an_cuda_layer *it,
                                           alexnet_error *error) {
     const an_layer *layer = it->layer;
-    const an_cuda_window window = {.number = plan->number,
-                                   .images = plan->base.options.batch,
-                                   .in_maps = it->in_maps,
-                                   .in_height = layer->in.h,
-                                   .in_width = layer->in.w,
-                                   .out_maps = layer->out.c,
-                                   .out_height = layer->out.h,
-                                   .out_width = layer->out.w,
-                                   .kernel = layer->spec.kernel,
-                                   .stride = layer->spec.stride,
-                                   .pad = layer->spec.pad,
-                                   .groups = layer->spec.groups,
-                                   .tf32 = plan->base.options.precision == AN_TF32};
+    const bool training = plan->base.options.training;
+    const an_convolution_spec spec = {.window = {.number = plan->number,
+                                                 .images = plan->base.options.batch,
+                                                 .in_maps = it->in_maps,
+                                                 .in_height = layer->in.h,
+                                                 .in_width = layer->in.w,
+                                                 .out_maps = layer->out.c,
+                                                 .out_height = layer->out.h,
+                                                 .out_width = layer->out.w,
+                                                 .kernel = layer->spec.kernel,
+                                                 .stride = layer->spec.stride,
+                                                 .pad = layer->spec.pad,
+                                                 .groups = layer->spec.groups,
+                                                 .tf32 = plan->base.options.precision == AN_TF32},
+                                      .input_gradient = training && it->dx >= 0,
+                                      .weight_gradient = training};
     size_t bytes;
-    AN_TRY(an_convolution_new(plan->device, &window, plan->base.options.training,
-                              plan->base.options.deterministic, &it->convolution, &bytes, error));
+    AN_TRY(an_convolution_new(plan->device, &spec, plan->base.options.deterministic,
+                              &it->convolution, &bytes, error));
     need_workspace(plan, bytes);
     return ALEXNET_OK;
 }
@@ -268,10 +271,10 @@ static void place_parameters(an_cuda_plan *plan) {
         const bool leaves = plan->base.options.observe || l == network->layer_count - 1;
         if (leaves)
             plan->plain_floats = at_least(plan->plain_floats, images * an_shape_count(out));
-        const size_t rows = images * (size_t)out.h * (size_t)out.w;
+        const uint32_t parts = an_row_parts((uint32_t)(images * (size_t)out.h * (size_t)out.w));
+        const size_t sums = (parts + an_row_parts(parts)) * (size_t)out.c;
         if (plan->base.options.training && network->layers[l].bias >= 0)
-            plan->bias_floats = at_least(plan->bias_floats, (rows + AN_CUDA_BIAS_ROWS - 1) /
-                                                                AN_CUDA_BIAS_ROWS * (size_t)out.c);
+            plan->bias_floats = at_least(plan->bias_floats, sums);
     }
 }
 

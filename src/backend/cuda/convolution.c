@@ -1,8 +1,8 @@
 /*
  * Convolutions by cuDNN, with the algorithm that it measures as the fastest. Where the same bits
  * are wanted each time, or nothing can be measured, its heuristics' first that always gives the
- * same bits is taken, so that a plan made anew computes the same. Where it has none (a last window
- * that reaches over the edge, maps in numbers it cannot align) the plain kernels do it.
+ * same bits is taken, so that a plan made anew computes the same. Where it says that it has none (a
+ * last window that reaches over the edge, maps in numbers it cannot align) the plain kernels do it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,8 +108,9 @@ typedef struct pass_calls {
     const char *name;
     int algorithms;
     /* cuDNN's proposals, the fastest first, as measured in a trial, or, where it is NULL, as its
-     * heuristics expect; returns how many. */
-    int (*propose)(const an_convolution *c, const an_trial *trial, proposal *out);
+     * heuristics expect. */
+    cudnnStatus_t (*propose)(const an_convolution *c, const an_trial *trial, proposal *out,
+                             int *count);
     /* The memory that an algorithm needs; fails where it cannot compute this. */
     cudnnStatus_t (*ask_bytes)(const an_convolution *c, int algorithm, size_t *bytes);
 } pass_calls;
@@ -117,48 +118,51 @@ typedef struct pass_calls {
 /* Ends a `propose`: cuDNN has a type of its own for each pass. */
 #define RETURN_PROPOSALS(result, found, count, out)                                                \
     if ((result) != CUDNN_STATUS_SUCCESS)                                                          \
-        return 0;                                                                                  \
-    for (int i = 0; i < (count); i++)                                                              \
+        *(count) = 0;                                                                              \
+    for (int i = 0; i < *(count); i++)                                                             \
         (out)[i] = (proposal){(found)[i].status, (int)(found)[i].algo, (found)[i].determinism,     \
                               (found)[i].mathType, (found)[i].memory};                             \
-    return count
+    return result
 
-static int propose_forward(const an_convolution *c, const an_trial *t, proposal *out) {
+static cudnnStatus_t propose_forward(const an_convolution *c, const an_trial *t, proposal *out,
+                                     int *count) {
     cudnnConvolutionFwdAlgoPerf_t found[most_proposals];
-    int count = 0;
+    *count = 0;
     const cudnnStatus_t result =
         t ? cudnnFindConvolutionForwardAlgorithmEx(c->device->cudnn, c->x, t->part[trial_x], c->w,
                                                    t->part[trial_w], c->how, c->y, t->part[trial_y],
-                                                   most_proposals, &count, found,
+                                                   most_proposals, count, found,
                                                    t->part[trial_workspace], most_workspace)
           : cudnnGetConvolutionForwardAlgorithm_v7(c->device->cudnn, c->x, c->w, c->how, c->y,
-                                                   most_proposals, &count, found);
+                                                   most_proposals, count, found);
     RETURN_PROPOSALS(result, found, count, out);
 }
 
-static int propose_input(const an_convolution *c, const an_trial *t, proposal *out) {
+static cudnnStatus_t propose_input(const an_convolution *c, const an_trial *t, proposal *out,
+                                   int *count) {
     cudnnConvolutionBwdDataAlgoPerf_t found[most_proposals];
-    int count = 0;
+    *count = 0;
     const cudnnStatus_t result =
         t ? cudnnFindConvolutionBackwardDataAlgorithmEx(
                 c->device->cudnn, c->w, t->part[trial_w], c->y, t->part[trial_y], c->how, c->x,
-                t->part[trial_x], most_proposals, &count, found, t->part[trial_workspace],
+                t->part[trial_x], most_proposals, count, found, t->part[trial_workspace],
                 most_workspace)
           : cudnnGetConvolutionBackwardDataAlgorithm_v7(c->device->cudnn, c->w, c->y, c->how, c->x,
-                                                        most_proposals, &count, found);
+                                                        most_proposals, count, found);
     RETURN_PROPOSALS(result, found, count, out);
 }
 
-static int propose_weights(const an_convolution *c, const an_trial *t, proposal *out) {
+static cudnnStatus_t propose_weights(const an_convolution *c, const an_trial *t, proposal *out,
+                                     int *count) {
     cudnnConvolutionBwdFilterAlgoPerf_t found[most_proposals];
-    int count = 0;
+    *count = 0;
     const cudnnStatus_t result =
         t ? cudnnFindConvolutionBackwardFilterAlgorithmEx(
                 c->device->cudnn, c->x, t->part[trial_x], c->y, t->part[trial_y], c->how, c->w,
-                t->part[trial_w], most_proposals, &count, found, t->part[trial_workspace],
+                t->part[trial_w], most_proposals, count, found, t->part[trial_workspace],
                 most_workspace)
           : cudnnGetConvolutionBackwardFilterAlgorithm_v7(c->device->cudnn, c->x, c->y, c->how,
-                                                          c->w, most_proposals, &count, found);
+                                                          c->w, most_proposals, count, found);
     RETURN_PROPOSALS(result, found, count, out);
 }
 
@@ -192,20 +196,32 @@ static bool is_exact_enough(const an_convolution *c, cudnnMathType_t math) {
     return c->math != CUDNN_FMA_MATH || math == CUDNN_FMA_MATH;
 }
 
-static bool take_first(const an_convolution *c, const pass_calls *calls, const an_trial *trial,
-                       pass *out) {
+/* What a pass needs at least, as cuDNN says it of these products; fails where it cannot do it so,
+ * or not in the memory that there may be. */
+static bool fits(const an_convolution *c, const pass_calls *calls, pass *it) {
+    size_t bytes = 0;
+    if (cudnnSetConvolutionMathType(c->how, it->math) != CUDNN_STATUS_SUCCESS)
+        return false;
+    const cudnnStatus_t result = calls->ask_bytes(c, it->algorithm, &bytes);
+    (void)cudnnSetConvolutionMathType(c->how, c->math);
+    it->bytes = larger(it->bytes, bytes);
+    it->by_cudnn = result == CUDNN_STATUS_SUCCESS && it->bytes <= most_workspace;
+    return it->by_cudnn;
+}
+
+static cudnnStatus_t take_first(const an_convolution *c, const pass_calls *calls,
+                                const an_trial *trial, pass *out) {
     proposal found[most_proposals];
-    const int count = calls->propose(c, trial, found);
-    for (int i = 0; i < count; i++) {
+    int count;
+    const cudnnStatus_t result = calls->propose(c, trial, found, &count);
+    for (int i = 0; i < count && !out->by_cudnn; i++) {
         const proposal *it = &found[i];
-        const bool wanted =
-            trial ? is_exact_enough(c, it->math) : it->determinism == CUDNN_DETERMINISTIC;
-        if (it->status == CUDNN_STATUS_SUCCESS && it->bytes <= most_workspace && wanted) {
-            *out = (pass){true, it->algorithm, trial ? it->math : c->math, it->bytes};
-            return true;
-        }
+        pass way = {.algorithm = it->algorithm, .math = it->math, .bytes = it->bytes};
+        if (it->status == CUDNN_STATUS_SUCCESS && is_exact_enough(c, it->math) &&
+            (trial || it->determinism == CUDNN_DETERMINISTIC) && fits(c, calls, &way))
+            *out = way;
     }
-    return false;
+    return result;
 }
 
 static void name_pass(const an_convolution *c, const pass_calls *calls, char out[AN_TUNING_TEXT]) {
@@ -222,22 +238,15 @@ static void name_pass(const an_convolution *c, const pass_calls *calls, char out
 static bool recall(const an_convolution *c, const pass_calls *calls, pass *out) {
     char what[AN_TUNING_TEXT];
     an_way way;
-    size_t bytes = 0;
     name_pass(c, calls, what);
     if (!an_tuning_find(c->device->tuning, what, &way) || way.size != 2 ||
         way.name[0] >= calls->algorithms)
         return false;
-    const int algorithm = way.name[0];
-    const cudnnMathType_t math = (cudnnMathType_t)way.name[1];
-    if (!is_exact_enough(c, math) ||
-        cudnnSetConvolutionMathType(c->how, math) != CUDNN_STATUS_SUCCESS)
+    pass known = {
+        .algorithm = way.name[0], .math = (cudnnMathType_t)way.name[1], .bytes = way.workspace};
+    if (!is_exact_enough(c, known.math) || !fits(c, calls, &known))
         return false;
-    const cudnnStatus_t result = calls->ask_bytes(c, algorithm, &bytes);
-    (void)cudnnSetConvolutionMathType(c->how, c->math);
-    bytes = larger(bytes, way.workspace);
-    if (result != CUDNN_STATUS_SUCCESS || bytes > most_workspace)
-        return false;
-    *out = (pass){true, algorithm, math, bytes};
+    *out = known;
     return true;
 }
 
@@ -258,30 +267,54 @@ static bool begin_trial(const an_convolution *c, an_trial *trial) {
 }
 
 /* The passes that are not known yet, by measuring; what cannot be measured is left. */
-static void measure(an_convolution *c, pass *const chosen[], int count) {
+static void measure(an_convolution *c, pass *const chosen[]) {
     an_trial trial;
-    int known = 0;
-    for (int p = 0; p < count; p++)
-        known += recall(c, &passes[p], chosen[p]);
-    if (known == count || !begin_trial(c, &trial))
+    bool known = true;
+    for (int p = 0; p < pass_count; p++)
+        known &= !chosen[p] || recall(c, &passes[p], chosen[p]);
+    if (known || !begin_trial(c, &trial))
         return;
-    for (int p = 0; p < count; p++)
-        if (!chosen[p]->by_cudnn && take_first(c, &passes[p], &trial, chosen[p]))
-            remember(c, &passes[p], chosen[p]);
+    for (int p = 0; p < pass_count; p++)
+        if (chosen[p] && !chosen[p]->by_cudnn) {
+            (void)take_first(c, &passes[p], &trial, chosen[p]);
+            if (chosen[p]->by_cudnn)
+                remember(c, &passes[p], chosen[p]);
+        }
     an_trial_end(&trial);
 }
 
-static void choose(an_convolution *c, bool training, bool deterministic) {
-    pass *const chosen[pass_count] = {&c->forward, &c->input, &c->weights};
-    const int count = training ? pass_count : 1;
-    if (!deterministic)
-        measure(c, chosen, count);
-    for (int p = 0; p < count; p++)
-        if (!chosen[p]->by_cudnn)
-            (void)take_first(c, &passes[p], NULL, chosen[p]);
+/* Whether cuDNN says that it has no way, rather than that something is wrong with it. */
+static bool has_none(cudnnStatus_t result) {
+    const int category = CUDNN_STATUS_CATEGORY(result);
+    return result != CUDNN_STATUS_NOT_SUPPORTED_SUBLIBRARY_UNAVAILABLE &&
+           (category == CUDNN_STATUS_NOT_SUPPORTED || category == CUDNN_STATUS_BAD_PARAM);
 }
 
-alexnet_status an_convolution_new(an_device *device, const an_cuda_window *window, bool training,
+static alexnet_status choose(an_convolution *c, const an_convolution_spec *spec, bool deterministic,
+                             alexnet_error *error) {
+    pass *const chosen[pass_count] = {&c->forward, spec->input_gradient ? &c->input : NULL,
+                                      spec->weight_gradient ? &c->weights : NULL};
+    if (!deterministic)
+        measure(c, chosen);
+    for (int p = 0; p < pass_count; p++)
+        if (chosen[p] && !chosen[p]->by_cudnn) {
+            const cudnnStatus_t result = take_first(c, &passes[p], NULL, chosen[p]);
+            if (!has_none(result))
+                AN_TRY(an_gpu_check_cudnn(result, "choosing how to convolve", error));
+        }
+    return ALEXNET_OK;
+}
+
+/* Describes it and chooses how its passes are computed, in a convolution that holds nothing yet. */
+static alexnet_status prepare(an_convolution *c, const an_convolution_spec *spec,
+                              bool deterministic, alexnet_error *error) {
+    AN_TRY(describe(c, error));
+    AN_TRY(an_gpu_check_cudnn(cudnnGetConvolutionMathType(c->how, &c->math),
+                              "describing a convolution", error));
+    return same_output(c) ? choose(c, spec, deterministic, error) : ALEXNET_OK;
+}
+
+alexnet_status an_convolution_new(an_device *device, const an_convolution_spec *spec,
                                   bool deterministic, an_convolution **out, size_t *workspace,
                                   alexnet_error *error) {
     *out = NULL;
@@ -290,19 +323,14 @@ alexnet_status an_convolution_new(an_device *device, const an_cuda_window *windo
     if (!c)
         return an_fail(error, ALEXNET_NO_MEMORY, "no memory to describe a convolution");
     c->device = device;
-    c->window = *window;
-    alexnet_status status = describe(c, error);
-    if (status == ALEXNET_OK)
-        status = an_gpu_check_cudnn(cudnnGetConvolutionMathType(c->how, &c->math),
-                                    "describing a convolution", error);
+    c->window = spec->window;
+    const alexnet_status status = prepare(c, spec, deterministic, error);
     if (status != ALEXNET_OK) {
         an_convolution_free(c);
         return status;
     }
-    if (same_output(c))
-        choose(c, training, deterministic);
     /* Whole portions of 256 bytes, so that what comes behind is aligned. */
-    if (training && an_has_16_bits(window->number))
+    if (spec->weight_gradient && an_has_16_bits(c->window.number))
         c->rounded_bytes = (2 * an_window_weights(&c->window) + 255) / 256 * 256;
     *workspace =
         larger(larger(c->forward.bytes, c->input.bytes), c->rounded_bytes + c->weights.bytes);

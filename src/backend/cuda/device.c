@@ -16,6 +16,13 @@ alexnet_status an_gpu_check(cudaError_t result, const char *doing, alexnet_error
                                            cudaGetErrorString(result));
 }
 
+/* Of what the caller can do without: that it failed is not to be told by the next launch, too. */
+static alexnet_status check_quietly(cudaError_t result, const char *doing, alexnet_error *error) {
+    if (result != cudaSuccess)
+        (void)cudaGetLastError();
+    return an_gpu_check(result, doing, error);
+}
+
 alexnet_status an_gpu_check_cudnn(cudnnStatus_t result, const char *doing, alexnet_error *error) {
     return result == CUDNN_STATUS_SUCCESS ? ALEXNET_OK
                                           : an_fail(error, ALEXNET_BACKEND, "cuDNN: while %s: %s",
@@ -135,10 +142,14 @@ void an_device_keep_tuning(an_device *device) {
     an_tuning_keep(device->tuning);
 }
 
+/* What is left free: kernels and graphs are loaded when they are first used. */
+static const size_t for_libraries = (size_t)256 << 20;
+
 void an_device_memory(const an_device *device, size_t *all, size_t *available) {
     (void)device;
     if (cudaMemGetInfo(available, all) != cudaSuccess)
         *available = *all = 0;
+    *available -= *available < for_libraries ? *available : for_libraries;
 }
 
 alexnet_status an_device_take(an_device *device, size_t bytes, void **out, alexnet_error *error) {
@@ -194,6 +205,10 @@ void an_device_pin(an_device *device, void *memory, size_t bytes, bool pinned) {
     (void)cudaGetLastError(); /* it was only advice */
 }
 
+/* Of events for which a program waits: it sleeps, and leaves the core to those who decode pictures;
+ * the GPU has the next step at hand meanwhile. */
+enum { sleeping = cudaEventDisableTiming | cudaEventBlockingSync };
+
 struct an_feed {
     an_device *device;
     cudaEvent_t arrived; /* in `copies` */
@@ -206,7 +221,7 @@ alexnet_status an_feed_new(an_device *device, an_feed **out, alexnet_error *erro
     if (!feed)
         return an_fail(error, ALEXNET_NO_MEMORY, "no memory for the GPU's handles");
     feed->device = device;
-    cudaError_t result = cudaEventCreateWithFlags(&feed->arrived, cudaEventDisableTiming);
+    cudaError_t result = cudaEventCreateWithFlags(&feed->arrived, sleeping);
     if (result == cudaSuccess)
         result = cudaEventCreateWithFlags(&feed->used, cudaEventDisableTiming);
     if (result != cudaSuccess) {
@@ -232,10 +247,10 @@ void an_feed_free(an_feed *feed) {
 alexnet_status an_feed_begin(an_feed *feed, void *to, const void *from, size_t bytes,
                              alexnet_error *error) {
     const cudaStream_t copies = feed->device->copies;
-    AN_TRY(an_gpu_check(cudaStreamWaitEvent(copies, feed->used, 0), "copying to it", error));
-    AN_TRY(an_gpu_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, copies),
-                        "copying to it", error));
-    return an_gpu_check(cudaEventRecord(feed->arrived, copies), "copying to it", error);
+    AN_TRY(check_quietly(cudaStreamWaitEvent(copies, feed->used, 0), "copying to it", error));
+    AN_TRY(check_quietly(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, copies),
+                         "copying to it", error));
+    return check_quietly(cudaEventRecord(feed->arrived, copies), "copying to it", error);
 }
 
 alexnet_status an_feed_wait(an_feed *feed, alexnet_error *error) {
@@ -267,10 +282,7 @@ alexnet_status an_exchange_new(an_device *device, size_t bytes, an_exchange **ou
     if (!exchange)
         return an_fail(error, ALEXNET_NO_MEMORY, "no memory for the GPU's handles");
     exchange->device = device;
-    /* Who waits sleeps, and leaves the core to those who decode pictures: the GPU has the next step
-     * at hand meanwhile. */
-    cudaError_t result = cudaEventCreateWithFlags(&exchange->fetched,
-                                                  cudaEventDisableTiming | cudaEventBlockingSync);
+    cudaError_t result = cudaEventCreateWithFlags(&exchange->fetched, sleeping);
     if (result == cudaSuccess)
         result = cudaMallocHost(&exchange->memory, bytes);
     if (result != cudaSuccess) {
@@ -322,21 +334,22 @@ struct an_recording {
 };
 
 alexnet_status an_device_record(an_device *device, alexnet_error *error) {
-    return an_gpu_check(cudaStreamBeginCapture(device->stream, cudaStreamCaptureModeThreadLocal),
-                        "beginning to record", error);
+    return check_quietly(cudaStreamBeginCapture(device->stream, cudaStreamCaptureModeThreadLocal),
+                         "beginning to record", error);
 }
 
 alexnet_status an_device_recorded(an_device *device, an_recording **out, alexnet_error *error) {
     cudaGraph_t graph = NULL;
     *out = NULL;
-    AN_TRY(an_gpu_check(cudaStreamEndCapture(device->stream, &graph), "ending a recording", error));
+    AN_TRY(
+        check_quietly(cudaStreamEndCapture(device->stream, &graph), "ending a recording", error));
     an_recording *recording = calloc(1, sizeof *recording);
     const cudaError_t result =
         recording ? cudaGraphInstantiate(&recording->graph, graph, 0) : cudaErrorMemoryAllocation;
     (void)cudaGraphDestroy(graph);
     if (result != cudaSuccess) {
         free(recording);
-        return an_gpu_check(result, "making a graph of a recording", error);
+        return check_quietly(result, "making a graph of a recording", error);
     }
     *out = recording;
     return ALEXNET_OK;

@@ -31,7 +31,7 @@ void an_device_close(an_device *device);
 /* Whether it has instructions for products in bfloat16; those in TF32 came with them. */
 bool an_device_has_bf16(const an_device *device);
 
-/* Bytes of its memory, and those that are free now. */
+/* Bytes of its memory, and those that a plan may take now. */
 void an_device_memory(const an_device *device, size_t *all, size_t *available);
 
 /* Memory, zeroed; NULL after a failure. NO_MEMORY says how much there is. */
@@ -91,7 +91,8 @@ alexnet_status an_exchange_wait(an_exchange *exchange, alexnet_error *error);
 
 /*
  * Recording: what is enqueued between begin and end is not done but kept, and done as often as it
- * is replayed, without the cost of enqueuing each part. *out is freed with an_recording_free.
+ * is replayed, without the cost of enqueuing each part. *out is freed with an_recording_free, and
+ * NULL after a failure, behind which things are enqueued as before.
  */
 typedef struct an_recording an_recording;
 alexnet_status an_device_record(an_device *device, alexnet_error *error);
@@ -122,8 +123,13 @@ void an_device_keep_tuning(an_device *device);
  * number, without bias. `workspace` is memory of as many bytes as an_convolution_new asked for. dw
  * is without the scale (an_gradient_scale) that dy has.
  */
+typedef struct an_convolution_spec {
+    an_cuda_window window;
+    bool input_gradient, weight_gradient; /* they will be asked for */
+} an_convolution_spec;
+
 typedef struct an_convolution an_convolution;
-alexnet_status an_convolution_new(an_device *device, const an_cuda_window *window, bool training,
+alexnet_status an_convolution_new(an_device *device, const an_convolution_spec *spec,
                                   bool deterministic, an_convolution **out, size_t *workspace,
                                   alexnet_error *error);
 void an_convolution_free(an_convolution *convolution);

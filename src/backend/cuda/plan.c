@@ -6,6 +6,11 @@
 #include "core/memory.h"
 #include "core/random.h"
 
+static void free_usual(const an_cuda_usual *usual) {
+    for (int i = 0; i < 2; i++)
+        an_recording_free(usual->recording[i]);
+}
+
 static void cuda_destroy(an_plan *base) {
     an_cuda_plan *plan = (an_cuda_plan *)base;
     if (plan->device) /* steps may be under way */
@@ -17,10 +22,10 @@ static void cuda_destroy(an_plan *base) {
         an_product_free(plan->layers[l].weights);
     }
     for (int i = 0; i < 2; i++) {
-        an_recording_free(plan->recording[0][i]);
-        an_recording_free(plan->recording[1][i]);
+        free_usual(&plan->steps[i]);
         an_feed_free(plan->feed[i]);
     }
+    free_usual(&plan->forward);
     for (int i = 0; i < AN_STEPS_UNDER_WAY; i++)
         an_exchange_free(plan->exchange[i]);
     if (plan->block)
@@ -95,28 +100,34 @@ static alexnet_status read_parameter(an_cuda_plan *plan, int index, const float 
     return an_device_read(plan->device, out, plan->plain, count * sizeof *out, error);
 }
 
-/* An activation, or its gradient, of `stored` maps, as the contract has it. */
-static alexnet_status read_activation(an_cuda_plan *plan, const void *from, an_number number,
-                                      an_shape shape, int stored, int images, float *out,
-                                      alexnet_error *error) {
+/* An activation of the batch, or its gradient, of `stored` maps, into plan->plain as the contract
+ * has it. */
+static alexnet_status unfold(an_cuda_plan *plan, const void *from, an_number number, an_shape shape,
+                             int stored, alexnet_error *error) {
     const an_cuda_maps maps = {.from = from,
                                .to = plan->plain,
                                .from_number = number,
                                .maps = shape.c,
                                .stored = stored,
                                .places = shape.h * shape.w};
-    const size_t count = (size_t)images * an_shape_count(shape);
-    AN_TRY(an_device_maps_first(plan->device, &maps, count, error));
+    return an_device_maps_first(plan->device, &maps,
+                                (size_t)plan->base.options.batch * an_shape_count(shape), error);
+}
+
+static alexnet_status read_activation(an_cuda_plan *plan, const void *from, an_number number,
+                                      an_shape shape, int stored, float *out,
+                                      alexnet_error *error) {
+    const size_t count = (size_t)plan->base.options.batch * an_shape_count(shape);
+    AN_TRY(unfold(plan, from, number, shape, stored, error));
     return an_device_read(plan->device, out, plan->plain, count * sizeof *out, error);
 }
 
 /* The gradient of an activation, without the scale that it has on the device. */
 static alexnet_status read_activation_gradient(an_cuda_plan *plan, int buffer, an_shape shape,
                                                int stored, float *out, alexnet_error *error) {
-    const int images = plan->base.options.batch;
-    AN_TRY(read_activation(plan, plan->buffers[buffer], plan->number, shape, stored, images, out,
-                           error));
-    for (size_t i = 0; i < (size_t)images * an_shape_count(shape); i++)
+    const size_t images = (size_t)plan->base.options.batch;
+    AN_TRY(read_activation(plan, plan->buffers[buffer], plan->number, shape, stored, out, error));
+    for (size_t i = 0; i < images * an_shape_count(shape); i++)
         out[i] /= plan->gradient_scale;
     return ALEXNET_OK;
 }
@@ -242,33 +253,78 @@ static alexnet_status cuda_load(an_plan *base, const an_weights *weights, alexne
                            plan->stored_floats * sizeof *plan->momentum, error);
 }
 
+/* ---- Recording what is usual. */
+
+/* Enqueues something. */
+typedef alexnet_status work(an_cuda_plan *plan, const an_step *step, an_step_result *result,
+                            alexnet_error *error);
+
+/* A recording of it; NULL where it cannot be recorded. */
+static an_recording *record(an_cuda_plan *plan, work *enqueue, const an_step *step,
+                            an_step_result *result) {
+    an_recording *recording;
+    if (an_device_record(plan->device, NULL) != ALEXNET_OK)
+        return NULL;
+    const alexnet_status enqueued = enqueue(plan, step, result, NULL);
+    if (an_device_recorded(plan->device, &recording, NULL) == ALEXNET_OK && enqueued == ALEXNET_OK)
+        return recording;
+    an_recording_free(recording);
+    return NULL;
+}
+
+/* The second time it is recorded, when the libraries have made their own preparations and the
+ * kernels are loaded, and from then on replayed. Where that fails it is enqueued each time. */
+static alexnet_status run_usual(an_cuda_plan *plan, an_cuda_usual *usual, work *enqueue,
+                                const an_step *step, an_step_result *result, alexnet_error *error) {
+    an_recording **recording = &usual->recording[plan->slot];
+    if (usual->times++ > 0 && !*recording && !plan->unrecordable) {
+        *recording = record(plan, enqueue, step, result);
+        plan->unrecordable = !*recording;
+    }
+    return *recording ? an_device_replay(plan->device, *recording, error)
+                      : enqueue(plan, step, result, error);
+}
+
 /* ---- Forward. */
 
-/* The input into its buffer. That of an inference plan takes the shortest way, in the stream: it is
- * read before the program goes on. */
-static alexnet_status bring_input(an_cuda_plan *plan, const float *input, int images,
-                                  alexnet_error *error) {
-    if (!plan->base.options.training) {
-        AN_TRY(an_device_write(plan->device, plan->arrival[0], input, input_bytes(plan, images),
-                               error));
-        return take_input(plan, error);
-    }
-    AN_TRY(await_input(plan, input, input_bytes(plan, images), error));
+/* From an input that has arrived to the batch's logits in plan->plain. */
+static alexnet_status enqueue_forward(an_cuda_plan *plan, const an_step *step,
+                                      an_step_result *result, alexnet_error *error) {
+    (void)result;
+    const an_cuda_layer *last = &plan->layers[plan->base.network.layer_count - 1];
     AN_TRY(take_input(plan, error));
+    AN_TRY(an_cuda_run_forward(plan, step, error));
+    return unfold(plan, plan->buffers[last->y], last->number, last->layer->out, last->layer->out.c,
+                  error);
+}
+
+/* The input of an inference plan takes the shortest way, in the stream: it is read before the
+ * program goes on. */
+static alexnet_status infer(an_cuda_plan *plan, const float *input, int images,
+                            alexnet_error *error) {
+    AN_TRY(
+        an_device_write(plan->device, plan->arrival[0], input, input_bytes(plan, images), error));
+    return plan->base.options.times
+               ? enqueue_forward(plan, NULL, NULL, error)
+               : run_usual(plan, &plan->forward, enqueue_forward, NULL, NULL, error);
+}
+
+static alexnet_status forward_between_steps(an_cuda_plan *plan, const float *input, int images,
+                                            alexnet_error *error) {
+    AN_TRY(await_input(plan, input, input_bytes(plan, images), error));
+    AN_TRY(enqueue_forward(plan, NULL, NULL, error));
     return an_feed_done(plan->feed[plan->slot], error);
 }
 
 static alexnet_status cuda_forward(an_plan *base, const float *input, int images, float *logits,
                                    alexnet_error *error) {
     an_cuda_plan *plan = (an_cuda_plan *)base;
-    const an_network *network = &base->network;
-    const an_cuda_layer *last = &plan->layers[network->layer_count - 1];
-    /* Of a smaller batch, what else is in the buffer is computed too, and not looked at. */
+    /* Of a smaller batch, what else is in the buffers is computed too, and not looked at. */
     plan->pictures = false;
-    AN_TRY(bring_input(plan, input, images, error));
-    AN_TRY(an_cuda_run_forward(plan, NULL, error));
-    return read_activation(plan, plan->buffers[last->y], last->number, last->layer->out,
-                           last->layer->out.c, images, logits, error);
+    AN_TRY(base->options.training ? forward_between_steps(plan, input, images, error)
+                                  : infer(plan, input, images, error));
+    return an_device_read(plan->device, logits, plan->plain,
+                          (size_t)images * (size_t)base->network.classes * sizeof *logits, error);
 }
 
 /* ---- A step. */
@@ -366,8 +422,8 @@ static alexnet_status update(an_cuda_plan *plan, alexnet_error *error) {
 }
 
 /* Enqueues all that happens in a step. */
-static alexnet_status enqueue(an_cuda_plan *plan, const an_step *step, an_step_result *result,
-                              alexnet_error *error) {
+static alexnet_status enqueue_step(an_cuda_plan *plan, const an_step *step, an_step_result *result,
+                                   alexnet_error *error) {
     AN_TRY(take_input(plan, error));
     AN_TRY(an_cuda_run_forward(plan, step, error));
     AN_TRY(compute_loss(plan, error));
@@ -395,24 +451,11 @@ static bool is_usual(const an_cuda_plan *plan, const an_step *step) {
            !plan->base.options.times;
 }
 
-/* The second usual step on floats, or on pictures, is recorded, when the libraries have made their
- * own preparations and the kernels are loaded; those after it replay it. */
 static alexnet_status run_step(an_cuda_plan *plan, const an_step *step, an_step_result *result,
                                alexnet_error *error) {
-    if (!is_usual(plan, step))
-        return enqueue(plan, step, result, error);
-    if (plan->usual_steps[plan->pictures]++ == 0)
-        return enqueue(plan, step, result, error);
-    an_recording **recording = &plan->recording[plan->pictures][plan->slot];
-    if (!*recording) {
-        AN_TRY(an_device_record(plan->device, error));
-        const alexnet_status enqueued = enqueue(plan, step, result, error);
-        const alexnet_status recorded =
-            an_device_recorded(plan->device, recording, enqueued == ALEXNET_OK ? error : NULL);
-        AN_TRY(enqueued);
-        AN_TRY(recorded);
-    }
-    return an_device_replay(plan->device, *recording, error);
+    return is_usual(plan, step)
+               ? run_usual(plan, &plan->steps[plan->pictures], enqueue_step, step, result, error)
+               : enqueue_step(plan, step, result, error);
 }
 
 /* State, labels and outcome have one place each on the device, though the step before may still
@@ -480,7 +523,7 @@ static alexnet_status cuda_read(an_plan *base, an_tensor tensor, int index, floa
     case AN_ACTIVATION: {
         const an_cuda_layer *it = &plan->layers[index];
         return read_activation(plan, plan->buffers[it->y], it->number, it->layer->out,
-                               it->layer->out.c, base->options.batch, out, error);
+                               it->layer->out.c, out, error);
     }
     case AN_ACTIVATION_GRADIENT:
         if (index < 0)

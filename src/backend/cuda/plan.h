@@ -46,7 +46,6 @@ typedef struct an_cuda_layer {
 } an_cuda_layer;
 
 enum {
-    AN_CUDA_BIAS_ROWS = 256, /* rows of which the gradient of a bias is summed at a time */
     AN_CUDA_ALIGNMENT = 128, /* numbers: the 256 bytes that cuBLASLt expects, in 16 bits, too */
     AN_CUDA_MAX_BUFFERS = 2 * AN_MAX_LAYERS + 2,
     AN_CUDA_MAX_PARTS = AN_CUDA_MAX_BUFFERS + 2 * AN_MAX_LAYERS + 16
@@ -58,6 +57,12 @@ typedef struct an_cuda_letter {
     an_cuda_outcome outcome;
     int32_t labels[]; /* (2, N): labels and second labels */
 } an_cuda_letter;
+
+/* What is enqueued in the same way each time, and so recorded. */
+typedef struct an_cuda_usual {
+    uint64_t times;             /* that it was done, so far */
+    an_recording *recording[2]; /* of one that reads either arrival; NULL: there is none */
+} an_cuda_usual;
 
 typedef struct an_cuda_plan {
     an_plan base;
@@ -103,10 +108,10 @@ typedef struct an_cuda_plan {
     an_cuda_part parts[AN_CUDA_USES][AN_CUDA_MAX_PARTS];
     int part_count[AN_CUDA_USES];
     size_t bytes[AN_CUDA_USES];
-    void *block; /* that holds all of it */
-    /* Of usual steps on floats, and on pictures: */
-    an_recording *recording[2][2]; /* of one that reads either arrival; NULL: there is none yet */
-    uint64_t usual_steps[2];       /* so far */
+    void *block;            /* that holds all of it */
+    an_cuda_usual steps[2]; /* on floats, and on pictures */
+    an_cuda_usual forward;  /* inference */
+    bool unrecordable;      /* recording was tried, and failed */
 } an_cuda_plan;
 
 /* build.c: decides on layouts and buffers, takes the memory, and prepares the device's operations.

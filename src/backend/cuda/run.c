@@ -255,28 +255,33 @@ alexnet_status an_cuda_run_forward(an_cuda_plan *plan, const an_step *step, alex
     return ALEXNET_OK;
 }
 
-/* db (O): sums over portions of rows, then over their sums. */
+/* db (O): sums over portions of rows, then over theirs, and so on, which lie in turns at the
+ * beginning of the memory for them and behind the first ones. */
 static alexnet_status bias_gradient(const an_cuda_plan *plan, const an_cuda_layer *it,
                                     const void *dy, alexnet_error *error) {
     const an_shape out = it->layer->out;
-    const uint32_t rows = (uint32_t)elements(plan, out, 1);
-    const uint32_t parts = (rows + AN_CUDA_BIAS_ROWS - 1) / AN_CUDA_BIAS_ROWS;
-    const an_cuda_row_sums first = {.x = dy,
-                                    .sums = plan->bias_parts,
-                                    .number = plan->number,
-                                    .maps = out.c,
-                                    .rows = rows,
-                                    .portion = AN_CUDA_BIAS_ROWS,
-                                    .factor = 1};
-    const an_cuda_row_sums second = {.x = plan->bias_parts,
-                                     .sums = plan->gradients + plan->begin[it->layer->bias],
-                                     .number = AN_NUMBER_FLOAT,
-                                     .maps = out.c,
-                                     .rows = parts,
-                                     .portion = parts,
-                                     .factor = 1 / plan->gradient_scale};
-    AN_TRY(an_device_row_sums(plan->device, &first, (size_t)parts * (size_t)out.c, error));
-    return an_device_row_sums(plan->device, &second, (size_t)out.c, error);
+    const size_t maps = (size_t)out.c;
+    an_cuda_row_sums sums = {.x = dy,
+                             .number = plan->number,
+                             .maps = out.c,
+                             .rows = (uint32_t)elements(plan, out, 1),
+                             .factor = 1};
+    float *const places[] = {plan->bias_parts, plan->bias_parts + an_row_parts(sums.rows) * maps};
+    for (int turn = 0;; turn = !turn) {
+        const uint32_t parts = an_row_parts(sums.rows);
+        sums.sums = places[turn];
+        if (parts == 1) {
+            sums.sums = plan->gradients + plan->begin[it->layer->bias];
+            sums.factor = 1 / plan->gradient_scale;
+        }
+        AN_TRY(
+            an_device_row_sums(plan->device, &sums, parts * maps / (size_t)an_width(out.c), error));
+        if (parts == 1)
+            return ALEXNET_OK;
+        sums.x = sums.sums;
+        sums.number = AN_NUMBER_FLOAT;
+        sums.rows = parts;
+    }
 }
 
 static alexnet_status weights_backward(an_cuda_plan *plan, const an_cuda_layer *it, const void *dy,

@@ -156,30 +156,40 @@ AN_ANYWHERE void an_store_sixteen(void *to, an_sixteen all) {
 /* `width` values from the first on, which is a multiple of it. */
 AN_ANYWHERE void an_get_some(const void *data, an_number number, size_t first, const int width,
                              float *out) {
-    if (width == 8 && an_has_16_bits(number)) {
+    if (width != 8) {
+        for (int i = 0; i < width; i++)
+            out[i] = an_get(data, number, first + (size_t)i);
+    } else if (an_has_16_bits(number)) {
         const an_sixteen all = an_load_sixteen((const uint16_t *)data + first);
         for (int i = 0; i < 4; i++) {
             out[2 * i] = an_of_16((uint16_t)all.word[i], number);
             out[2 * i + 1] = an_of_16((uint16_t)(all.word[i] >> 16), number);
         }
-        return;
+    } else {
+        for (int i = 0; i < 8; i += 4) {
+            const an_sixteen half = an_load_sixteen((const float *)data + first + i);
+            memcpy(out + i, half.word, sizeof half.word);
+        }
     }
-    for (int i = 0; i < width; i++)
-        out[i] = an_get(data, number, first + (size_t)i);
 }
 
 AN_ANYWHERE void an_put_some(void *data, an_number number, size_t first, const int width,
                              const float *values) {
-    if (width == 8 && an_has_16_bits(number)) {
-        an_sixteen all;
+    an_sixteen all;
+    if (width != 8) {
+        for (int i = 0; i < width; i++)
+            an_put(data, number, first + (size_t)i, values[i]);
+    } else if (an_has_16_bits(number)) {
         for (int i = 0; i < 4; i++)
             all.word[i] = an_to_16(values[2 * i], number) |
                           (uint32_t)an_to_16(values[2 * i + 1], number) << 16;
         an_store_sixteen((uint16_t *)data + first, all);
-        return;
+    } else {
+        for (int i = 0; i < 8; i += 4) {
+            memcpy(all.word, values + i, sizeof all.word);
+            an_store_sixteen((float *)data + first + i, all);
+        }
     }
-    for (int i = 0; i < width; i++)
-        an_put(data, number, first + (size_t)i, values[i]);
 }
 
 #endif
