@@ -16,12 +16,16 @@ enum { chunk = 4096 };
 /* What an error may be and still be sound; why, stands in check.h. */
 static const double along_tolerance = 1e-2, across_tolerance = 5e-2;
 static const struct {
-    double forward, backward;
-} tolerances[] = {[AN_FP32] = {1e-4, 1e-3},
-                  [AN_TF32] = {4e-3, 2e-1},
-                  [AN_BF16] = {3e-2, 4e-1},
-                  [AN_FP16] = {4e-3, 2e-1},
-                  [AN_INT8] = {3e-2, 2e-1}};
+    double forward, backward, training;
+} tolerances[] = {[AN_FP32] = {1e-4, 1e-3, 1e-3},
+                  [AN_TF32] = {4e-3, 2e-1, 3e-2},
+                  [AN_BF16] = {3e-2, 4e-1, 6e-2},
+                  [AN_FP16] = {4e-3, 2e-1, 3e-2},
+                  [AN_INT8] = {3e-2, 2e-1, 6e-2}};
+
+/* Of the steps that are followed. */
+enum { training_steps = 10 };
+static const float training_rate = 1e-4f;
 
 /*
  * Steps of the central difference: at first as long as this share of w (or of the biases), and this
@@ -389,6 +393,43 @@ cleanup:
     return status;
 }
 
+static alexnet_status compare_logits(const problem *p, const pair *both, alexnet_error *error) {
+    const an_network *network = &p->network;
+    AN_TRY(an_plan_forward(both->tested, p->input, p->options.batch, both->found, error));
+    AN_TRY(an_plan_forward(both->expected, p->input, p->options.batch, both->wanted, error));
+    compare(p, "logits", network->layers[network->layer_count - 1].spec.name, both->found,
+            both->wanted, (size_t)p->options.batch * (size_t)network->classes,
+            tolerances[p->options.precision].forward);
+    return ALEXNET_OK;
+}
+
+/* Steps as training does them, where nobody looks at layers: the gradients of the first, and the
+ * losses of all. */
+static alexnet_status compare_training(const problem *p, const pair *both, alexnet_error *error) {
+    const an_network *network = &p->network;
+    an_update updates[AN_MAX_PARAMETERS];
+    float found_losses[training_steps], losses[training_steps];
+    for (int i = 0; i < network->parameter_count; i++)
+        updates[i] = (an_update){.learning_rate = training_rate, .weight_decay = 5e-4f};
+    an_step step = step_of(p);
+    step.momentum = 0.9f;
+    step.updates = updates;
+    for (int s = 0; s < training_steps; s++) {
+        an_step_result found, wanted;
+        step.position = (uint64_t)s * (uint64_t)p->options.batch;
+        AN_TRY(an_plan_step(both->tested, &step, &found, error));
+        AN_TRY(an_plan_step(both->expected, &step, &wanted, error));
+        for (int i = network->parameter_count - 1; s == 0 && i >= 0; i--)
+            AN_TRY(compare_tensor(p, both, AN_PARAMETER_GRADIENT, i,
+                                  tolerances[p->options.precision].backward, error));
+        found_losses[s] = (float)found.loss;
+        losses[s] = (float)wanted.loss;
+    }
+    compare(p, "training", "losses of 10 steps", found_losses, losses, training_steps,
+            tolerances[p->options.precision].training);
+    return ALEXNET_OK;
+}
+
 alexnet_status an_check_backend(const an_backend *tested, const an_backend *expected,
                                 const an_network *network, const an_check_options *options,
                                 an_check_report report_row, void *context, int *failures,
@@ -416,14 +457,15 @@ alexnet_status an_check_backend(const an_backend *tested, const an_backend *expe
     AN_TRY_CLEANUP(an_arena_take(&memory, "check", specs, sizeof specs / sizeof *specs, error));
     AN_TRY_CLEANUP(open_plan(&p, tested, true, p.options.precision, &both.tested, error));
     AN_TRY_CLEANUP(open_plan(&p, expected, true, AN_FP32, &both.expected, error));
-    AN_TRY_CLEANUP(an_plan_forward(both.tested, p.input, p.options.batch, both.found, error));
-    AN_TRY_CLEANUP(an_plan_forward(both.expected, p.input, p.options.batch, both.wanted, error));
-    compare(&p, "logits", network->layers[network->layer_count - 1].spec.name, both.found,
-            both.wanted, images * (size_t)network->classes,
-            tolerances[p.options.precision].forward);
+    AN_TRY_CLEANUP(compare_logits(&p, &both, error));
     AN_TRY_CLEANUP(compare_steps(&p, &both, error));
     if (an_plan_takes_pictures(both.tested))
         AN_TRY_CLEANUP(compare_pictures(&p, &both, error));
+    an_plan_free(both.tested);
+    both.tested = NULL;
+    AN_TRY_CLEANUP(open_plan(&p, tested, false, p.options.precision, &both.tested, error));
+    AN_TRY_CLEANUP(compare_logits(&p, &both, error));
+    AN_TRY_CLEANUP(compare_training(&p, &both, error));
 cleanup:
     an_plan_free(both.tested);
     an_plan_free(both.expected);

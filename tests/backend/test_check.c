@@ -60,6 +60,20 @@ static alexnet_status forward_wrong(an_plan *plan, const float *input, int image
     return ALEXNET_OK;
 }
 
+/* Wrong only in what an update does. */
+static alexnet_status step_twice_as_far(an_plan *plan, const an_step *step, an_step_result *result,
+                                        alexnet_error *error) {
+    an_step forced = *step;
+    an_update updates[AN_MAX_PARAMETERS];
+    for (int p = 0; step->updates && p < plan->network.parameter_count; p++) {
+        updates[p] = step->updates[p];
+        updates[p].learning_rate *= 2;
+    }
+    if (step->updates)
+        forced.updates = updates;
+    return an_backend_reference.step(plan, &forced, result, error);
+}
+
 /* The reference but for one fault: a test puts its functions in. */
 static an_backend faulty;
 
@@ -93,7 +107,7 @@ static outcome check_backend(const an_backend *backend) {
     int failures;
     assert_ok(an_check_backend(backend, &an_backend_reference, &network, &options, note, &o,
                                &failures, error));
-    assert_int_equal(o.rows, 2 + 2 * network.layer_count + 1 + network.parameter_count);
+    assert_int_equal(o.rows, 4 + 2 * network.layer_count + 1 + 2 * network.parameter_count);
     assert_int_equal(o.failed, failures);
     return o;
 }
@@ -119,7 +133,7 @@ static void test_wrong_gradients_are_found(void **state) {
         assert_in_range(o.failed, 1, 4);
         assert_non_null(strstr(o.last_failed, "conv2.weight"));
         o = check_backend(&faulty);
-        assert_int_equal(o.failed, 1);
+        assert_int_equal(o.failed, 2); /* with layers looked at, and without */
         assert_string_equal(o.last_failed, "gradient conv2.weight");
     }
 }
@@ -132,8 +146,13 @@ static void test_comparing_backends(void **state) {
     set_up_faulty();
     faulty.forward = forward_wrong;
     o = check_backend(&faulty);
-    assert_int_equal(o.failed, 1);
+    assert_int_equal(o.failed, 2);
     assert_string_equal(o.last_failed, "logits fc4");
+    set_up_faulty();
+    faulty.step = step_twice_as_far;
+    o = check_backend(&faulty);
+    assert_int_equal(o.failed, 1);
+    assert_string_equal(o.last_failed, "training losses of 10 steps");
 }
 
 /* A gradient that is nothing but zeros, where the loss does not change either, proves nothing. */
