@@ -203,6 +203,9 @@ def main():
                 answer(result)
         except Exception as problem:  # whatever PyTorch throws, the next question is another one
             answer({"failure": reason(problem)})
+            if "CUDA error" in str(problem):  # after which nothing works any more in this process
+                answer({"done": True})
+                return
         forget()
         answer({"done": True})
 

@@ -62,7 +62,7 @@ has "$text" '^| build *| [0-9]* *| built for 90a-real' '^| ctest -R .* 100% test
     '^NVIDIA H200, compute capability 9.0, 143771 MiB, driver 580.159.04; clocks at most 1980 MHz' \
     'seen while measuring, at most: 1980 MHz (memory 3201 MHz), 512 W, 61 C' \
     'alexnet 9.8.7' 'PyTorch 2.11.0 (CUDA 13.0, cuDNN 9.13.0)' \
-    '^| memcheck alexnet-paper *| 0 errors ' '^| racecheck torchvision *| 0 hazards displayed' \
+    '^| memcheck check alexnet-paper *| 0 errors ' '^| racecheck train torchvision *| 0 hazards displayed' \
     '^| alexnet-paper | bf16 *| 2 *| 0 *| 1 *| 2e-06 of 0.0001 (gradient conv1.weight)' \
     '^| torchvision *| bf16 *| 2 *| 1 *| 1 *| inf of 0.0001 (gradient conv1.weight)' \
     '^| torchvision *| fp16 *| 2 *| 0 ' '^| alexnet-paper | tf32 *| 2 *| 0 ' \
@@ -73,7 +73,7 @@ has "$text" '^| alexnet-paper | training, batch 256, bf16 *| 25600 *| 16000 *| 1
     '^| alexnet-paper | inference, batch 1, fp32 *| 10.0 *| 16.0 *| 15.0 *| [^|]* | fp32, channels last, CUDA graph' \
     '^| alexnet-paper | inference, batch 8, fp16 *| 800.0 *| ' '^| torchvision *| training, batch 256, bf16 *| - *| 16000 '
 has "$text" '^- torchvision train:256:bf16: alexnet bench: the GPU has not enough memory' \
-    '^- check torchvision bf16: alexnet check: 1 comparisons are WRONG' '^- initcheck alexnet-paper: 1 error; ' \
+    '^- check torchvision bf16: alexnet check: 1 comparisons are WRONG' '^- initcheck infer alexnet-paper: 1 error; ' \
     'autocast fp16, channels last: RuntimeError: no luck' \
     'max-autotune: took longer than 1 s'
 ends 0 "$gpu" --show "$folder/figures.json" "$folder/figures.json"
