@@ -35,6 +35,15 @@ else()
     message(STATUS "libzip (libzip-dev) not found: PyTorch's files are left out")
 endif()
 
+# libwebp: WebP pictures.
+pkg_check_modules(WEBP IMPORTED_TARGET libwebp libwebpdemux)
+if(WEBP_FOUND)
+    target_link_libraries(alexnet_dependencies INTERFACE PkgConfig::WEBP)
+    target_compile_definitions(alexnet_dependencies INTERFACE AN_WITH_WEBP)
+else()
+    message(STATUS "libwebp (libwebp-dev) not found: WebP pictures are left out")
+endif()
+
 # liblmdb: writing databases (pack); reading them is own code, src/data/lmdb_reader.h says why.
 pkg_check_modules(LMDB IMPORTED_TARGET lmdb)
 if(LMDB_FOUND)

@@ -101,8 +101,8 @@ ALEXNET_API int alexnet_classifier_input_size(const alexnet_classifier *classifi
 ALEXNET_API const char *alexnet_classifier_label(const alexnet_classifier *classifier, int index);
 
 /*
- * Classifies a JPEG, PNG or PPM file: the `count` most probable classes, best first. Where the
- * network has fewer classes than `count`, the rest has index -1.
+ * Classifies a JPEG, PNG, WebP or PPM file: the `count` most probable classes, best first. Where
+ * the network has fewer classes than `count`, the rest has index -1.
  */
 ALEXNET_API alexnet_status alexnet_classify_file(alexnet_classifier *classifier, const char *path,
                                                  alexnet_prediction *top, int count,

@@ -172,11 +172,12 @@ const an_command an_command_classify = {
     .least = 1,
     .most = 1 << 30,
     .title = "say what is in pictures",
-    .text = "Classifies JPEG, PNG and PPM files, folders of them, or - for standard input, and\n"
-            "gives the most probable classes of each. A picture that cannot be read is named, the\n"
-            "others are classified all the same, and the exit code is then 1.\n"
-            "\n"
-            "--weights takes a file or the name of weights that were pulled: alexnet pull --list.",
+    .text =
+        "Classifies JPEG, PNG, WebP and PPM files, folders of them, or - for standard input, and\n"
+        "gives the most probable classes of each. A picture that cannot be read is named, the\n"
+        "others are classified all the same, and the exit code is then 1.\n"
+        "\n"
+        "--weights takes a file or the name of weights that were pulled: alexnet pull --list.",
     .examples = "  alexnet classify --weights torchvision cat.jpg\n"
                 "  alexnet classify --weights runs/shapes-1/best.safetensors cat.jpg\n"
                 "  alexnet classify --weights best.safetensors --top 3 --json photos/",

@@ -71,9 +71,9 @@ static json_t *part_json(const data_part *part) {
                   broken_json(&part->survey), "odd", odd_json(&part->survey));
     json_object_set_new(json, "class_sizes", spread_json(&part->class_sizes));
     json_object_set_new(json, "formats",
-                        json_pack("{s:I, s:I, s:I, s:I}", "jpeg", (json_int_t)all->jpeg, "png",
-                                  (json_int_t)all->png, "ppm", (json_int_t)all->ppm, "pixels",
-                                  (json_int_t)all->pixels));
+                        json_pack("{s:I, s:I, s:I, s:I, s:I}", "jpeg", (json_int_t)all->jpeg, "png",
+                                  (json_int_t)all->png, "webp", (json_int_t)all->webp, "ppm",
+                                  (json_int_t)all->ppm, "pixels", (json_int_t)all->pixels));
     json_object_set_new(json, "progressive", json_integer((json_int_t)all->progressive));
     json_object_set_new(json, "width", spread_json(&all->width));
     json_object_set_new(json, "height", spread_json(&all->height));

@@ -58,13 +58,17 @@ static an_text formats_text(const data_part *part) {
     const struct {
         const char *name;
         size_t count;
-    } formats[] = {
-        {"JPEG", all->jpeg}, {"PNG", all->png}, {"PPM", all->ppm}, {"bare pixels", all->pixels}};
+    } formats[] = {{"JPEG", all->jpeg},
+                   {"PNG", all->png},
+                   {"WebP", all->webp},
+                   {"PPM", all->ppm},
+                   {"bare pixels", all->pixels}};
+    const size_t count = sizeof formats / sizeof *formats;
     an_text out = {""};
     size_t used = 0, kinds = 0;
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < count; i++)
         kinds += formats[i].count > 0;
-    for (size_t i = 0; i < 4 && used < sizeof out.text; i++)
+    for (size_t i = 0; i < count && used < sizeof out.text; i++)
         if (formats[i].count > 0)
             used += (size_t)snprintf(out.text + used, sizeof out.text - used,
                                      kinds > 1 ? "%s%s %zu" : "%s%s", used ? ", " : "",

@@ -31,6 +31,11 @@ static void print_version(void) {
         else
             printf("  device %-10s %s\n", (*backend)->name, (*backend)->description);
     }
+#ifdef AN_WITH_WEBP
+    printf("  WebP              pictures are read (libwebp)\n");
+#else
+    printf("  WebP              none: built without libwebp\n");
+#endif
 #ifdef AN_WITH_CAIRO
     printf("  pictures          with text and curves (cairo)\n");
 #else

@@ -13,9 +13,9 @@ typedef struct an_pictures {
 } an_pictures;
 
 /*
- * Files and "-" as they are; of a folder and those in it every .jpg, .jpeg, .png, .ppm and .pgm, in
- * the order of their names. INVALID for a folder without any. Freed with an_pictures_free, after a
- * failure too.
+ * Files and "-" as they are; of a folder and those in it every one that is named as a picture is
+ * (an_image_has_name), in the order of their names. INVALID for a folder without any. Freed with
+ * an_pictures_free, after a failure too.
  */
 alexnet_status an_pictures_collect(an_pictures *pictures, char *const *arguments, int count,
                                    alexnet_error *error);

@@ -25,7 +25,7 @@ typedef struct an_dataset an_dataset;
 
 /* How a picture is stored. */
 typedef enum an_sample_form {
-    AN_SAMPLE_FILE,      /* a picture file's bytes: JPEG, PNG, PPM */
+    AN_SAMPLE_FILE,      /* a picture file's bytes: JPEG, PNG, WebP, PPM */
     AN_SAMPLE_RGB,       /* (H, W, 3) */
     AN_SAMPLE_PLANES,    /* (3, H, W), red first */
     AN_SAMPLE_BGR_PLANES /* (3, H, W), blue first: Caffe's Datum */

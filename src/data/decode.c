@@ -15,7 +15,6 @@ static const struct {
     const char *is;
 } known_others[] = {
     {"GIF8", 0, 4, "a GIF picture"},
-    {"WEBP", 8, 4, "a WebP picture"},
     {"BM", 0, 2, "a BMP picture"},
     {"II*\0", 0, 4, "a TIFF picture"},
     {"MM\0*", 0, 4, "a TIFF picture"},
@@ -42,7 +41,7 @@ alexnet_status an_decode_refuse(const uint8_t *bytes, size_t size, const char *n
     for (size_t i = 0; i < sizeof known_others / sizeof *known_others; i++)
         if (begins(bytes, size, known_others[i].offset, known_others[i].magic,
                    known_others[i].length))
-            return an_fail(error, ALEXNET_FORMAT, "%s: is %s, not JPEG, PNG or PPM; %s", name,
+            return an_fail(error, ALEXNET_FORMAT, "%s: is %s, not JPEG, PNG, WebP or PPM; %s", name,
                            known_others[i].is, advice);
     char start[17] = "";
     size_t shown = 0;
@@ -53,10 +52,10 @@ alexnet_status an_decode_refuse(const uint8_t *bytes, size_t size, const char *n
     start[shown] = '\0';
     if (shown == sizeof start - 1 || shown == size)
         return an_fail(error, ALEXNET_FORMAT,
-                       "%s: is no picture but text that begins with \"%s\"; JPEG, PNG and PPM can "
-                       "be read; take it away",
+                       "%s: is no picture but text that begins with \"%s\"; JPEG, PNG, WebP and "
+                       "PPM can be read; take it away",
                        name, start);
-    return an_fail(error, ALEXNET_FORMAT, "%s: is not a JPEG, PNG or PPM picture; %s", name,
+    return an_fail(error, ALEXNET_FORMAT, "%s: is not a JPEG, PNG, WebP or PPM picture; %s", name,
                    advice);
 }
 
@@ -65,6 +64,8 @@ an_image_format an_image_recognise(const uint8_t *bytes, size_t size) {
         return AN_FORMAT_JPEG;
     if (begins(bytes, size, 0, "\x89PNG\r\n\x1a\n", 8))
         return AN_FORMAT_PNG;
+    if (begins(bytes, size, 0, "RIFF", 4) && begins(bytes, size, 8, "WEBP", 4))
+        return AN_FORMAT_WEBP;
     if (size >= 2 && bytes[0] == 'P' && strchr("2356", bytes[1]) && bytes[1] != 0)
         return AN_FORMAT_PPM;
     return AN_FORMAT_OTHER;
@@ -74,11 +75,8 @@ an_image_format an_image_format_of_name(const char *name) {
     static const struct {
         const char *extension;
         an_image_format format;
-    } known[] = {{".jpg", AN_FORMAT_JPEG},
-                 {".jpeg", AN_FORMAT_JPEG},
-                 {".png", AN_FORMAT_PNG},
-                 {".ppm", AN_FORMAT_PPM},
-                 {".pgm", AN_FORMAT_PPM}};
+    } known[] = {{".jpg", AN_FORMAT_JPEG},  {".jpeg", AN_FORMAT_JPEG}, {".png", AN_FORMAT_PNG},
+                 {".webp", AN_FORMAT_WEBP}, {".ppm", AN_FORMAT_PPM},   {".pgm", AN_FORMAT_PPM}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcasecmp(an_path_extension(name), known[i].extension) == 0)
             return known[i].format;
@@ -102,6 +100,9 @@ alexnet_status an_image_decode_part(const uint8_t *bytes, size_t size, const cha
         return an_jpeg_decode(bytes, size, name, chooser, out, error);
     case AN_FORMAT_PNG:
         AN_TRY(an_png_decode(bytes, size, name, &out->image, error));
+        break;
+    case AN_FORMAT_WEBP:
+        AN_TRY(an_webp_decode(bytes, size, name, &out->image, error));
         break;
     case AN_FORMAT_PPM:
         AN_TRY(an_ppm_decode(bytes, size, name, &out->image, error));
@@ -161,6 +162,14 @@ an_box an_need_within(const an_need *need, const an_decoded *decoded) {
     const double size = decoded->reduction;
     return (an_box){(need->box.x - decoded->left) / size, (need->box.y - decoded->top) / size,
                     need->box.width / size, need->box.height / size};
+}
+
+void an_over_white(const uint8_t *rgba, size_t pixels, uint8_t *rgb) {
+    for (size_t x = 0; x < pixels; x++) {
+        const unsigned alpha = rgba[4 * x + 3];
+        for (size_t c = 0; c < 3; c++)
+            rgb[3 * x + c] = (uint8_t)((rgba[4 * x + c] * alpha + 255 * (255 - alpha) + 127) / 255);
+    }
 }
 
 alexnet_status an_decode_check_size(const char *name, uint64_t width, uint64_t height,

@@ -69,6 +69,7 @@ typedef enum an_image_format {
     AN_FORMAT_OTHER, /* none that is read */
     AN_FORMAT_JPEG,
     AN_FORMAT_PNG,
+    AN_FORMAT_WEBP,
     AN_FORMAT_PPM,   /* and PGM */
     AN_FORMAT_PIXELS /* no file: a data set of bare pixels */
 } an_image_format;
@@ -98,13 +99,11 @@ typedef struct an_image_info {
 alexnet_status an_image_probe(const uint8_t *bytes, size_t size, const char *name,
                               an_image_info *out, alexnet_error *error);
 
-/* The part of it that is in ppm.c: size, channels, depth. */
+/* The parts of it that are in webp.c, and in ppm.c: size, channels, depth. */
+alexnet_status an_webp_probe(const uint8_t *bytes, size_t size, const char *name,
+                             an_image_info *out, alexnet_error *error);
 alexnet_status an_ppm_probe(const uint8_t *bytes, size_t size, const char *name, an_image_info *out,
                             alexnet_error *error);
-
-/* The orientation, 1 to 8, in the EXIF block of a JPEG's APP1 marker; 1 (upright) where there is
- * none or the block is damaged. */
-int an_exif_orientation(const uint8_t *block, size_t size);
 
 /* FORMAT, saying what bytes are that no decoder takes. */
 alexnet_status an_decode_refuse(const uint8_t *bytes, size_t size, const char *name,
@@ -113,8 +112,13 @@ alexnet_status an_decode_refuse(const uint8_t *bytes, size_t size, const char *n
 /* Each decodes bytes that begin as its format does. Errors as an_image_decode's. */
 alexnet_status an_png_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
                              alexnet_error *error);
+alexnet_status an_webp_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
+                              alexnet_error *error);
 alexnet_status an_ppm_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
                              alexnet_error *error);
+
+/* RGBA over white: c * a + 255 * (1 - a), rounded. `rgb` may be `rgba`. */
+void an_over_white(const uint8_t *rgba, size_t pixels, uint8_t *rgb);
 
 /* FORMAT where a file declares a picture without pixels or beyond the limits of image.h. */
 alexnet_status an_decode_check_size(const char *name, uint64_t width, uint64_t height,

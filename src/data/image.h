@@ -45,16 +45,18 @@ void an_image_free(an_image *image);
 
 /*
  * Decodes JPEG (grayscale, CMYK and YCCK, progressive, turned as its EXIF orientation says), PNG
- * (palette, grayscale, alpha over white, 16 bits) or PPM/PGM, recognised by content. `name` stands
- * in messages. FORMAT where the bytes are no such picture, are cut off, or ask for too much; `out`
- * is empty then, its memory kept. Other damage inside a JPEG is repaired as far as libjpeg can.
+ * (palette, grayscale, alpha over white, 16 bits), WebP (the same orientation, alpha over white, of
+ * an animation the first frame) or PPM/PGM, recognised by content. `name` stands in messages.
+ * FORMAT where the bytes are no such picture, are cut off, or ask for too much, UNSUPPORTED for
+ * WebP in a build without libwebp; `out` is empty then, its memory kept. Other damage inside a JPEG
+ * is repaired as far as libjpeg can.
  */
 alexnet_status an_image_decode(const uint8_t *bytes, size_t size, const char *name, an_image *out,
                                alexnet_error *error);
 
 /* Whether a file's name says that it is a picture that can be read; the names, for messages. */
 bool an_image_has_name(const char *name);
-#define AN_IMAGE_NAMES ".jpg, .jpeg, .png, .ppm or .pgm"
+#define AN_IMAGE_NAMES ".jpg, .jpeg, .png, .webp, .ppm or .pgm"
 
 /* Reads and decodes a file ("-": standard input). */
 alexnet_status an_image_read(const char *path, an_image *out, alexnet_error *error);

@@ -1,5 +1,5 @@
 /*
- * JPEG by libjpeg-turbo, whole or in part, and the orientation out of its EXIF block.
+ * JPEG by libjpeg-turbo, whole or in part.
  *
  * A part costs less than the whole: rows above it are only taken apart into coefficients, rows
  * below it not even that, and of its own rows only the columns of blocks that it needs are
@@ -14,9 +14,9 @@
 #include <string.h>
 
 #include "data/decode.h"
+#include "data/orientation.h"
 
 enum {
-    BAND = 16,       /* rows decoded before they are turned into place */
     MAX_SCANS = 100, /* a progressive file has about ten; each costs a pass over the picture */
     MARGIN = 2,      /* columns to each side that make colours of half the resolution smooth */
     EXIF_MARKER = JPEG_APP0 + 1,
@@ -90,40 +90,6 @@ static void print_nothing(j_common_ptr common) {
     (void)common;
 }
 
-/* A TIFF structure's unsigned integer of `bytes` bytes. */
-static uint32_t tiff_integer(const uint8_t *at, int bytes, bool big_endian) {
-    uint32_t value = 0;
-    for (int i = 0; i < bytes; i++)
-        value = value << 8 | at[big_endian ? i : bytes - 1 - i];
-    return value;
-}
-
-/* The block is "Exif\0\0" and a TIFF structure: byte order, 42, the offset of a table of 12-byte
- * entries {tag, type, count, value}. */
-int an_exif_orientation(const uint8_t *block, size_t size) {
-    enum { HEADER = 6, ENTRY = 12, ORIENTATION = 0x0112, SHORT = 3 };
-    if (size < HEADER + 8 || memcmp(block, "Exif\0\0", HEADER) != 0)
-        return 1;
-    const uint8_t *tiff = block + HEADER;
-    size -= HEADER;
-    const bool big = tiff[0] == 'M';
-    if (memcmp(tiff, big ? "MM" : "II", 2) != 0 || tiff_integer(tiff + 2, 2, big) != 42)
-        return 1;
-    const size_t table = tiff_integer(tiff + 4, 4, big);
-    if (table > size - 2)
-        return 1;
-    const size_t entries = tiff_integer(tiff + table, 2, big);
-    for (size_t i = 0; i < entries && table + 2 + (i + 1) * ENTRY <= size; i++) {
-        const uint8_t *entry = tiff + table + 2 + i * ENTRY;
-        if (tiff_integer(entry, 2, big) != ORIENTATION)
-            continue;
-        const uint32_t value = tiff_integer(entry + 8, 2, big);
-        const bool valid = tiff_integer(entry + 2, 2, big) == SHORT && value >= 1 && value <= 8;
-        return valid ? (int)value : 1;
-    }
-    return 1;
-}
-
 static int find_orientation(const struct jpeg_decompress_struct *info) {
     for (jpeg_saved_marker_ptr marker = info->marker_list; marker; marker = marker->next)
         if (marker->marker == EXIF_MARKER && marker->data_length >= 4 &&
@@ -146,46 +112,14 @@ static void cmyk_to_rgb(uint8_t *row, size_t pixels) {
     }
 }
 
-/* Where stored pixel (x, y) goes in the upright picture: origin + x * right + y * down, in bytes.
- */
-typedef struct placement {
-    ptrdiff_t origin, right, down;
-} placement;
-
-/* EXIF 2.3, tag Orientation: which sides of the scene the stored first row and column are. Stored
- * rows are mirrored, or their order is, and from 5 on they become columns after that. */
-static bool mirrors_x(int orientation) {
-    return orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-}
-
-static bool mirrors_y(int orientation) {
-    return orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-}
-
-static placement place(int orientation, int width, int height) {
-    const bool swap = orientation >= 5; /* stored rows are columns */
-    const ptrdiff_t row = 3 * (ptrdiff_t)(swap ? height : width);
-    placement to = {0, swap ? row : 3, swap ? 3 : row};
-    if (mirrors_x(orientation)) {
-        to.origin += (width - 1) * to.right;
-        to.right = -to.right;
-    }
-    if (mirrors_y(orientation)) {
-        to.origin += (height - 1) * to.down;
-        to.down = -to.down;
-    }
-    return to;
-}
-
 /* The pixels of a stored picture of that size that become a part of the upright one. */
 static an_part stored_part(an_part upright, int orientation, int width, int height) {
-    const bool swap = orientation >= 5;
     an_part part = upright;
-    if (swap)
+    if (an_swaps_sides(orientation))
         part = (an_part){upright.y, upright.x, upright.height, upright.width};
-    if (mirrors_x(orientation))
+    if (an_mirrors_x(orientation))
         part.x = width - part.x - part.width;
-    if (mirrors_y(orientation))
+    if (an_mirrors_y(orientation))
         part.y = height - part.y - part.height;
     return part;
 }
@@ -203,27 +137,22 @@ static void decode_rows(struct jpeg_decompress_struct *info, int orientation, JD
         }
         return;
     }
-    /* A band of rows at a time, so that a turned picture is not written pixel by pixel far apart.
-     */
-    const placement to = place(orientation, (int)width, (int)(end - begin));
+    const an_placement to = an_place(orientation, (int)width, (int)(end - begin));
     JSAMPARRAY band = info->mem->alloc_sarray((j_common_ptr)info, JPOOL_IMAGE,
-                                              (JDIMENSION)(width * (cmyk ? 4 : 3)), BAND);
+                                              (JDIMENSION)(width * (cmyk ? 4 : 3)), AN_BAND);
     while (info->output_scanline < end) {
-        uint8_t *corner =
-            out->pixels + to.origin + (ptrdiff_t)(info->output_scanline - begin) * to.down;
+        const int y = (int)(info->output_scanline - begin);
         int rows = 0;
-        while (rows < BAND && info->output_scanline < end) {
+        while (rows < AN_BAND && info->output_scanline < end) {
             const JDIMENSION left = end - info->output_scanline;
-            const int free_rows = BAND - rows;
+            const int free_rows = AN_BAND - rows;
             const int got = (int)jpeg_read_scanlines(
                 info, band + rows, left < (JDIMENSION)free_rows ? left : (JDIMENSION)free_rows);
             for (int i = 0; cmyk && i < got; i++)
                 cmyk_to_rgb(band[rows + i], width);
             rows += got;
         }
-        for (size_t x = 0; x < width; x++)
-            for (int y = 0; y < rows; y++)
-                memcpy(corner + (ptrdiff_t)x * to.right + y * to.down, band[y] + 3 * x, 3);
+        an_place_rows(&to, band, y, rows, (int)width, out->pixels);
     }
 }
 
@@ -268,7 +197,7 @@ static alexnet_status decode_needed(decoder *self, int orientation, const an_cho
                                     an_decoded *out) {
     struct jpeg_decompress_struct *info = &self->info;
     const int width = (int)info->image_width, height = (int)info->image_height;
-    const bool turned = orientation >= 5;
+    const bool turned = an_swaps_sides(orientation);
     out->width = turned ? height : width;
     out->height = turned ? width : height;
     out->reduction = 1;
@@ -290,8 +219,8 @@ static alexnet_status decode_needed(decoder *self, int orientation, const an_cho
     /* The stored part's pixels in the picture's own, and those turned upright. */
     const int r = out->reduction;
     const an_part covered = {part.x * r, part.y * r, part.width * r, part.height * r};
-    const int x = mirrors_x(orientation) ? width - covered.x - covered.width : covered.x;
-    const int y = mirrors_y(orientation) ? height - covered.y - covered.height : covered.y;
+    const int x = an_mirrors_x(orientation) ? width - covered.x - covered.width : covered.x;
+    const int y = an_mirrors_y(orientation) ? height - covered.y - covered.height : covered.y;
     out->left = turned ? y : x;
     out->top = turned ? x : y;
     out->raster = an_raster_of(&out->image);

@@ -42,15 +42,6 @@ static void read_bytes(png_structp png, png_bytep out, size_t size) {
     self->left -= size;
 }
 
-/* RGBA over white: c * a + 255 * (1 - a), rounded. */
-static void over_white(const uint8_t *rgba, size_t pixels, uint8_t *rgb) {
-    for (size_t x = 0; x < pixels; x++) {
-        const unsigned alpha = rgba[4 * x + 3];
-        for (size_t c = 0; c < 3; c++)
-            rgb[3 * x + c] = (uint8_t)((rgba[4 * x + c] * alpha + 255 * (255 - alpha) + 127) / 255);
-    }
-}
-
 /* All of the reading; libpng may jump out of it. */
 static alexnet_status read_image(reader *self, an_image *out) {
     png_structp png = self->png;
@@ -86,7 +77,7 @@ static alexnet_status read_image(reader *self, an_image *out) {
             uint8_t *row = !alpha ? final : self->rows + (passes > 1 ? y * row_size : 0);
             png_read_row(png, row, NULL);
             if (alpha && pass == passes)
-                over_white(row, width, final);
+                an_over_white(row, width, final);
         }
     }
     png_read_end(png, NULL); /* the last check sums, and that the file ends as it should */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "data/decode.h"
+#include "data/orientation.h"
 
 static uint32_t big_endian(const uint8_t *bytes, int count) {
     uint32_t value = 0;
@@ -78,7 +79,7 @@ static alexnet_status probe_jpeg(const uint8_t *bytes, size_t size, const char *
     }
     if (!found)
         return cut_off(name, "JPEG", error);
-    if (out->orientation >= 5) { /* stored rows are columns */
+    if (an_swaps_sides(out->orientation)) {
         const int width = out->width;
         out->width = out->height;
         out->height = width;
@@ -127,6 +128,9 @@ alexnet_status an_image_probe(const uint8_t *bytes, size_t size, const char *nam
         break;
     case AN_FORMAT_PNG:
         status = probe_png(bytes, size, name, out, error);
+        break;
+    case AN_FORMAT_WEBP:
+        status = an_webp_probe(bytes, size, name, out, error);
         break;
     case AN_FORMAT_PPM:
         status = an_ppm_probe(bytes, size, name, out, error);

@@ -238,6 +238,7 @@ static void count_picture(const an_survey_picture *picture, an_survey_summary *o
     const an_image_format format = picture->info.format;
     out->jpeg += format == AN_FORMAT_JPEG;
     out->png += format == AN_FORMAT_PNG;
+    out->webp += format == AN_FORMAT_WEBP;
     out->ppm += format == AN_FORMAT_PPM;
     out->pixels += format == AN_FORMAT_PIXELS;
     out->progressive += format == AN_FORMAT_JPEG && picture->info.progressive;

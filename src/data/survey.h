@@ -81,7 +81,7 @@ typedef struct an_spread {
 typedef struct an_survey_summary {
     size_t pictures, broken;
     uint64_t bytes; /* of all pictures, as stored */
-    size_t jpeg, png, ppm, pixels, progressive;
+    size_t jpeg, png, webp, ppm, pixels, progressive;
     size_t odd[AN_ODDITIES];
     an_spread width, height, shorter, aspect; /* aspect: width over height */
     double mean[3], deviation[3];             /* of the colours, RGB, 0 to 255; every picture counts

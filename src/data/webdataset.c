@@ -1,8 +1,8 @@
 /*
  * WebDataset's tar shards. Files of one sample lie one behind the other and share a key: the path
  * up to the first dot of its last part. What follows the dot tells what a file is: the picture is
- * jpg, jpeg, png, ppm or pgm; the class is the number in cls, or `label` or `cls` of json. Others
- * are passed over. Source: https://github.com/webdataset/webdataset
+ * jpg, jpeg, png, webp, ppm or pgm; the class is the number in cls, or `label` or `cls` of json.
+ * Others are passed over. Source: https://github.com/webdataset/webdataset
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -77,7 +77,7 @@ static alexnet_status end_sample(const shard_set *set, sample *self, const an_ta
     self->key_length = 0;
     if (self->pictures != 1)
         return an_fail(error, ALEXNET_FORMAT,
-                       "%s: the sample '%s' has %s picture (jpg, jpeg, png, ppm or pgm)",
+                       "%s: the sample '%s' has %s picture (jpg, jpeg, png, webp, ppm or pgm)",
                        shard->path, self->key, self->pictures == 0 ? "no" : "more than one");
     int64_t label = -1;
     if (self->class)
@@ -98,7 +98,7 @@ static alexnet_status end_sample(const shard_set *set, sample *self, const an_ta
 
 /* Takes a file of a sample by what it is. */
 static void take_file(sample *self, const an_tar_member *member, const char *what) {
-    static const char *const pictures[] = {"jpg", "jpeg", "png", "ppm", "pgm"};
+    static const char *const pictures[] = {"jpg", "jpeg", "png", "webp", "ppm", "pgm"};
     for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++)
         if (strcasecmp(what, pictures[i]) == 0) {
             self->pictures++;

@@ -44,6 +44,7 @@ static void test_document(void **state) {
     assert_int_equal(json_array_size(value(train, "classes")), 2);
     assert_int_equal(number_of(json_array_get(value(train, "classes"), 0), "pictures"), 2);
     assert_int_equal(number_of(value(train, "formats"), "ppm"), 5);
+    assert_int_equal(number_of(value(train, "formats"), "webp"), 0);
     assert_true(json_number_value(value(value(train, "class_sizes"), "max")) == 4);
     assert_true(json_number_value(value(value(train, "width"), "min")) == 60);
     assert_int_equal(json_array_size(value(train, "mean")), 3);

@@ -86,6 +86,7 @@ static void test_help(void **state) {
     const outcome *got = alexnet("--version");
     assert_int_equal(got->code, 0);
     assert_non_null(strstr(got->out, "device reference"));
+    assert_non_null(strstr(got->out, "\n  WebP "));
 }
 
 static void test_nonsense(void **state) {

@@ -34,7 +34,7 @@ def theirs(path):
 def main(tool, folder, *sides):
     worst_decoded = worst_resized = differing = values = pictures = 0
     for path in sorted(pathlib.Path(folder).rglob("*")):
-        if path.suffix.lower() not in (".jpg", ".jpeg", ".png", ".ppm", ".pgm"):
+        if path.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp", ".ppm", ".pgm"):
             continue
         pictures += 1
         picture = theirs(path)

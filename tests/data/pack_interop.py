@@ -210,7 +210,7 @@ def write_caffe(messages, path, pictures, subdir, encode):
             datum = messages.Datum(label=i % 4, encoded=False)
             if encode:
                 file = path.parent / f"x.{encode}"
-                Image.fromarray(picture).save(file)
+                Image.fromarray(picture).save(file, **({"lossless": True} if encode == "webp" else {}))
                 datum.data, datum.encoded = file.read_bytes(), True
             elif picture.ndim == 2:
                 datum.channels, (datum.height, datum.width) = 1, picture.shape
@@ -228,9 +228,10 @@ def check_caffe(command, messages, folder, random):
     tiny = [draw(random, 5, 6 + i % 3) for i in range(400)]  # values inside the leaves
     gray = [picture[:, :, 0] for picture in pictures]
     (folder / "caffe").mkdir()
+    webp = [("webp", pictures, True, "webp")] if "libwebp)" in alexnet(command, "--version") else []
     for name, given, subdir, encode in [("raw", pictures, True, None), ("tiny", tiny, True, None),
                                         ("gray", gray, False, None), ("png", pictures, False, "png"),
-                                        ("jpg", pictures, True, "jpg")]:
+                                        ("jpg", pictures, True, "jpg"), *webp]:
         write_caffe(messages, folder / "caffe" / name, given, subdir, encode)
         out = folder / "caffe" / f"{name}-out"
         check(f"{name}: all", pack(command, folder / "caffe" / name, out, "--resize", 0, "--raw")["images"] == len(given))

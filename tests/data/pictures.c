@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef AN_WITH_WEBP
+#include <webp/encode.h>
+#endif
+
 uint8_t smooth_value(int x, int y, int channel) {
     static const int slopes[4][2] = {{5, 2}, {-3, 4}, {2, -4}, {3, 1}};
     static const int starts[4] = {20, 140, 170, 90};
@@ -147,3 +151,99 @@ encoded make_png(const png_recipe *recipe) {
     png_destroy_write_struct(&png, &info);
     return out;
 }
+
+#ifdef AN_WITH_WEBP
+
+static void put_bytes(encoded *out, const void *bytes, size_t size) {
+    out->bytes = realloc(out->bytes, out->size + size);
+    memcpy(out->bytes + out->size, bytes, size);
+    out->size += size;
+}
+
+/* A little-endian integer. */
+static void put_integer(encoded *out, size_t value, int bytes) {
+    for (int i = 0; i < bytes; i++)
+        put_bytes(out, &(uint8_t){(uint8_t)(value >> 8 * i)}, 1);
+}
+
+/* The beginning of a chunk, of whose content `size` bytes follow. */
+static void put_chunk(encoded *out, const char *name, size_t size) {
+    put_bytes(out, name, 4);
+    put_integer(out, size, 4);
+}
+
+/* A frame whose picture is in chunks of its own. */
+static void put_frame(encoded *out, const webp_recipe *recipe, int left, int top, encoded chunks) {
+    put_chunk(out, "ANMF", 16 + chunks.size);
+    put_integer(out, (size_t)left / 2, 3);
+    put_integer(out, (size_t)top / 2, 3);
+    put_integer(out, (size_t)recipe->width - 1, 3);
+    put_integer(out, (size_t)recipe->height - 1, 3);
+    put_integer(out, 100 | 2 << 24, 4); /* milliseconds; not blended */
+    put_bytes(out, chunks.bytes, chunks.size);
+}
+
+/* The extended form of a file, whose chunks stand behind each other as in the container's
+ * specification: https://developers.google.com/speed/webp/docs/riff_container */
+static encoded extend(const webp_recipe *recipe, encoded plain) {
+    enum { RIFF = 12, VP8X = 18, EXIF = 8, ALPHA = 16, ANIMATION = 2 };
+    const bool animated = recipe->canvas_width > 0;
+    const size_t skipped = RIFF + (memcmp(plain.bytes + RIFF, "VP8X", 4) == 0 ? VP8X : 0);
+    const encoded chunks = {plain.bytes + skipped, plain.size - skipped};
+    encoded out = {0};
+    put_bytes(&out, "RIFF----WEBP", RIFF);
+    put_chunk(&out, "VP8X", VP8X - 8);
+    put_integer(&out,
+                (size_t)(recipe->exif ? EXIF : 0) | (recipe->alpha ? ALPHA : 0) |
+                    (animated ? ANIMATION : 0),
+                4);
+    put_integer(&out, (size_t)(animated ? recipe->canvas_width : recipe->width) - 1, 3);
+    put_integer(&out, (size_t)(animated ? recipe->canvas_height : recipe->height) - 1, 3);
+    if (animated) {
+        put_chunk(&out, "ANIM", 6);
+        put_integer(&out, 0, 6); /* the background's colour, and repeated for ever */
+        put_frame(&out, recipe, recipe->left, recipe->top, chunks);
+        put_frame(&out, recipe, 0, 0, chunks);
+    } else {
+        put_bytes(&out, chunks.bytes, chunks.size);
+    }
+    if (recipe->exif) {
+        put_chunk(&out, "EXIF", recipe->exif_size);
+        put_bytes(&out, recipe->exif, recipe->exif_size);
+        put_integer(&out, 0, (int)(recipe->exif_size % 2)); /* chunks begin at even bytes */
+    }
+    for (int i = 0; i < 4; i++)
+        out.bytes[4 + i] = (uint8_t)((out.size - 8) >> 8 * i);
+    return out;
+}
+
+encoded make_webp(const webp_recipe *recipe) {
+    WebPConfig config;
+    WebPPicture picture;
+    WebPMemoryWriter writer;
+    if (!WebPConfigPreset(&config, WEBP_PRESET_DEFAULT, (float)recipe->quality) ||
+        !WebPPictureInit(&picture))
+        abort();
+    config.lossless = recipe->quality == 0;
+    picture.use_argb = config.lossless;
+    picture.width = recipe->width;
+    picture.height = recipe->height;
+    WebPMemoryWriterInit(&writer);
+    picture.writer = WebPMemoryWrite;
+    picture.custom_ptr = &writer;
+    int (*const import)(WebPPicture *, const uint8_t *, int) =
+        recipe->alpha ? WebPPictureImportRGBA : WebPPictureImportRGBX;
+    if (!import(&picture, recipe->pixels, 4 * recipe->width) || !WebPEncode(&config, &picture))
+        abort();
+    const encoded made = {writer.mem, writer.size};
+    encoded out = {0};
+    if (recipe->exif || recipe->canvas_width > 0)
+        out = extend(recipe, made);
+    else
+        put_bytes(&out, made.bytes, made.size);
+    WebPMemoryWriterClear(&writer);
+    WebPPictureFree(&picture);
+    return out;
+}
+
+#endif

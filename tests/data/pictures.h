@@ -1,4 +1,4 @@
-/* Encoded pictures for tests, made by libjpeg and libpng in memory. */
+/* Encoded pictures for tests, made by libjpeg, libpng and libwebp in memory. */
 #ifndef AN_TESTS_PICTURES_H
 #define AN_TESTS_PICTURES_H
 
@@ -55,5 +55,20 @@ typedef struct png_recipe {
 } png_recipe;
 
 encoded make_png(const png_recipe *recipe);
+
+typedef struct webp_recipe {
+    int width, height;
+    const uint8_t *pixels; /* (H, W, 4) RGBA */
+    bool alpha;            /* kept; otherwise not looked at */
+    int quality;           /* 0: lossless */
+    const uint8_t *exif;   /* content of an EXIF chunk; NULL: none */
+    size_t exif_size;
+    int canvas_width, canvas_height; /* 0: a still picture. An animation has two frames of these */
+    int left, top;                   /* pixels: the first one here (even numbers), the second one
+                                        at the canvas's corner */
+} webp_recipe;
+
+/* There is none where AN_WITH_WEBP is not defined. */
+encoded make_webp(const webp_recipe *recipe);
 
 #endif

@@ -85,7 +85,7 @@ static void assert_holds(const scratch *self, const an_dataset *dataset, const c
 static void test_folder(void **state) {
     const scratch *self = *state;
     put_pictures(self, NAMES("cat/b.JPG", "cat/a.png", "cat/B.ppm", "cat/sub/z.pgm",
-                             "cat/sub-2/y.jpeg", "cat/sub/a.jpg", "cat/.hidden.jpg", "Zebra/1.jpg",
+                             "cat/sub-2/y.webp", "cat/sub/a.jpg", "cat/.hidden.jpg", "Zebra/1.jpg",
                              ".git/x.jpg", "dog/10.jpg", "dog/9.jpg", "beside.jpg"));
     put(self, "cat/notes.txt", "no picture", 10);
     put(self, "cat/jpg", "no picture", 10);
@@ -99,7 +99,7 @@ static void test_folder(void **state) {
     assert_string_equal(dataset->class_names[2], "dog");
     assert_holds(self, dataset,
                  NAMES("Zebra/1.jpg", "cat/B.ppm", "cat/a.png", "cat/b.JPG", "cat/sub/a.jpg",
-                       "cat/sub/z.pgm", "cat/sub-2/y.jpeg", "dog/10.jpg", "dog/2.ppm", "dog/9.jpg"),
+                       "cat/sub/z.pgm", "cat/sub-2/y.webp", "dog/10.jpg", "dog/2.ppm", "dog/9.jpg"),
                  (const int[]){0, 1, 1, 1, 1, 1, 1, 2, 2, 2});
     an_image image = {0};
     assert_ok(an_dataset_read(dataset, 7, &image, error));

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#ifdef AN_WITH_WEBP
+#include <webp/decode.h>
+#endif
+
 #include "core/file.h"
 #include "core/random.h"
 #include "pictures.h"
@@ -84,13 +88,25 @@ static int distance_from(enum side side, int x, int y, int width, int height) {
 }
 
 /* EXIF 2.3 defines an orientation by the sides of the scene that row 0 and column 0 are. */
-static void test_jpeg_turned_by_exif(void **state) {
-    (void)state;
+static void assert_turned(const an_image *upright, const an_image *stored, int orientation) {
     static const struct {
         enum side row, column;
     } meaning[9] = {
         [1] = {TOP, LEFT}, [2] = {TOP, RIGHT}, [3] = {BOTTOM, RIGHT}, [4] = {BOTTOM, LEFT},
         [5] = {LEFT, TOP}, [6] = {RIGHT, TOP}, [7] = {RIGHT, BOTTOM}, [8] = {LEFT, BOTTOM}};
+    const int width = upright->width, height = upright->height;
+    assert_int_equal(width, orientation >= 5 ? stored->height : stored->width);
+    assert_int_equal(height, orientation >= 5 ? stored->width : stored->height);
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+            const int row = distance_from(meaning[orientation].row, x, y, width, height);
+            const int column = distance_from(meaning[orientation].column, x, y, width, height);
+            assert_memory_equal(pixel(upright, x, y), pixel(stored, column, row), 3);
+        }
+}
+
+static void test_jpeg_turned_by_exif(void **state) {
+    (void)state;
     for (int channels = 1; channels <= 4; channels++) {
         if (channels == 2)
             continue;
@@ -104,16 +120,7 @@ static void test_jpeg_turned_by_exif(void **state) {
             recipe.exif_size = sizeof exif;
             const encoded file = make_jpeg(&recipe);
             an_image upright = decoded(file);
-            assert_int_equal(upright.width, orientation >= 5 ? 37 : 41);
-            assert_int_equal(upright.height, orientation >= 5 ? 41 : 37);
-            for (int y = 0; y < upright.height; y++)
-                for (int x = 0; x < upright.width; x++) {
-                    const int row = distance_from(meaning[orientation].row, x, y, upright.width,
-                                                  upright.height);
-                    const int column = distance_from(meaning[orientation].column, x, y,
-                                                     upright.width, upright.height);
-                    assert_memory_equal(pixel(&upright, x, y), pixel(&stored, column, row), 3);
-                }
+            assert_turned(&upright, &stored, orientation);
             an_image_free(&upright);
             free(file.bytes);
         }
@@ -247,6 +254,177 @@ static void test_png_of_every_kind(void **state) {
         }
 }
 
+#ifdef AN_WITH_WEBP
+
+enum { WEBP_WIDTH = 41, WEBP_HEIGHT = 37 };
+
+/* Smooth colours, and an alpha that goes from nothing to all. */
+static const uint8_t *webp_pixels(void) {
+    static uint8_t pixels[WEBP_HEIGHT * WEBP_WIDTH * 4];
+    for (int y = 0; y < WEBP_HEIGHT; y++)
+        for (int x = 0; x < WEBP_WIDTH; x++)
+            for (int c = 0; c < 4; c++)
+                pixels[4 * (y * WEBP_WIDTH + x) + c] =
+                    c < 3 ? smooth_value(x, y, c) : (uint8_t)(255 * x / (WEBP_WIDTH - 1));
+    return pixels;
+}
+
+/* Lossless: the pixels that were put in; lossy: those of libwebp's simplest call, near them. */
+static void test_webp_of_every_kind(void **state) {
+    (void)state;
+    const uint8_t *put = webp_pixels();
+    for (int kind = 0; kind < 6; kind++) {
+        static const int qualities[] = {0, 90, 10};
+        const webp_recipe recipe = {.width = WEBP_WIDTH,
+                                    .height = WEBP_HEIGHT,
+                                    .pixels = put,
+                                    .alpha = kind % 2,
+                                    .quality = qualities[kind / 2]};
+        const encoded file = make_webp(&recipe);
+        an_image image = decoded(file);
+        assert_int_equal(image.width, WEBP_WIDTH);
+        assert_int_equal(image.height, WEBP_HEIGHT);
+        int width, height;
+        uint8_t *simply = WebPDecodeRGBA(file.bytes, file.size, &width, &height);
+        assert_non_null(simply);
+        const uint8_t *wanted = recipe.quality == 0 ? put : simply;
+        for (int y = 0; y < WEBP_HEIGHT; y++)
+            for (int x = 0; x < WEBP_WIDTH; x++)
+                for (int c = 0; c < 3; c++) {
+                    const size_t at = 4 * (size_t)(y * WEBP_WIDTH + x);
+                    const unsigned alpha = recipe.alpha ? put[at + 3] : 255;
+                    assert_int_equal(pixel(&image, x, y)[c],
+                                     over_white(wanted[at + (size_t)c], alpha));
+                    if (recipe.quality >= 90)
+                        assert_in_range(pixel(&image, x, y)[c] + 20 -
+                                            over_white(put[at + (size_t)c], alpha),
+                                        0, 40);
+                }
+        WebPFree(simply);
+        an_image_free(&image);
+        free(file.bytes);
+    }
+}
+
+/* As a JPEG; the EXIF block's own beginning may be missing there, and by the container's
+ * specification should be. */
+static void test_webp_turned_by_exif(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 4; kind++) {
+        webp_recipe recipe = {.width = WEBP_WIDTH,
+                              .height = WEBP_HEIGHT,
+                              .pixels = webp_pixels(),
+                              .alpha = kind % 2,
+                              .quality = kind / 2 * 80};
+        const encoded plain = make_webp(&recipe);
+        an_image stored = decoded(plain);
+        for (int orientation = 0; orientation <= 8; orientation++) {
+            const int begin = orientation % 3 == 0 ? 0 : 6;
+            uint8_t exif[EXIF_SIZE];
+            make_exif(exif, orientation % 2, orientation);
+            recipe.exif = exif + begin;
+            recipe.exif_size = (size_t)(EXIF_SIZE - begin);
+            const encoded file = make_webp(&recipe);
+            an_image upright = decoded(file);
+            assert_turned(&upright, &stored, orientation == 0 ? 1 : orientation);
+            an_image_free(&upright);
+            free(file.bytes);
+        }
+        an_image_free(&stored);
+        free(plain.bytes);
+    }
+}
+
+/* The first frame, where it lies, and white around it. */
+static void test_animated_webp(void **state) {
+    (void)state;
+    enum { WIDTH = 50, HEIGHT = 60, ACROSS = 6, DOWN = 20 };
+    for (int kind = 0; kind < 4; kind++) {
+        uint8_t exif[EXIF_SIZE];
+        make_exif(exif, false, 3);
+        webp_recipe recipe = {
+            .width = WEBP_WIDTH, .height = WEBP_HEIGHT, .pixels = webp_pixels(), .alpha = kind % 2};
+        const encoded still = make_webp(&recipe);
+        recipe.canvas_width = WIDTH;
+        recipe.canvas_height = HEIGHT;
+        recipe.left = ACROSS;
+        recipe.top = DOWN;
+        recipe.exif = kind < 2 ? NULL : exif; /* upside down */
+        recipe.exif_size = EXIF_SIZE;
+        const encoded file = make_webp(&recipe);
+        an_image frame = decoded(still), image = decoded(file);
+        assert_int_equal(image.width, WIDTH);
+        assert_int_equal(image.height, HEIGHT);
+        for (int y = 0; y < HEIGHT; y++)
+            for (int x = 0; x < WIDTH; x++) {
+                static const uint8_t white[3] = {255, 255, 255};
+                const int from_x = x - ACROSS, from_y = y - DOWN;
+                const bool inside =
+                    from_x >= 0 && from_x < WEBP_WIDTH && from_y >= 0 && from_y < WEBP_HEIGHT;
+                assert_memory_equal(kind < 2 ? pixel(&image, x, y)
+                                             : pixel(&image, WIDTH - 1 - x, HEIGHT - 1 - y),
+                                    inside ? pixel(&frame, from_x, from_y) : white, 3);
+            }
+        an_image_free(&frame);
+        an_image_free(&image);
+        free(still.bytes);
+        free(file.bytes);
+    }
+}
+
+/* Decodes bytes that must be refused. */
+static void assert_bad_webp(encoded file, const char *sentence) {
+    an_image image = {0};
+    assert_fails(an_image_decode(file.bytes, file.size, NAME, &image, error), ALEXNET_FORMAT,
+                 sentence);
+    assert_int_equal(image.width, 0);
+    assert_null(image.pixels);
+}
+
+/* What is refused before memory is taken, and damage behind sound headers. */
+static void test_bad_webp(void **state) {
+    (void)state;
+    assert_bad_webp((encoded){(uint8_t[12]){"RIFF\4\0\0\0WEBP"}, 12}, "its parts do not fit");
+    assert_bad_webp((encoded){(uint8_t[12]){"RIFF\5\0\0\0WEBP"}, 12}, "this WebP is cut off");
+    webp_recipe recipe = {.width = 16, .height = 16, .pixels = webp_pixels(), .quality = 50};
+    encoded file = make_webp(&recipe);
+    static const uint8_t largest[4] = {0xff, 0x3f, 0xff, 0x3f}, large[4] = {0x98, 0x3a, 0x98, 0x3a};
+    memcpy(file.bytes + 26, largest, 4); /* of the frame header: width and height, 14 bits each */
+    assert_bad_webp(file, "declares 16383 x 16383 pixels; at most 65500 a side and 250 million");
+    memcpy(file.bytes + 26, large, 4); /* allowed, but the data ends */
+    an_image image = {0};
+    assert_fails(an_image_decode(file.bytes, file.size, NAME, &image, error), ALEXNET_FORMAT,
+                 "this WebP is cut off");
+    an_image_free(&image);
+    memset(file.bytes + 26, 0, 2);
+    assert_bad_webp(file, "this WebP is damaged (its parts do not fit together)");
+    free(file.bytes);
+    recipe.canvas_width = 65501;
+    recipe.canvas_height = 16;
+    file = make_webp(&recipe);
+    assert_bad_webp(file, "declares 65501 x 16 pixels; at most");
+    free(file.bytes);
+    recipe = (webp_recipe){.width = WEBP_WIDTH, .height = WEBP_HEIGHT, .pixels = webp_pixels()};
+    file = make_webp(&recipe);
+    memset(file.bytes + 26, 0xff, 20); /* behind the size: transforms, then codes */
+    assert_fails(an_image_decode(file.bytes, file.size, NAME, &image, error), ALEXNET_FORMAT,
+                 "this WebP is damaged (its data is not that of a picture)");
+    free(file.bytes);
+    an_image_free(&image);
+}
+
+#else
+
+static void test_webp_is_left_out(void **state) {
+    (void)state;
+    static const uint8_t file[] = "RIFF\x10\0\0\0WEBPVP8 ";
+    an_image image = {0};
+    assert_fails(an_image_decode(file, sizeof file - 1, NAME, &image, error), ALEXNET_UNSUPPORTED,
+                 NAME ": is a WebP picture, which this build cannot read; install libwebp-dev");
+}
+
+#endif
+
 static an_image decoded_text(const char *text, size_t size) {
     return decoded((encoded){(uint8_t *)(uintptr_t)text, size});
 }
@@ -315,17 +493,17 @@ static void test_what_is_no_picture(void **state) {
         {PPM(""), "empty (0 bytes)"},
         {PPM("Dear reader, this is not a picture."), "text that begins with \"Dear reader, thi\""},
         {PPM("short"), "text that begins with \"short\""},
-        {PPM("\x01\x02\x03 binary"), "not a JPEG, PNG or PPM"},
+        {PPM("\x01\x02\x03 binary"), "not a JPEG, PNG, WebP or PPM"},
         {PPM("GIF89a.........."), "is a GIF picture"},
-        {PPM("RIFF\x10\0\0\0WEBPVP8 "), "is a WebP picture"},
+        {PPM("RIFF\x10\0\0\0WAVEfmt "), "not a JPEG, PNG, WebP or PPM"},
         {PPM("<!DOCTYPE html><html>"), "is a web page"},
         {PPM("P4 8 1\n\xff"), "PBM"},
         {PPM("P"), "text that begins with \"P\""},
-        {PPM("\xff\xd8"), "not a JPEG, PNG or PPM"},
+        {PPM("\xff\xd8"), "not a JPEG, PNG, WebP or PPM"},
         {PPM("\xff\xd8\xff"), "this JPEG is cut off"},
         {PPM("\xff\xd8\xff\xd9"), "this JPEG is damaged"},
         {PPM("\x89PNG\r\n\x1a\n"), "this PNG is damaged (it is cut off"},
-        {PPM("\x89PNG\n\x1a\n......."), "not a JPEG, PNG or PPM"},
+        {PPM("\x89PNG\n\x1a\n......."), "not a JPEG, PNG, WebP or PPM"},
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         an_image image = {0};
@@ -389,8 +567,10 @@ static alexnet_status decode_copy(const uint8_t *bytes, size_t size, alexnet_err
     return status;
 }
 
+enum { MOST_SAMPLES = 12 };
+
 /* Files of all formats, small enough to try much with them. */
-static size_t make_samples(encoded out[8]) {
+static size_t make_samples(encoded out[MOST_SAMPLES]) {
     static uint8_t rows[12 * 10 * 4];
     for (size_t i = 0; i < sizeof rows; i++)
         rows[i] = (uint8_t)(i * i * 7);
@@ -417,12 +597,30 @@ static size_t make_samples(encoded out[8]) {
                                         "P5 3 2 255\n......"};
     for (int i = 0; i < 3; i++)
         out[count++] = (encoded){(uint8_t *)strdup(texts[i]), strlen(texts[i])};
+#ifdef AN_WITH_WEBP
+    const webp_recipe webps[] = {
+        {.width = 12, .height = 10, .pixels = rows},
+        {.width = 12, .height = 10, .pixels = rows, .quality = 50},
+        {.width = 12, .height = 9, .pixels = rows, .quality = 50, .alpha = true},
+        {.width = 6,
+         .height = 5,
+         .pixels = rows,
+         .alpha = true,
+         .canvas_width = 12,
+         .canvas_height = 10,
+         .left = 2,
+         .exif = exif,
+         .exif_size = sizeof exif},
+    };
+    for (size_t i = 0; i < 4; i++)
+        out[count++] = make_webp(&webps[i]);
+#endif
     return count;
 }
 
 static void test_every_prefix_of_a_file(void **state) {
     (void)state;
-    encoded samples[8];
+    encoded samples[MOST_SAMPLES];
     const size_t count = make_samples(samples);
     for (size_t i = 0; i < count; i++) {
         assert_ok(decode_copy(samples[i].bytes, samples[i].size, error));
@@ -446,7 +644,7 @@ static void test_every_prefix_of_a_file(void **state) {
 
 static void test_flipped_bits(void **state) {
     (void)state;
-    encoded samples[8];
+    encoded samples[MOST_SAMPLES];
     const size_t count = make_samples(samples);
     for (size_t i = 0; i < count; i++) {
         for (size_t bit = 0; bit < samples[i].size * 8; bit++) {
@@ -609,6 +807,14 @@ int main(void) {
         cmocka_unit_test(test_jpeg_turned_by_exif),
         cmocka_unit_test(test_damaged_exif),
         cmocka_unit_test(test_png_of_every_kind),
+#ifdef AN_WITH_WEBP
+        cmocka_unit_test(test_webp_of_every_kind),
+        cmocka_unit_test(test_webp_turned_by_exif),
+        cmocka_unit_test(test_animated_webp),
+        cmocka_unit_test(test_bad_webp),
+#else
+        cmocka_unit_test(test_webp_is_left_out),
+#endif
         cmocka_unit_test(test_ppm_of_every_kind),
         cmocka_unit_test(test_what_is_no_picture),
         cmocka_unit_test(test_too_much_asked_for),

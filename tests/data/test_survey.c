@@ -63,6 +63,25 @@ static encoded png_of(int width, int height, int depth, int type) {
                                   .palette_size = indexed ? 2 : 0});
 }
 
+#ifdef AN_WITH_WEBP
+
+static encoded webp_of(int width, int height, bool alpha, int orientation) {
+    static uint8_t pixels[1 << 13];
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)(i * i * 7 >> 3);
+    uint8_t exif[EXIF_SIZE];
+    make_exif(exif, true, orientation);
+    return make_webp(&(webp_recipe){.width = width,
+                                    .height = height,
+                                    .pixels = pixels,
+                                    .alpha = alpha,
+                                    .quality = 80,
+                                    .exif = orientation == 1 ? NULL : exif,
+                                    .exif_size = sizeof exif});
+}
+
+#endif
+
 /* 16 x 16 squares of random brightness, each `scale` pixels wide; `seed` makes other pictures. */
 static encoded squares(int scale, unsigned seed, int brighter) {
     const int side = 16 * scale;
@@ -178,7 +197,12 @@ static void test_bad_headers(void **state) {
     encoded files[] = {
         make_jpeg(&(jpeg_recipe){
             .width = 40, .height = 30, .channels = 3, .exif = exif, .exif_size = sizeof exif}),
-        png_of(20, 10, 8, PNG_COLOR_TYPE_RGB), text_file("P6 20 10 255\n")};
+        png_of(20, 10, 8, PNG_COLOR_TYPE_RGB),
+        text_file("P6 20 10 255\n"),
+#ifdef AN_WITH_WEBP
+        webp_of(20, 10, true, 6),
+#endif
+    };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         size_t first = 0;
         for (size_t size = 1; size <= files[i].size; size++) {
@@ -265,6 +289,35 @@ static const an_survey_picture *picture_of(const an_survey *survey, const char *
     fail_msg("there is no %s", name);
     return NULL;
 }
+
+#ifdef AN_WITH_WEBP
+
+static void test_webp(void **state) {
+    (void)state;
+    an_image_info info = probed(webp_of(40, 30, false, 1));
+    assert_true(info.format == AN_FORMAT_WEBP && info.channels == 3 && info.depth == 8);
+    assert_false(info.progressive || info.cmyk || info.alpha || info.palette);
+    assert_int_equal(info.orientation, 1);
+    info = probed(webp_of(40, 30, true, 6));
+    assert_true(info.channels == 4 && info.alpha && info.orientation == 6 && info.width == 30);
+
+    put_and_free("webp/a/1.webp", webp_of(40, 30, false, 1));
+    put_and_free("webp/a/2.WEBP", webp_of(40, 30, true, 1));
+    put_and_free("webp/b/3.jpg", webp_of(40, 30, false, 6));
+    an_dataset *dataset;
+    an_survey_summary all;
+    assert_ok(an_dataset_open("webp", AN_SPLIT_TRAIN, 0, &dataset, error));
+    an_survey survey = taken(dataset, 2, false);
+    assert_ok(an_survey_summarise(&survey, &all, error));
+    assert_true(all.pictures == 3 && all.broken == 0 && all.webp == 3);
+    assert_int_equal(picture_of(&survey, "1.webp")->odd, 0);
+    assert_int_equal(picture_of(&survey, "2.WEBP")->odd, AN_ODD_ALPHA);
+    assert_int_equal(picture_of(&survey, "3.jpg")->odd, AN_ODD_EXTENSION | AN_ODD_TURNED);
+    an_survey_free(&survey);
+    an_dataset_close(dataset);
+}
+
+#endif
 
 static void test_survey(void **state) {
     (void)state;
@@ -497,6 +550,9 @@ static int set_up(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_headers),  cmocka_unit_test(test_bad_headers),
+#ifdef AN_WITH_WEBP
+        cmocka_unit_test(test_webp),
+#endif
         cmocka_unit_test(test_survey),   cmocka_unit_test(test_colours),
         cmocka_unit_test(test_threads),  cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_likeness),

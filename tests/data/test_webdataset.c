@@ -12,7 +12,7 @@ static void test_samples(void **state) {
     tar_put(&shard, '0', "a/x.JPG", WHITE);
     tar_put(&shard, '0', "b/x.png", WHITE); /* another folder: another key */
     tar_put_text(&shard, '0', "b/x.json", "{\"label\": \"name\", \"cls\": 2}");
-    tar_put(&shard, '0', "b/xx.ppm", WHITE); /* the key before begins as this one */
+    tar_put(&shard, '0', "b/xx.webp", WHITE); /* the key before begins as this one */
     tar_put_text(&shard, '0', "b/xx.cls", "0");
     save(&shard, "set-train-7.tar");
     tar_put(&shard, '0', "y.pgm", WHITE);
@@ -34,7 +34,7 @@ static void test_samples(void **state) {
         assert_int_equal(dataset->classes, 3);
         assert_string_equal(dataset->class_names[2], "2");
         static const int labels[] = {1, 2, 0};
-        static const char *const names[] = {"tar/a/x.JPG", "tar/b/x.png", "tar/b/xx.ppm"};
+        static const char *const names[] = {"tar/a/x.JPG", "tar/b/x.png", "tar/b/xx.webp"};
         for (size_t i = 0; i < 3; i++) {
             char text[600];
             an_dataset_describe(dataset, i, text, sizeof text);

@@ -1,6 +1,7 @@
 /*
  * tool_resize WIDTH HEIGHT FILE: decodes and resizes a picture (0 0: only decodes it) and writes it
- * to standard output as PPM, for compare_with_pil.py.
+ * to standard output as PPM, for compare_with_pil.py and
+ * webp_interop.py.
  */
 #include <stdio.h>
 #include <stdlib.h>
