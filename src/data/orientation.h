@@ -25,10 +25,8 @@ typedef struct an_placement {
 /* For a stored picture of that size. */
 an_placement an_place(int orientation, int width, int height);
 
-enum {
-    AN_BAND = 16
-}; /* rows turned into place at a time, so that pixels are not written far apart
-      one by one */
+/* Rows turned into place at a time, so that pixels are not written far apart one by one. */
+enum { AN_BAND = 16 };
 
 /* Puts `count` stored rows of RGB bytes, the first being row y, to their places in `out`. */
 void an_place_rows(const an_placement *to, uint8_t *const *rows, int y, int count, int width,
