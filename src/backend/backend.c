@@ -38,13 +38,35 @@ alexnet_status an_plan_load(an_plan *plan, const an_weights *weights, alexnet_er
     return status;
 }
 
+static alexnet_status check_images(const an_plan *plan, int images, alexnet_error *error) {
+    return images >= 1 && images <= plan->options.batch
+               ? ALEXNET_OK
+               : an_fail(error, ALEXNET_INVALID, "%d images in a plan for 1 to %d", images,
+                         plan->options.batch);
+}
+
+static alexnet_status refuse_pictures(const an_plan *plan, alexnet_error *error) {
+    return an_fail(error, ALEXNET_INVALID, "a plan of %s takes no pictures, only floats",
+                   plan->backend->name);
+}
+
 alexnet_status an_plan_forward(an_plan *plan, const float *input, int images, float *logits,
                                alexnet_error *error) {
-    if (images < 1 || images > plan->options.batch)
-        return an_fail(error, ALEXNET_INVALID, "%d images in a plan for 1 to %d", images,
-                       plan->options.batch);
+    AN_TRY(check_images(plan, images, error));
     const int previous = an_threads_enter(plan->options.threads);
     const alexnet_status status = plan->backend->forward(plan, input, images, logits, error);
+    an_threads_leave(previous);
+    return status;
+}
+
+alexnet_status an_plan_forward_pictures(an_plan *plan, const an_picture *pictures, int images,
+                                        float *logits, alexnet_error *error) {
+    if (!an_plan_takes_pictures(plan))
+        return refuse_pictures(plan, error);
+    AN_TRY(check_images(plan, images, error));
+    const int previous = an_threads_enter(plan->options.threads);
+    const alexnet_status status =
+        plan->backend->forward_pictures(plan, pictures, images, logits, error);
     an_threads_leave(previous);
     return status;
 }
@@ -68,8 +90,7 @@ static alexnet_status check_input(const an_plan *plan, const an_step *step, alex
                        "a step is on floats or on pictures: one of them, not %s",
                        step->input ? "both" : "none");
     if (step->pictures && !an_plan_takes_pictures(plan))
-        return an_fail(error, ALEXNET_INVALID, "a plan of %s takes no pictures, only floats",
-                       plan->backend->name);
+        return refuse_pictures(plan, error);
     return ALEXNET_OK;
 }
 
@@ -121,11 +142,11 @@ alexnet_status an_plan_step(an_plan *plan, const an_step *step, an_step_result *
 }
 
 bool an_plan_takes_pictures(const an_plan *plan) {
-    return plan->backend->takes_pictures && plan->options.training;
+    return plan->backend->forward_pictures;
 }
 
 void an_plan_stage(an_plan *plan, const float *input, const an_picture *pictures) {
-    if (plan->backend->stage && plan->options.training)
+    if (plan->backend->stage)
         plan->backend->stage(plan, input, pictures);
 }
 

@@ -153,6 +153,9 @@ typedef struct an_backend {
     alexnet_status (*load)(an_plan *plan, const an_weights *weights, alexnet_error *error);
     alexnet_status (*forward)(an_plan *plan, const float *input, int images, float *logits,
                               alexnet_error *error);
+    /* NULL: its plans take no pictures, neither here nor in steps. */
+    alexnet_status (*forward_pictures)(an_plan *plan, const an_picture *pictures, int images,
+                                       float *logits, alexnet_error *error);
     /* Without `finish`, a step from its beginning to its result. With it, it returns as soon as the
      * step's memory may change, and what it puts into `result` goes on to `finish`, which waits for
      * the oldest step that has not been finished, and completes its result. */
@@ -164,7 +167,6 @@ typedef struct an_backend {
     alexnet_status (*write_momentum)(an_plan *plan, int parameter, const float *values,
                                      alexnet_error *error);
     an_plan_memory (*memory)(const an_plan *plan);
-    bool takes_pictures; /* steps on an_picture as well as on floats */
     /* NULL: it reads inputs where they are */
     void (*stage)(an_plan *plan, const float *input, const an_picture *pictures);
     void (*pin)(an_plan *plan, void *memory, size_t bytes, bool pinned); /* likewise */
@@ -218,14 +220,17 @@ alexnet_status an_plan_load(an_plan *plan, const an_weights *weights, alexnet_er
 alexnet_status an_plan_forward(an_plan *plan, const float *input, int images, float *logits,
                                alexnet_error *error);
 
-/* Whether steps of this plan may be on pictures: a training plan of a device that makes its inputs
- * of them. */
+/* Whether this plan takes pictures as well as floats: the device makes its inputs of them. */
 bool an_plan_takes_pictures(const an_plan *plan);
 
+/* an_plan_forward of pictures; INVALID where the plan takes none. */
+alexnet_status an_plan_forward_pictures(an_plan *plan, const an_picture *pictures, int images,
+                                        float *logits, alexnet_error *error);
+
 /*
- * Says that `input`, or `pictures`, will be that of a step soon, and stays as it is until then: a
- * device with memory of its own copies it beside what it computes. Two may be on their way. It is
- * only advice: a step may have another input. Training plans.
+ * Says that `input`, or `pictures`, of a whole batch, will be that of a step or of an
+ * an_plan_forward soon, and stays as it is until then: a device with memory of its own copies it
+ * beside what it computes. Two may be on their way. It is only advice: another may come instead.
  */
 void an_plan_stage(an_plan *plan, const float *input, const an_picture *pictures);
 

@@ -92,6 +92,12 @@ static void *inputs_of(const subject *bench) {
     return bench->pictures ? (void *)bench->pictures : bench->input;
 }
 
+/* Says that they will come again; a single picture to be answered is not known before. */
+static void stage(const subject *bench) {
+    if (bench->plan->options.training || bench->plan->options.batch > 1)
+        an_plan_stage(bench->plan, bench->input, bench->pictures);
+}
+
 static alexnet_status make_inputs(subject *bench, const an_network *network,
                                   const an_common *common, alexnet_error *error) {
     const size_t batch = (size_t)common->batch;
@@ -101,7 +107,7 @@ static alexnet_status make_inputs(subject *bench, const an_network *network,
     AN_TRY(an_plan_takes_pictures(bench->plan) ? make_pictures(bench, network, common, error)
                                                : make_input(bench, network, common, error));
     an_plan_pin(bench->plan, inputs_of(bench), bench->input_bytes, true);
-    an_plan_stage(bench->plan, bench->input, bench->pictures);
+    stage(bench);
     for (int i = 0; i < common->batch; i++)
         bench->labels[i] = i % network->classes;
     for (int i = 0; i < network->parameter_count; i++)
@@ -129,9 +135,16 @@ static void release(subject *bench) {
 
 static alexnet_status begin_step(subject *bench, alexnet_error *error) {
     AN_TRY(an_plan_begin(bench->plan, &bench->step, error));
-    /* Those of the next step, as in training. */
-    an_plan_stage(bench->plan, bench->input, bench->pictures);
+    stage(bench); /* those of the next step, as in training */
     return ALEXNET_OK;
+}
+
+static alexnet_status forward(subject *bench, alexnet_error *error) {
+    const int batch = bench->plan->options.batch;
+    stage(bench); /* the next batch's, while this one is computed */
+    return bench->pictures
+               ? an_plan_forward_pictures(bench->plan, bench->pictures, batch, bench->logits, error)
+               : an_plan_forward(bench->plan, bench->input, batch, bench->logits, error);
 }
 
 /* A batch through the plan. In a plan that runs ahead, the step that ends here has been begun
@@ -139,8 +152,7 @@ static alexnet_status begin_step(subject *bench, alexnet_error *error) {
 static alexnet_status one_step(subject *bench, alexnet_error *error) {
     an_step_result result;
     if (!bench->plan->options.training)
-        return an_plan_forward(bench->plan, bench->input, bench->plan->options.batch, bench->logits,
-                               error);
+        return forward(bench, error);
     AN_TRY(begin_step(bench, error));
     return an_plan_finish(bench->plan, &result, error);
 }

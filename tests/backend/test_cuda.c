@@ -237,11 +237,49 @@ static void assert_pictures_are_floats(const an_arch *arch, int size, an_precisi
     free_twins(&t);
 }
 
+/* The same in inference: announced or not, now and then something else than what was announced, and
+ * batches that are not full. */
+static void assert_answers_are_alike(const an_arch *arch, an_precision precision) {
+    enum { inputs = 3, images = 4, batches = 14 };
+    twins t = make_twins(&an_backend_cuda_plan, arch, 4, 0,
+                         (an_plan_options){.batch = images, .precision = precision});
+    const an_weights weights = an_weights_of(&t.network, t.weights);
+    const an_shape shape = t.network.input;
+    const size_t bytes = images * an_picture_bytes((size_t)shape.h, (size_t)shape.w);
+    const size_t before = an_cuda_host_settings()->replays;
+    an_plan *plan;
+    void *pictures[inputs];
+    assert_ok(an_plan_create(&an_backend_cuda_plan, &t.network, &t.found->options, &plan, error));
+    assert_ok(an_plan_load(plan, &weights, error));
+    for (int i = 0; i < inputs; i++)
+        assert_ok(an_alloc(&pictures[i], 1, bytes, "pictures", error));
+    fill_pictures(pictures[0], images, shape, 50);
+    for (int i = 0; i < batches; i++) {
+        const int count = i % 4 == 3 ? 1 + i % images : images;
+        fill_pictures(pictures[(i + 1) % inputs], images, shape, 51 + (uint64_t)i);
+        if (i > 2 && i % 6 != 5)
+            an_plan_stage(plan, NULL, pictures[(i + 1) % inputs]);
+        an_reference_pictures(images, shape, pictures[i % inputs], t.input);
+        assert_ok(an_plan_forward(t.found, t.input, count, t.a, error));
+        assert_ok(i % 5 == 4
+                      ? an_plan_forward(plan, t.input, count, t.b, error)
+                      : an_plan_forward_pictures(plan, pictures[i % inputs], count, t.b, error));
+        assert_memory_equal(t.a, t.b, (size_t)(count * t.network.classes) * sizeof *t.a);
+    }
+    /* Of each kind all but the first: 13, 11 and 1. */
+    assert_int_equal(an_cuda_host_settings()->replays - before, 13 + 11 + 1);
+    for (int i = 0; i < inputs; i++)
+        an_free(pictures[i]);
+    an_plan_free(plan);
+    free_twins(&t);
+}
+
 /* With maps filled up to eight and not, and inputs that are larger than the pictures and smaller.
  */
 static void takes_pictures(void **state) {
     (void)state;
     for (int precision = AN_FP32; precision <= AN_BF16; precision++) {
+        assert_answers_are_alike(&odd_arch, (an_precision)precision);
         assert_pictures_are_floats(&odd_arch, 0, (an_precision)precision);
         assert_pictures_are_floats(&odd_arch, 15, (an_precision)precision);
         assert_pictures_are_floats(&strange_arch, 0, (an_precision)precision);
@@ -265,10 +303,11 @@ static void refuses_pictures(void **state) {
     step.pictures = NULL;
     assert_fails(an_plan_step(t.found, &step, &result, error), ALEXNET_INVALID, "not none");
     assert_false(an_plan_takes_pictures(t.expected));
+    assert_fails(an_plan_forward_pictures(t.expected, pictures, 1, t.a, error), ALEXNET_INVALID,
+                 "a plan of reference takes no pictures");
+    assert_fails(an_plan_forward_pictures(t.found, pictures, 2, t.a, error), ALEXNET_INVALID,
+                 "2 images in a plan for 1 to 1");
     an_free(pictures);
-    free_twins(&t);
-    t = make_twins(&an_backend_cuda_plan, &odd_arch, 4, 0, (an_plan_options){.batch = 1});
-    assert_false(an_plan_takes_pictures(t.found));
     free_twins(&t);
 }
 

@@ -21,7 +21,7 @@ static alexnet_status create(const an_network *network, const an_plan_options *o
     static an_backend counting;
     counting = an_backend_cuda_plan;
     counting.step = count_step;
-    counting.takes_pictures = takes && counting.takes_pictures;
+    counting.forward_pictures = takes ? counting.forward_pictures : NULL;
     AN_TRY(an_backend_cuda_plan.create(network, options, out, error));
     (*out)->backend = &counting;
     return ALEXNET_OK;

@@ -286,13 +286,12 @@ static void want(an_cuda_plan *plan, an_cuda_use use, void *pointer, size_t byte
 
 #define WANT(use, member, count) want(plan, (use), &plan->member, (count) * sizeof *plan->member)
 
-/* A batch as floats, or, in training, as pictures, which are larger where they are small. */
+/* A batch as floats, or as pictures, which are larger where they are small. */
 static size_t arrival_bytes(const an_cuda_plan *plan) {
     const an_shape shape = plan->base.network.input;
     const size_t floats = an_shape_count(shape) * sizeof(float);
     const size_t picture = an_picture_bytes((size_t)shape.h, (size_t)shape.w);
-    return (size_t)plan->base.options.batch *
-           (plan->base.options.training ? at_least(floats, picture) : floats);
+    return (size_t)plan->base.options.batch * at_least(floats, picture);
 }
 
 static void list_memory(an_cuda_plan *plan) {
@@ -313,7 +312,7 @@ static void list_memory(an_cuda_plan *plan) {
     }
     const size_t input = arrival_bytes(plan);
     want(plan, AN_CUDA_ACTIVATIONS_USE, &plan->arrival[0], input);
-    want(plan, AN_CUDA_ACTIVATIONS_USE, &plan->arrival[1], training ? input : 0);
+    want(plan, AN_CUDA_ACTIVATIONS_USE, &plan->arrival[1], input);
     WANT(AN_CUDA_WORKSPACE_USE, plain, plan->plain_floats);
     WANT(AN_CUDA_WORKSPACE_USE, bias_parts, plan->bias_floats);
     WANT(AN_CUDA_WORKSPACE_USE, labels, images);
@@ -380,7 +379,7 @@ alexnet_status an_cuda_build(an_cuda_plan *plan, alexnet_error *error) {
     place_parameters(plan);
     AN_TRY(prepare_layers(plan, error));
     const size_t labels = 2 * (size_t)plan->base.options.batch * sizeof(int32_t);
-    for (int i = 0; plan->base.options.training && i < 2; i++)
+    for (int i = 0; i < 2; i++)
         AN_TRY(an_feed_new(plan->device, &plan->feed[i], error));
     for (int i = 0; plan->base.options.training && i < AN_STEPS_UNDER_WAY; i++)
         AN_TRY(an_exchange_new(plan->device, sizeof(an_cuda_letter) + labels, &plan->exchange[i],

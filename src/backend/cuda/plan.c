@@ -23,9 +23,9 @@ static void cuda_destroy(an_plan *base) {
     }
     for (int i = 0; i < 2; i++) {
         free_usual(&plan->steps[i]);
+        free_usual(&plan->forwards[i]);
         an_feed_free(plan->feed[i]);
     }
-    free_usual(&plan->forward);
     for (int i = 0; i < AN_STEPS_UNDER_WAY; i++)
         an_exchange_free(plan->exchange[i]);
     if (plan->block)
@@ -163,7 +163,7 @@ static alexnet_status send_input(an_cuda_plan *plan, const void *input, size_t b
     return ALEXNET_OK;
 }
 
-/* Where a batch for a step comes from, whichever it is, and its bytes. */
+/* Where a whole batch comes from, whichever it is, and its bytes. */
 static const void *batch_of(const an_cuda_plan *plan, const float *input,
                             const an_picture *pictures, size_t *bytes) {
     const int images = plan->base.options.batch;
@@ -298,33 +298,41 @@ static alexnet_status enqueue_forward(an_cuda_plan *plan, const an_step *step,
                   error);
 }
 
-/* The input of an inference plan takes the shortest way, in the stream: it is read before the
- * program goes on. */
-static alexnet_status infer(an_cuda_plan *plan, const float *input, int images,
-                            alexnet_error *error) {
+/* An input of which nobody has said that it would come, and that is read before the program goes
+ * on, takes the shortest way into an inference plan: in the stream. */
+static bool comes_by_itself(const an_cuda_plan *plan) {
+    return !plan->base.options.training && !plan->staged[0] && !plan->staged[1];
+}
+
+static alexnet_status forward(an_cuda_plan *plan, const void *batch, size_t bytes, int images,
+                              float *logits, alexnet_error *error) {
+    const bool by_itself = comes_by_itself(plan);
+    const bool usual = !plan->base.options.training && !plan->base.options.times;
+    AN_TRY(by_itself ? an_device_write(plan->device, plan->arrival[plan->slot], batch, bytes, error)
+                     : await_input(plan, batch, bytes, error));
     AN_TRY(
-        an_device_write(plan->device, plan->arrival[0], input, input_bytes(plan, images), error));
-    return plan->base.options.times
-               ? enqueue_forward(plan, NULL, NULL, error)
-               : run_usual(plan, &plan->forward, enqueue_forward, NULL, NULL, error);
+        usual ? run_usual(plan, &plan->forwards[plan->pictures], enqueue_forward, NULL, NULL, error)
+              : enqueue_forward(plan, NULL, NULL, error));
+    if (!by_itself)
+        AN_TRY(an_feed_done(plan->feed[plan->slot], error));
+    return an_device_read(plan->device, logits, plan->plain,
+                          (size_t)images * (size_t)plan->base.network.classes * sizeof *logits,
+                          error);
 }
 
-static alexnet_status forward_between_steps(an_cuda_plan *plan, const float *input, int images,
-                                            alexnet_error *error) {
-    AN_TRY(await_input(plan, input, input_bytes(plan, images), error));
-    AN_TRY(enqueue_forward(plan, NULL, NULL, error));
-    return an_feed_done(plan->feed[plan->slot], error);
-}
-
+/* Of a smaller batch, what else is in the buffers is computed too, and not looked at. */
 static alexnet_status cuda_forward(an_plan *base, const float *input, int images, float *logits,
                                    alexnet_error *error) {
     an_cuda_plan *plan = (an_cuda_plan *)base;
-    /* Of a smaller batch, what else is in the buffers is computed too, and not looked at. */
     plan->pictures = false;
-    AN_TRY(base->options.training ? forward_between_steps(plan, input, images, error)
-                                  : infer(plan, input, images, error));
-    return an_device_read(plan->device, logits, plan->plain,
-                          (size_t)images * (size_t)base->network.classes * sizeof *logits, error);
+    return forward(plan, input, input_bytes(plan, images), images, logits, error);
+}
+
+static alexnet_status cuda_forward_pictures(an_plan *base, const an_picture *pictures, int images,
+                                            float *logits, alexnet_error *error) {
+    an_cuda_plan *plan = (an_cuda_plan *)base;
+    plan->pictures = true;
+    return forward(plan, pictures, (size_t)images * picture_bytes(plan), images, logits, error);
 }
 
 /* ---- A step. */
@@ -557,12 +565,12 @@ const an_backend an_backend_cuda_plan = {
     .destroy = cuda_destroy,
     .load = cuda_load,
     .forward = cuda_forward,
+    .forward_pictures = cuda_forward_pictures,
     .step = cuda_step,
     .finish = cuda_finish,
     .read = cuda_read,
     .write_momentum = cuda_write_momentum,
     .memory = cuda_memory,
-    .takes_pictures = true,
     .stage = cuda_stage,
     .pin = cuda_pin,
 };

@@ -84,14 +84,14 @@ typedef struct an_cuda_plan {
     size_t begin[AN_MAX_PARAMETERS], stored[AN_MAX_PARAMETERS];
     size_t stored_floats; /* of all of them */
 
-    /* Inputs as they come, (N, C, H, W) or pictures: training, one may be on its way while the
-     * other is read. For inference there is the first one, and no feeds. */
+    /* Inputs as they come, (N, C, H, W) or pictures: one may be on its way while the other is
+     * read. */
     void *arrival[2];
     an_feed *feed[2];
     const void
         *staged[2]; /* what is on its way into each, or there and not read yet; NULL: nothing */
     int newest;     /* of the two, the one into which a copy was begun last */
-    int slot;       /* ... that the step under way, or the last one, has read */
+    int slot;       /* ... that what is under way, or was last, has read */
     bool pictures;  /* ... and whether it held pictures */
 
     float
@@ -108,10 +108,11 @@ typedef struct an_cuda_plan {
     an_cuda_part parts[AN_CUDA_USES][AN_CUDA_MAX_PARTS];
     int part_count[AN_CUDA_USES];
     size_t bytes[AN_CUDA_USES];
-    void *block;            /* that holds all of it */
-    an_cuda_usual steps[2]; /* on floats, and on pictures */
-    an_cuda_usual forward;  /* inference */
-    bool unrecordable;      /* recording was tried, and failed */
+    void *block; /* that holds all of it */
+    /* On floats, and on pictures: */
+    an_cuda_usual steps[2];
+    an_cuda_usual forwards[2]; /* inference */
+    bool unrecordable;         /* recording was tried, and failed */
 } an_cuda_plan;
 
 /* build.c: decides on layouts and buffers, takes the memory, and prepares the device's operations.
