@@ -247,6 +247,7 @@ static void assert_answers_are_alike(const an_arch *arch, an_precision precision
     const an_shape shape = t.network.input;
     const size_t bytes = images * an_picture_bytes((size_t)shape.h, (size_t)shape.w);
     const size_t before = an_cuda_host_settings()->replays;
+    const size_t feeds = an_cuda_host_settings()->feeds;
     an_plan *plan;
     void *pictures[inputs];
     assert_ok(an_plan_create(&an_backend_cuda_plan, &t.network, &t.found->options, &plan, error));
@@ -268,6 +269,8 @@ static void assert_answers_are_alike(const an_arch *arch, an_precision precision
     }
     /* Of each kind all but the first: 13, 11 and 1. */
     assert_int_equal(an_cuda_host_settings()->replays - before, 13 + 11 + 1);
+    /* Nine announced, five that come while others are announced; no other takes that way. */
+    assert_int_equal(an_cuda_host_settings()->feeds - feeds, 9 + 5);
     for (int i = 0; i < inputs; i++)
         an_free(pictures[i]);
     an_plan_free(plan);

@@ -313,8 +313,7 @@ static alexnet_status forward(an_cuda_plan *plan, const void *batch, size_t byte
     AN_TRY(
         usual ? run_usual(plan, &plan->forwards[plan->pictures], enqueue_forward, NULL, NULL, error)
               : enqueue_forward(plan, NULL, NULL, error));
-    if (!by_itself)
-        AN_TRY(an_feed_done(plan->feed[plan->slot], error));
+    /* That waits for all of it, so that no copy need be told when its use is done. */
     return an_device_read(plan->device, logits, plan->plain,
                           (size_t)images * (size_t)plan->base.network.classes * sizeof *logits,
                           error);
