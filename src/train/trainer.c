@@ -425,11 +425,12 @@ static alexnet_status begin_run(trainer *t, const an_arch *arch, const char *fol
 /* A run that was stopped, perhaps before its first checkpoint. */
 static alexnet_status resume_run(trainer *t, const an_arch *arch, const char *folder,
                                  alexnet_error *error) {
+    bool begun;
     AN_TRY(an_run_resume(&t->run, folder, &t->settings, error));
+    AN_TRY(an_run_has_begun(&t->run, &begun, error));
     AN_TRY(an_settings_check(&t->settings, error));
     AN_TRY(an_setup_data(&t->settings, &t->setup, error));
     AN_TRY(an_run_check_data(&t->run, t->setup.data, t->setup.held_out, error));
-    const bool begun = an_is_file(t->run.last);
     AN_TRY(
         an_setup_make(&t->settings, arch, begun ? t->run.last : NULL, &t->setup, &t->state, error));
     AN_TRY(an_run_check_data(&t->run, t->setup.data, t->setup.held_out, error));
@@ -441,6 +442,8 @@ static alexnet_status resume_run(trainer *t, const an_arch *arch, const char *fo
     AN_TRY(an_run_rewind(&t->run, t->state.metrics_bytes, t->state.events_bytes, error));
     if (begun)
         t->saved_step = run_step(t);
+    else
+        warn(t, "this run was stopped before its first checkpoint; it begins anew");
     /* The process may have been killed between the two names of the best checkpoint. */
     if (t->state.best_epoch > 0 && t->state.best_epoch == t->state.epoch && t->state.step == 0)
         AN_TRY(keep_best(t, error));

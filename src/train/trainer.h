@@ -80,7 +80,8 @@ typedef struct an_train_result {
  * file of the run cannot be written: what it held before stays, whole.
  *
  * `resume` reads the settings from the folder; of those passed only device, threads and workers
- * count, where they are not NULL or 0. A run that is complete returns its result at once.
+ * count, where they are not NULL or 0. A run that is complete returns its result at once. IO where
+ * its checkpoint is gone.
  */
 alexnet_status an_train(const an_train_settings *settings, const char *folder, bool resume,
                         const an_train_observer *observer, an_train_result *result,

@@ -490,6 +490,50 @@ static void test_refuses_to_overwrite(void **state) {
                  "holds no run");
 }
 
+static size_t size_of(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 ? (size_t)info.st_size : 0;
+}
+
+/* A run whose last checkpoint is gone is not begun again over what is left of it. */
+static void test_lost_checkpoint(void **state) {
+    (void)state;
+    char last[600], best[600], metrics[600];
+    const an_train_settings none = no_settings();
+    an_train_settings settings = fixture_settings();
+    settings.epochs = 2;
+    settings.log_steps = 100; /* more than there are: only epochs are logged */
+    heard h = {0};
+    assert_ok(train(&settings, in_fixture("lost"), false, &h, error));
+    path_in(in_fixture("lost"), "last.safetensors", last, sizeof last);
+    path_in(in_fixture("lost"), "best.safetensors", best, sizeof best);
+    path_in(in_fixture("lost"), "metrics.jsonl", metrics, sizeof metrics);
+    const size_t logged = size_of(metrics);
+    assert_int_equal(unlink(last), 0);
+    assert_fails(train(&none, in_fixture("lost"), true, &h, error), ALEXNET_IO,
+                 "last.safetensors: is not there any more");
+    assert_true(an_is_file(best));
+    assert_int_equal(unlink(best), 0);
+    assert_fails(train(&none, in_fixture("lost"), true, &h, error), ALEXNET_IO,
+                 "last.safetensors: is not there any more");
+    assert_int_equal(size_of(metrics), logged);
+    assert_int_equal(h.warnings, 0);
+
+    /* An epoch is logged before its checkpoint is written: there the run may have been killed. */
+    uint8_t *bytes;
+    size_t size;
+    assert_ok(an_read_file(metrics, 1 << 20, &bytes, &size, error));
+    const uint8_t *end = memchr(bytes, '\n', size);
+    assert_non_null(end);
+    assert_ok(an_write_file(metrics, bytes, (size_t)(end + 1 - bytes), error));
+    free(bytes);
+    assert_ok(train(&none, in_fixture("lost"), true, &h, error));
+    assert_int_equal(h.warnings, 1);
+    assert_non_null(strstr(h.warning, "begins anew"));
+    assert_int_equal(result.steps, 2 * FIXTURE_STEPS);
+    assert_true(an_is_file(last) && an_is_file(best));
+}
+
 static void train_beside(heard *h) {
     (void)h;
     const an_train_settings none = no_settings();
@@ -629,6 +673,7 @@ int main(void) {
         cmocka_unit_test(test_best_without_links),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_refuses_to_overwrite),
+        cmocka_unit_test(test_lost_checkpoint),
         cmocka_unit_test(test_refuses_two_at_once),
         cmocka_unit_test(test_refuses_other_data),
         cmocka_unit_test(test_refuses_settings),
