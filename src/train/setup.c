@@ -279,7 +279,7 @@ alexnet_status an_setup_make(an_train_settings *settings, const an_arch *arch, c
                              an_setup *out, an_train_state *state, alexnet_error *error) {
     *state = an_train_state_begin();
     if (settings->classes && settings->classes != out->data->classes)
-        return an_fail(error, ALEXNET_MISMATCH,
+        return an_fail(error, ALEXNET_INVALID,
                        "%s: has %d classes, but %d were asked for; leave that out, and the network "
                        "gets as many as there are",
                        out->data->name, out->data->classes, settings->classes);

@@ -50,7 +50,26 @@ static void test_refusals(void **state) {
     expect(2, "phases: '5lr=1'", "train shapes:20 --phases 5lr=1 --out other");
     expect(2, "it must be 0 to 4", "train shapes:20 --mixup 9 --out other");
     expect(2, "--noise: a resumed run keeps", "train --resume run --noise 0.1");
+    expect(2, "alexnet train: int8 is for inference",
+           "train shapes:20 --precision int8 --out other");
+    const outcome *got = alexnet("train shapes:20 --classes 5 --out other");
+    static const char sentence[] = "alexnet train: shapes:20: has 10 classes, but 5 were asked for";
+    assert_int_equal(got->code, 2);
+    assert_memory_equal(got->err, sentence, strlen(sentence)); /* and nothing before */
     assert_false(an_is_file("other/run.json"));
+}
+
+/* What the help says is what a run gets. */
+static void test_help(void **state) {
+    (void)state;
+    const outcome *got = alexnet("train --help");
+    static const char *const lines[] = {
+        "pictures in a step (1 to 65536; default: 128)\n", "as many as DATA has)\n",
+        "how often every picture is seen (1 to 1000000; default: 90)\n"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (!strstr(got->out, lines[i]))
+            fail_msg("\"%s\" is not in\n%s", lines[i], got->out);
+    assert_non_null(strstr(alexnet("train --print")->out, "batch              128\n"));
 }
 
 /* A recipe's settings, of which each can be overridden, without data and without a run. */
@@ -217,9 +236,10 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_train),   cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_print),   cmocka_unit_test(test_recipe),
-        cmocka_unit_test(test_compare), cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_train),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_help),      cmocka_unit_test(test_print),
+        cmocka_unit_test(test_recipe),    cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_interrupt),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

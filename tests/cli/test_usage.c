@@ -113,6 +113,8 @@ static void test_wrong_usage(void **state) {
     expect(2, "'nothing' cannot be measured", "bench nothing");
     expect(2, "pool2", "summary --input-size 20");
     expect(2, "pool5", "summary --arch torchvision --input-size 62");
+    expect(2, "--precision int8: gradients are checked", "check --precision int8");
+    assert_string_equal(alexnet("check --precision int8")->out, "");
 }
 
 /* Without a GPU --version says what is missing, and so does what is asked to use one. */

@@ -576,8 +576,12 @@ static void test_refuses_settings(void **state) {
     (void)state;
     an_train_settings settings = fixture_settings();
     settings.classes = 10;
-    assert_fails(train(&settings, in_fixture("no"), false, NULL, error), ALEXNET_MISMATCH,
+    assert_fails(train(&settings, in_fixture("no"), false, NULL, error), ALEXNET_INVALID,
                  "has 3 classes, but 10");
+    settings = fixture_settings();
+    settings.precision = AN_INT8;
+    assert_fails(train(&settings, in_fixture("no"), false, NULL, error), ALEXNET_INVALID,
+                 "int8 is for inference");
     settings = fixture_settings();
     settings.epochs = 0;
     assert_fails(train(&settings, in_fixture("no"), false, NULL, error), ALEXNET_INVALID, "epochs");
