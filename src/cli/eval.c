@@ -59,7 +59,8 @@ static const an_option options[] = {
      .low = 0,
      .high = 1,
      .fallback = "0.1",
-     .help = "share of unreadable pictures that ends the evaluation"},
+     .help = "share of unreadable pictures that ends the evaluation, once they are more than ten; "
+             "0: the first one does"},
     {.name = "report",
      .type = AN_OPTION_TEXT,
      .offset = offsetof(eval_settings, report),

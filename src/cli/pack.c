@@ -75,7 +75,8 @@ static const an_option options[] = {
      .low = 0,
      .high = 1,
      .fallback = "0.1",
-     .help = "share of unreadable pictures that ends the packing"},
+     .help = "share of unreadable pictures that ends the packing, once they are more than ten; 0: "
+             "the first one does"},
     {.name = "checkpoint",
      .type = AN_OPTION_NUMBER,
      .offset = PACK(checkpoint),

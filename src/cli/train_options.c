@@ -301,7 +301,8 @@ const an_option an_train_options[] = {
      .value = "SHARE",
      .low = 0,
      .high = 1,
-     .help = "share of unreadable pictures that ends the run"},
+     .help = "share of unreadable pictures that ends the run, once they are more than ten; 0: the "
+             "first one does"},
     {.name = "checkpoint-steps",
      .type = AN_OPTION_COUNT,
      .offset = RUN(checkpoint_steps),

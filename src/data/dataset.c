@@ -98,6 +98,6 @@ void an_dataset_describe(const an_dataset *dataset, size_t index, char *text, si
 }
 
 bool an_too_many_broken(size_t broken, size_t count, double max_broken) {
-    enum { TOLERATED = 10 }; /* whatever their share */
-    return broken > TOLERATED && (double)broken > max_broken * (double)count;
+    enum { TOLERATED = 10 }; /* whatever their share, by whoever tolerates any */
+    return (broken > TOLERATED || max_broken == 0) && (double)broken > max_broken * (double)count;
 }

@@ -135,7 +135,7 @@ alexnet_status an_dataset_read(const an_dataset *dataset, size_t index, an_image
                                alexnet_error *error);
 
 /* Whether so many broken pictures of `count` are too many: more than ten, and more than the share
- * `max_broken`. */
+ * `max_broken`; where that is 0, any. */
 bool an_too_many_broken(size_t broken, size_t count, double max_broken);
 
 /* The picture's name, for messages and contact sheets. */
