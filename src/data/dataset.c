@@ -17,20 +17,53 @@ static const an_dataset_source *find_source(const char *name) {
     return NULL;
 }
 
-alexnet_status an_dataset_open(const char *name, an_split split, uint64_t seed, an_dataset **out,
-                               alexnet_error *error) {
+alexnet_status an_dataset_open_to_look(const char *name, an_split split, uint64_t seed,
+                                       an_dataset **out, alexnet_error *error) {
     *out = NULL;
     const an_dataset_source *source = find_source(name);
-    if (!source)
-        return an_fail(error, ALEXNET_IO,
-                       an_is_file(name)
-                           ? "%s: is a file, but no data set: only LMDB databases are, and tar "
-                             "archives of ILSVRC or with WebDataset's samples; unpack others first"
-                           : "%s: there is no such folder; name a folder of class folders, of "
-                             "CIFAR's binary files or with a packed data set, ILSVRC's archives, "
-                             "tar shards, or `shapes`",
-                       name);
+    if (!source) {
+        (void)an_fail(error, ALEXNET_IO,
+                      an_is_file(name)
+                          ? "%s: is a file, but no data set: only LMDB databases are, and tar "
+                            "archives of ILSVRC or with WebDataset's samples; unpack others first"
+                          : "%s: there is no such folder; name a folder of class folders, of "
+                            "CIFAR's binary files or with a packed data set, ILSVRC's archives, "
+                            "tar shards, or `shapes`",
+                      name);
+        return ALEXNET_IO; /* a constant, so that the analyser sees that nothing is open then */
+    }
     return source->open(name, split, seed, out, error);
+}
+
+/* Refuses the first class folder that has no pictures. */
+static alexnet_status check_folders(const an_dataset *dataset, alexnet_error *error) {
+    bool *has;
+    alexnet_status status = ALEXNET_OK;
+    if (!dataset->folders)
+        return ALEXNET_OK;
+    AN_TRY(an_alloc((void **)&has, (size_t)dataset->classes, sizeof *has, "classes", error));
+    for (size_t i = 0; i < dataset->count; i++)
+        has[dataset->labels[i]] = true;
+    for (int i = 0; i < dataset->classes && status == ALEXNET_OK; i++)
+        if (!has[i])
+            status = an_fail(error, ALEXNET_FORMAT,
+                             "%s/%s: this class folder holds no pictures (" AN_IMAGE_NAMES
+                             "); add some or take it away",
+                             dataset->name,
+                             dataset->class_ids ? dataset->class_ids[i] : dataset->class_names[i]);
+    an_free(has);
+    return status;
+}
+
+alexnet_status an_dataset_open(const char *name, an_split split, uint64_t seed, an_dataset **out,
+                               alexnet_error *error) {
+    AN_TRY(an_dataset_open_to_look(name, split, seed, out, error));
+    const alexnet_status status = check_folders(*out, error);
+    if (status != ALEXNET_OK) {
+        an_dataset_close(*out);
+        *out = NULL;
+    }
+    return status;
 }
 
 bool an_dataset_has_held_out(const char *name) {

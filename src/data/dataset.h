@@ -13,6 +13,7 @@
 #ifndef AN_DATA_DATASET_H
 #define AN_DATA_DATASET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -94,6 +95,7 @@ void an_statistics_free(an_statistics *statistics);
 struct an_dataset {
     const an_dataset_kind *kind;
     char *name;   /* the folder that was opened, or as the user named it */
+    bool folders; /* classes are folders: that one has no picture is a mistake */
     size_t count; /* pictures */
     int classes;
     char **class_names;        /* (classes) for people: "tench" */
@@ -118,6 +120,11 @@ typedef struct an_dataset_source {
  */
 alexnet_status an_dataset_open(const char *name, an_split split, uint64_t seed, an_dataset **out,
                                alexnet_error *error);
+
+/* The same for looking at what is there: class folders without pictures are fine, if there is one
+ * with some. */
+alexnet_status an_dataset_open_to_look(const char *name, an_split split, uint64_t seed,
+                                       an_dataset **out, alexnet_error *error);
 
 /* True where an_dataset_open with AN_SPLIT_HELD_OUT finds other pictures than with AN_SPLIT_TRAIN.
  */

@@ -168,10 +168,22 @@ static void test_folders_that_will_not_do(void **state) {
     assert_refused(self, ALEXNET_FORMAT, "other: this class folder holds no pictures");
     put(self, "other/text.txt", "x", 1);
     assert_refused(self, ALEXNET_FORMAT, "other: this class folder holds no pictures");
+    an_dataset *dataset = NULL;
+    assert_ok(an_dataset_open_to_look(self->root, AN_SPLIT_TRAIN, 1, &dataset, error));
+    assert_int_equal(dataset->classes, 2);
+    assert_int_equal(dataset->count, 2);
+    assert_int_equal(dataset->labels[0], 1); /* `other` is the first */
+    an_dataset_close(dataset);
 
     char missing[100];
+    snprintf(missing, sizeof missing, "%s/nothing/a", self->root);
+    assert_ok(an_make_folder(missing, error));
+    snprintf(missing, sizeof missing, "%s/nothing/b", self->root);
+    assert_ok(an_make_folder(missing, error));
+    snprintf(missing, sizeof missing, "%s/nothing", self->root);
+    assert_fails(an_dataset_open_to_look(missing, AN_SPLIT_TRAIN, 1, &dataset, error),
+                 ALEXNET_FORMAT, "nothing: its class folders hold no pictures");
     snprintf(missing, sizeof missing, "%s/nowhere", self->root);
-    an_dataset *dataset = NULL;
     assert_fails(an_dataset_open(missing, AN_SPLIT_TRAIN, 1, &dataset, error), ALEXNET_IO,
                  "nowhere: there is no such folder");
     snprintf(missing, sizeof missing, "%s/1.jpg", self->root);
