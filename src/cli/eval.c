@@ -114,9 +114,10 @@ static alexnet_status print_result(const eval_settings *settings, const an_datas
             json_object_set_new(json, "classes", an_report_classes(dataset, confusion));
         return an_print_json(json, error);
     }
-    printf("%s pictures in %s (%.1f images/s): top-1 %s, top-5 %s, loss %.4f\n",
-           an_thousands(found->images).text, an_duration(found->seconds).text, rate,
-           an_percent(found->top1).text, an_percent(found->top5).text, found->loss);
+    printf("%s picture%s in %s (%.1f images/s): top-1 %s, top-5 %s, loss %.4f\n",
+           an_thousands(found->images).text, an_plural(found->images),
+           an_duration(found->seconds).text, rate, an_percent(found->top1).text,
+           an_percent(found->top5).text, found->loss);
     if (confusion) {
         an_eval_report_print(dataset, confusion);
         printf("\nThe report is in %s\n", settings->report);

@@ -61,17 +61,16 @@ static void foretell(an_training_view *view, const an_progress *now) {
 
 static void stepped(void *context, const an_progress *now) {
     an_training_view *view = context;
-    const double steps = (double)now->steps_per_epoch * now->epochs;
-    const double done = (double)(now->epoch - 1) * (double)now->steps_per_epoch + (double)now->step;
+    char pace[320] = ""; /* in the first step there is none */
+    if (now->images_per_second > 0)
+        snprintf(pace, sizeof pace, "  %.1f images/s  waiting for data %s  %s left",
+                 now->images_per_second, an_percent(now->waiting).text,
+                 an_duration(now->remaining_seconds).text);
     foretell(view, now);
-    an_display_show(
-        &view->display, steps > 0 ? done / steps : 0,
-        "epoch %u/%u  step %llu/%llu  loss %.3f  top-1 %s  %.1f images/s  waiting for data %s  "
-        "%s left",
-        now->epoch, now->epochs, (unsigned long long)now->step,
-        (unsigned long long)now->steps_per_epoch, now->smoothed_loss, an_percent(now->top1).text,
-        now->images_per_second, an_percent(now->waiting).text,
-        an_duration(now->remaining_seconds).text);
+    an_display_show(&view->display, now->done, "epoch %u/%u  step %llu/%llu  loss %.3f  top-1 %s%s",
+                    now->epoch, now->epochs, (unsigned long long)now->step,
+                    (unsigned long long)now->steps_per_epoch, now->smoothed_loss,
+                    an_percent(now->top1).text, pace);
 }
 
 static void validating(void *context, size_t done, size_t pictures) {
@@ -100,7 +99,8 @@ static void epoch(void *context, const an_epoch_result *now) {
                  now->val_loss, an_percent(now->val_top1).text, an_percent(now->val_top5).text,
                  now->best ? "  (best)" : "");
     if (now->broken)
-        snprintf(broken, sizeof broken, "  %zu broken pictures", now->broken);
+        snprintf(broken, sizeof broken, "  %zu broken picture%s", now->broken,
+                 an_plural(now->broken));
     an_display_line(&view->display,
                     "epoch %-3u training: loss %.3f  top-1 %s%s  rate %.3g  %.1f images/s  "
                     "waiting %s  %s%s",

@@ -25,6 +25,7 @@ typedef struct an_progress {
     double top1;                    /* of the epoch so far, 0 to 1 */
     double learning_rate;           /* of weights */
     double images_per_second;       /* without validation and checkpoints; 0 in the first step */
+    double done;                    /* share of the whole run, by time, with both; 0 to 1 */
     double waiting;                 /* share of the time spent waiting for data */
     double remaining_seconds;       /* of the whole run, with validation and checkpoints */
 } an_progress;
@@ -66,6 +67,7 @@ typedef struct an_train_result {
     double train_loss;                 /* of the last epoch */
     double val_top1, val_top5;         /* of `checkpoint`; NaN where nothing was validated */
     double images_per_second, seconds; /* of this call */
+    bool was_complete;                 /* before it */
     char checkpoint[1024];             /* path of the best weights */
 } an_train_result;
 

@@ -220,6 +220,22 @@ static void test_interrupt(void **state) {
     assert_int_equal(json_integer_value(value(json, "epochs")), 2);
     assert_int_equal(json_integer_value(value(json, "steps")), 4);
     json_decref(json);
+
+    const outcome *got = alexnet("train --resume stopped");
+    static const char sentence[] = "stopped was complete already: 2 epochs, 4 steps, training loss";
+    assert_int_equal(got->code, 0);
+    assert_memory_equal(got->out, sentence, strlen(sentence));
+    assert_null(strstr(got->err, "memory: "));
+}
+
+/* The first step has no pace yet, and nothing is said about it. */
+static void test_progress(void **state) {
+    (void)state;
+    const outcome *got =
+        alexnet("train shapes:20 --epochs 1 --out shown-run --progress bar " SMALL);
+    assert_int_equal(got->code, 0);
+    assert_non_null(strstr(got->err, "epoch 1/1  step 1/2"));
+    assert_null(strstr(got->err, "  0.0 im")); /* the line is cut off behind that */
 }
 
 static int set_up(void **state) {
@@ -236,10 +252,10 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_train),     cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_help),      cmocka_unit_test(test_print),
-        cmocka_unit_test(test_recipe),    cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_train),   cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_help),    cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_print),   cmocka_unit_test(test_recipe),
+        cmocka_unit_test(test_compare), cmocka_unit_test(test_interrupt),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -42,6 +42,7 @@ static void hear_step(void *context, const an_progress *progress) {
     heard *h = context;
     h->steps++;
     h->progress = *progress;
+    assert_true(progress->done > 0 && progress->done <= 1);
 }
 
 static void hear_validation(void *context, size_t done, size_t pictures) {
@@ -99,6 +100,7 @@ static void test_learns_and_records(void **state) {
     assert_int_equal(h.steps, 12 * FIXTURE_STEPS);
     assert_int_equal(h.epochs, 12);
     assert_int_equal(h.validations, 12 * 2);
+    assert_true(h.progress.done < 1); /* the last validation was still to come */
     assert_int_equal(h.warnings, 0);
     assert_string_equal(h.settings.device, "reference");
     assert_int_equal(h.settings.classes, FIXTURE_CLASSES);
