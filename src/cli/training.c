@@ -29,11 +29,20 @@ static void print_forecast(an_training_view *view, const an_train_start *start) 
                                         "smaller --batch, or expect it to be slow or killed");
 }
 
-static void started(void *context, const an_train_start *start) {
-    an_training_view *view = context;
+/* Where nothing is validated, what counts is the loss of what is learned from. */
+static void warn_unvalidated(an_training_view *view, const an_train_settings *settings) {
+    char text[320];
+    snprintf(text, sizeof text,
+             "nothing is held out to validate on: %s the training loss, which falls also where "
+             "pictures are only learned by heart; name others with --val DATA",
+             settings->schedule.kind == AN_SCHEDULE_PLATEAU
+                 ? "the learning rate and the best epoch follow"
+                 : "the best epoch follows");
+    an_display_warn(&view->display, text);
+}
+
+static void print_start(an_training_view *view, const an_train_start *start) {
     const an_network *network = start->network;
-    if (view->display.mode == AN_PROGRESS_NONE)
-        return;
     if (view->print_settings)
         view->print_settings(view->context, start->settings);
     fprintf(stderr,
@@ -42,7 +51,19 @@ static void started(void *context, const an_train_start *start) {
             network->arch->name, an_thousands(network->parameter_floats).text, network->classes,
             network->input_size, network->input_size, an_thousands(start->pictures).text,
             an_thousands(start->validation_pictures).text);
+    if (start->last_layer[0]) {
+        an_print_name(stderr, start->last_layer);
+        fputc('\n', stderr);
+    }
     print_forecast(view, start);
+}
+
+static void started(void *context, const an_train_start *start) {
+    an_training_view *view = context;
+    if (view->display.mode != AN_PROGRESS_NONE)
+        print_start(view, start);
+    if (start->validation_pictures == 0 && !start->settings->overfit_batch)
+        warn_unvalidated(view, start->settings);
 }
 
 /* Says once, when the pace is known, when the run will end. */

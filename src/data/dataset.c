@@ -1,6 +1,8 @@
 #include "data/dataset.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/file.h"
 #include "core/memory.h"
@@ -82,6 +84,40 @@ alexnet_status an_dataset_begin(an_dataset *dataset, const an_dataset_kind *kind
     if (!dataset->name || !dataset->class_names || !dataset->labels)
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to list %zu pictures", name, count);
     return ALEXNET_OK;
+}
+
+/* Whether each class is called by its number. */
+static bool are_numbers(char *const *names, int classes) {
+    char number[16];
+    for (int i = 0; i < classes; i++) {
+        snprintf(number, sizeof number, "%d", i);
+        if (strcmp(names[i], number) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Whether all are ids of WordNet: "n01440764". */
+static bool are_ids(char *const *names, int classes) {
+    enum { DIGITS = 8 };
+    for (int i = 0; i < classes; i++)
+        if (names[i][0] != 'n' || strlen(names[i]) != 1 + DIGITS ||
+            strspn(names[i] + 1, "0123456789") != DIGITS)
+            return false;
+    return true;
+}
+
+int an_dataset_other_class(const an_dataset *dataset, char *const *names) {
+    const int classes = dataset->classes;
+    char *const *own = dataset->class_names, *const *ids = dataset->class_ids;
+    if (!names || are_numbers(names, classes) || are_numbers(own, classes))
+        return -1;
+    if (!ids && are_ids(names, classes) != are_ids(own, classes))
+        return -1;
+    for (int i = 0; i < classes; i++)
+        if (strcmp(names[i], own[i]) != 0 && !(ids && strcmp(names[i], ids[i]) == 0))
+            return i;
+    return -1;
 }
 
 void an_statistics_free(an_statistics *statistics) {

@@ -130,6 +130,13 @@ alexnet_status an_dataset_open_to_look(const char *name, an_split split, uint64_
  */
 bool an_dataset_has_held_out(const char *name);
 
+/*
+ * The first class that is called otherwise than in `names` (as many as there are classes; NULL:
+ * unknown); -1 where there is none. Ids count as names. What cannot be compared is no difference:
+ * bare numbers, which stand for names that nobody knows, and WordNet's ids on one side alone.
+ */
+int an_dataset_other_class(const an_dataset *dataset, char *const *names);
+
 /* Closes a data set; NULL is allowed. */
 void an_dataset_close(an_dataset *dataset);
 

@@ -458,7 +458,8 @@ static void announce(const trainer *t) {
         return;
     an_train_start start = {.settings = &t->settings,
                             .network = &setup->plan->network,
-                            .pictures = an_loader_pictures(setup->loader)};
+                            .pictures = an_loader_pictures(setup->loader),
+                            .last_layer = setup->last_layer};
     if (setup->validation)
         start.validation_pictures = an_loader_pictures(setup->validation);
     an_forecast_of(&t->settings, setup, &start.forecast);

@@ -46,6 +46,7 @@ typedef struct an_train_start {
     const an_train_settings *settings; /* with all defaults filled in; after resuming, the run's */
     const an_network *network;
     size_t pictures, validation_pictures;
+    const char *last_layer; /* what becomes of that of `weights`; "" where there are none */
     an_forecast forecast;
 } an_train_start;
 

@@ -137,6 +137,51 @@ static void test_recipe(void **state) {
     free(text);
 }
 
+/* Two folders of ten classes: called as those of `shapes`, in the byte order of the names, which is
+ * another, and by numbers. */
+static void write_classes(void) {
+    static const char *const names[] = {"circle", "square",  "triangle",     "star", "cross",
+                                        "ring",   "stripes", "checkerboard", "dots", "spiral"};
+    for (int i = 0; i < 10; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "sorted/%s", names[i]);
+        assert_ok(an_make_folder(path, error));
+        snprintf(path, sizeof path, "sorted/%s/1.ppm", names[i]);
+        write_picture(path, 70 + i, 80);
+        snprintf(path, sizeof path, "numbers/%d", i);
+        assert_ok(an_make_folder(path, error));
+        snprintf(path, sizeof path, "numbers/%d/1.ppm", i);
+        write_picture(path, 70 + i, 80);
+    }
+}
+
+/* Classes are known by their names where both sides have some. */
+static void test_names(void **state) {
+    (void)state;
+    write_classes();
+    expect(1,
+           "class 0 of run/best.safetensors is 'circle', but of sorted it is 'checkerboard'; they "
+           "must be the same",
+           "eval sorted --weights run/best.safetensors");
+    assert_int_equal(alexnet("eval numbers --weights run/best.safetensors")->code, 0);
+    assert_int_equal(alexnet("eval shapes:20 --weights run/best.safetensors --limit 2")->code, 0);
+
+    static const char tune[] = "--weights run/best.safetensors --epochs 1 --batch 5 --limit 5 "
+                               "--val-limit 1 --lr 0.001 --device reference --progress plain";
+    const outcome *got = alexnet("train sorted --out tuned-1 %s", tune);
+    assert_int_equal(got->code, 0);
+    assert_non_null(strstr(got->err, "\nfc8 is kept, but its classes have other names: class 0 was "
+                                     "'circle', now it is 'checkerboard'\n"));
+    /* Nothing is held out in that folder, and the recipe's schedule watches validation. */
+    assert_non_null(strstr(got->err, "alexnet: nothing is held out to validate on: the learning "
+                                     "rate and the best epoch follow the training loss"));
+    assert_non_null(strstr(got->err, "--val DATA\n"));
+    assert_non_null(strstr(got->out, "1 epoch, 1 step in "));
+    got = alexnet("train shapes:20 --out tuned-2 %s", tune);
+    assert_non_null(strstr(got->err, "\nfc8 is kept: 10 classes as before\n"));
+    assert_null(strstr(got->err, "nothing is held out"));
+}
+
 /* Appends to a file. */
 static void text_append(const char *path, const char *text) {
     FILE *file = fopen(path, "a");
@@ -252,10 +297,11 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_train),   cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_help),    cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_print),   cmocka_unit_test(test_recipe),
-        cmocka_unit_test(test_compare), cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_train),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_help),      cmocka_unit_test(test_names),
+        cmocka_unit_test(test_progress),  cmocka_unit_test(test_print),
+        cmocka_unit_test(test_recipe),    cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_interrupt),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -22,6 +22,7 @@ typedef struct heard {
     an_progress progress;
     an_epoch_result results[16];
     an_train_settings settings;
+    char last_layer[1024];
     void (*at_epoch)(struct heard *heard);
 } heard;
 
@@ -30,6 +31,7 @@ static void hear_start(void *context, const an_train_start *start) {
     const an_forecast *forecast = &start->forecast;
     h->started++;
     h->settings = *start->settings;
+    snprintf(h->last_layer, sizeof h->last_layer, "%s", start->last_layer);
     assert_string_equal(start->network->arch->name, start->settings->arch);
     assert_true(start->pictures > 0);
     assert_true(forecast->plan.parameters > 0);
@@ -395,6 +397,7 @@ static void test_fine_tuning(void **state) {
     assert_ok(an_train(&settings, in_fixture("tuned"), false, &observer, &result, error));
     assert_string_equal(h.settings.arch, "alexnet");
     assert_int_equal(h.settings.input_size, 67);
+    assert_string_equal(h.last_layer, "fc8 is new: 3 classes instead of 5");
 
     an_weights_file before, after;
     assert_ok(an_weights_open(trained, NULL, &before, error));
