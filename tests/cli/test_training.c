@@ -182,6 +182,34 @@ static void test_names(void **state) {
     assert_null(strstr(got->err, "nothing is held out"));
 }
 
+/* What a demo of other pictures says is about these. */
+static void test_demo(void **state) {
+    (void)state;
+    const outcome *got = alexnet("demo --data numbers --out shown");
+    static const char sentence[] = "alexnet demo: --data numbers: has no held-out part";
+    assert_int_equal(got->code, 2);
+    assert_memory_equal(got->err, sentence, strlen(sentence)); /* and nothing before */
+    expect(1, "alexnet demo: nowhere: there is no such folder", "demo --data nowhere");
+    expect(2, "alexnet demo: int8 is for inference", "demo --precision int8");
+    assert_false(an_is_folder("shown") || an_is_folder("demo"));
+
+    static const char *const pictures[] = {"two/train/cat", "two/train/dog", "two/val/cat",
+                                           "two/val/dog"};
+    for (int i = 0; i < 4; i++) {
+        char path[64];
+        assert_ok(an_make_folder(pictures[i], error));
+        snprintf(path, sizeof path, "%s/1.ppm", pictures[i]);
+        write_picture(path, 70 + i, 80);
+    }
+    got = alexnet("demo --data two --out shown --epochs 1 --batch 2 --lr 0.001");
+    assert_int_equal(got->code, 0);
+    assert_non_null(strstr(got->err, "learns to tell the 2 classes of your data apart"));
+    assert_non_null(strstr(got->err, "one guess in 2 is right"));
+    assert_non_null(strstr(got->out, "a network that knows nothing but these classes\n"));
+    assert_null(strstr(got->err, "shapes"));
+    assert_null(strstr(got->out, "shapes"));
+}
+
 /* Appends to a file. */
 static void text_append(const char *path, const char *text) {
     FILE *file = fopen(path, "a");
@@ -297,11 +325,11 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_train),     cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_help),      cmocka_unit_test(test_names),
-        cmocka_unit_test(test_progress),  cmocka_unit_test(test_print),
-        cmocka_unit_test(test_recipe),    cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_train),   cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_help),    cmocka_unit_test(test_names),
+        cmocka_unit_test(test_demo),    cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_print),   cmocka_unit_test(test_recipe),
+        cmocka_unit_test(test_compare), cmocka_unit_test(test_interrupt),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
