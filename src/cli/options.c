@@ -437,6 +437,8 @@ static void wrap(FILE *stream, const char *text, int column, int indent, int wid
             const int next = (int)strcspn(++text, " |");
             if (used + 1 + next + (text[next] == '|') <= width)
                 used += fprintf(stream, " ");
+            else
+                used = width; /* the next word begins a line, also where it alone would fit */
         }
     }
     fputc('\n', stream);

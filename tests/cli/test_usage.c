@@ -32,6 +32,9 @@ static void has_help(const char *name) {
     assert_ptr_equal(strstr(got->out, usage), got->out);
     assert_non_null(strstr(got->out, "--json"));
     assert_non_null(strstr(got->out, "--progress"));
+    static const char word[] = "default:";
+    for (const char *at = got->out; (at = strstr(at, word)); at += strlen(word))
+        assert_non_null(strchr(" \n", at[strlen(word)])); /* lines are broken between words */
 }
 
 static void refuses_nonsense(const char *name) {
