@@ -85,6 +85,10 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     int failures = 0;
     (void)arguments;
     (void)count;
+    if (settings->common.precision == AN_INT8)
+        return an_fail(error, ALEXNET_INVALID,
+                       "--precision int8: gradients are checked, and int8, which is for inference, "
+                       "has none; leave it out, or choose bf16");
     AN_TRY(an_backend_find(settings->common.device, &backend, error));
     AN_TRY(an_network_chosen(&settings->common, settings->classes, settings->input_size, &network,
                              error));

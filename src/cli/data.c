@@ -79,7 +79,7 @@ static bool show(void *context, size_t done, size_t pictures) {
 static alexnet_status open_part(data_findings *found, const char *name, const char *data,
                                 an_split split, uint64_t seed, alexnet_error *error) {
     data_part *part = &found->parts[found->part_count];
-    AN_TRY(an_dataset_open(data, split, seed, &part->dataset, error));
+    AN_TRY(an_dataset_open_to_look(data, split, seed, &part->dataset, error));
     part->name = name;
     found->part_count++;
     return ALEXNET_OK;
@@ -116,8 +116,10 @@ static alexnet_status survey_part(const data_settings *settings, data_part *part
                     "the sizes of classes", error));
     AN_TRY(an_alloc((void **)&sizes, classes, sizeof *sizes, "the sizes of classes", error));
     an_survey_classes(part->dataset, part->class_counts);
-    for (size_t i = 0; i < classes; i++)
+    for (size_t i = 0; i < classes; i++) {
         sizes[i] = (double)part->class_counts[i];
+        part->empty_classes += part->class_counts[i] == 0;
+    }
     part->class_sizes = an_spread_of(sizes, classes);
     an_free(sizes);
     return ALEXNET_OK;
@@ -182,11 +184,12 @@ const an_command an_command_data = {
     .title = "see what is in a data set, and what is wrong with it",
     .text =
         "Looks at every picture of a data set of any kind, on every core: how many there are of\n"
-        "each class, of what sizes, formats and colours; which are broken or odd (CMYK, a PNG\n"
-        "named .jpg, turned by EXIF); and which are there more than once, with the same bytes,\n"
-        "the same pixels, or so alike that one is the other in another size or quality. Of a\n"
-        "data set with a held-out part both are looked at, and pictures found in both are named:\n"
-        "they make a network look better than it is.\n"
+        "each class, of what sizes, formats and colours; which classes have none; which pictures\n"
+        "are broken or odd (CMYK, a PNG named .jpg, turned by EXIF); and which are there more "
+        "than\n"
+        "once, with the same bytes, the same pixels, or so alike that one is the other in another\n"
+        "size or quality. Of a data set with a held-out part both are looked at, and pictures\n"
+        "found in both are named: they make a network look better than it is.\n"
         "\n"
         "What is found is the result: the exit code is 0 also where pictures are broken.",
     .examples = "  alexnet data photos\n"

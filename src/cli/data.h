@@ -14,6 +14,7 @@ typedef struct data_part {
     an_survey survey;
     an_survey_summary summary;
     size_t *class_counts; /* (classes) */
+    size_t empty_classes; /* how many of them are 0 */
     an_spread class_sizes;
 } data_part;
 

@@ -69,6 +69,7 @@ static json_t *part_json(const data_part *part) {
                   an_json_string(part->dataset->name), "pictures", (json_int_t)all->pictures,
                   "bytes", (json_int_t)all->bytes, "classes", classes_json(part), "broken",
                   broken_json(&part->survey), "odd", odd_json(&part->survey));
+    json_object_set_new(json, "empty_classes", json_integer((json_int_t)part->empty_classes));
     json_object_set_new(json, "class_sizes", spread_json(&part->class_sizes));
     json_object_set_new(json, "formats",
                         json_pack("{s:I, s:I, s:I, s:I, s:I}", "jpeg", (json_int_t)all->jpeg, "png",

@@ -45,6 +45,10 @@ static an_text classes_text(const data_part *part) {
     return an_thousands((uint64_t)part->dataset->classes);
 }
 
+static an_text empty_classes_text(const data_part *part) {
+    return an_thousands(part->empty_classes);
+}
+
 static an_text class_sizes_text(const data_part *part) {
     return spread_text(&part->class_sizes);
 }
@@ -120,6 +124,7 @@ static const struct {
     {"pictures", pictures_text, false},
     {"broken", broken_text, false},
     {"classes", classes_text, false},
+    {"... without pictures", empty_classes_text, false},
     {"pictures a class", class_sizes_text, false},
     {"bytes", bytes_text, false},
     {"formats", formats_text, false},
@@ -210,6 +215,29 @@ static void print_picture(const an_dataset *dataset, size_t index) {
 static void print_more(size_t left) {
     if (left > 0)
         printf("    ... and %s more\n", an_thousands(left).text);
+}
+
+/* Classes that nothing can be learned about. */
+static void print_empty(const data_findings *found, size_t most) {
+    size_t all = 0, named = 0;
+    for (int p = 0; p < found->part_count; p++)
+        all += found->parts[p].empty_classes;
+    if (all == 0)
+        return;
+    printf("\nClasses without pictures (%s); train and eval refuse empty class folders\n",
+           an_thousands(all).text);
+    for (int p = 0; p < found->part_count; p++) {
+        const data_part *part = &found->parts[p];
+        for (int i = 0; i < part->dataset->classes && named < most; i++) {
+            if (part->class_counts[i] > 0)
+                continue;
+            printf("    ");
+            an_print_name(stdout, part->dataset->class_names[i]);
+            printf(found->part_count > 1 ? " (%s)\n" : "\n", part->name);
+            named++;
+        }
+    }
+    print_more(all - named);
 }
 
 static void print_broken(const data_findings *found, size_t most) {
@@ -305,6 +333,7 @@ void an_data_print(const data_findings *found, size_t most) {
         print_classes(&found->parts[p]);
     if (found->part_count > 1)
         print_differences(found);
+    print_empty(found, most);
     print_broken(found, most);
     for (int i = 0; i < AN_ODDITIES; i++)
         print_oddity(found, i, most);

@@ -1,4 +1,4 @@
-/* alexnet demo: the whole story in a few minutes, on the built-in data set. */
+/* alexnet demo: the whole story in a few minutes, on the built-in data set or another. */
 #include <errno.h> /* program_invocation_name */
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,7 @@ static const an_option options[] = {{.name = "out",
                                      .offset = offsetof(demo_settings, data),
                                      .value = "DATA",
                                      .fallback = "shapes:2000",
-                                     .help = "what is learned from"},
+                                     .help = "what is learned from, with a held-out part"},
                                     {.name = "epochs",
                                      .type = AN_OPTION_INT,
                                      .offset = offsetof(demo_settings, epochs),
@@ -60,12 +60,8 @@ static void say(const demo_settings *settings, const char *text) {
         fprintf(stderr, "\n%s\n", text);
 }
 
-static alexnet_status train(const demo_settings *settings, const char *folder,
-                            an_train_result *result, alexnet_error *error) {
+static an_train_settings run_of(const demo_settings *settings) {
     an_train_settings run = an_train_defaults();
-    an_training_view view = {.display = an_display_begin(settings->common.progress),
-                             .folder = folder};
-    const an_train_observer observer = an_training_observer(&view);
     if (settings->common.arch)
         run.arch = settings->common.arch;
     run.data = settings->data;
@@ -79,6 +75,15 @@ static alexnet_status train(const demo_settings *settings, const char *folder,
                                  .base = settings->rate,
                                  .warmup = 0.6,
                                  .epochs = settings->epochs};
+    return run;
+}
+
+static alexnet_status train(const demo_settings *settings, const char *folder,
+                            an_train_result *result, alexnet_error *error) {
+    const an_train_settings run = run_of(settings);
+    an_training_view view = {.display = an_display_begin(settings->common.progress),
+                             .folder = folder};
+    const an_train_observer observer = an_training_observer(&view);
     an_interrupt_watch();
     const alexnet_status status = an_train(&run, folder, false, &observer, result, error);
     an_display_end(&view.display);
@@ -194,16 +199,54 @@ static alexnet_status choose_folder(const demo_settings *settings, char *folder,
     return ALEXNET_OK;
 }
 
+/* What is learned from. */
+typedef struct subject {
+    bool shapes; /* the program's own */
+    int classes;
+} subject;
+
+/* Refuses what could not be shown to its end, before anything is said. */
+static alexnet_status look(const demo_settings *settings, subject *out, alexnet_error *error) {
+    const an_train_settings run = run_of(settings);
+    an_dataset *data;
+    AN_TRY(an_settings_check(&run, error));
+    AN_TRY(an_dataset_open(settings->data, AN_SPLIT_TRAIN, settings->common.seed, &data, error));
+    *out = (subject){.shapes = strcmp(data->kind->name, "shapes") == 0, .classes = data->classes};
+    an_dataset_close(data);
+    if (!an_dataset_has_held_out(settings->data))
+        return an_fail(error, ALEXNET_INVALID,
+                       "--data %s: has no held-out part, and the demo shows what the network says "
+                       "about pictures that it has not seen; name a data set with one, such as a "
+                       "folder with train/ and val/",
+                       settings->data);
+    return ALEXNET_OK;
+}
+
+static void say_begin(const demo_settings *settings, const subject *learned) {
+    char text[256];
+    if (learned->shapes)
+        snprintf(text, sizeof text,
+                 "1. AlexNet learns to tell ten kinds of shapes and textures apart. It begins\n"
+                 "   knowing nothing: one guess in ten is right.");
+    else
+        snprintf(text, sizeof text,
+                 "1. AlexNet learns to tell the %d classes of your data apart. It begins knowing\n"
+                 "   nothing: one guess in %d is right.",
+                 learned->classes, learned->classes);
+    say(settings, text);
+}
+
 static alexnet_status run(void *chosen, char **arguments, int count, alexnet_error *error) {
     const demo_settings *settings = chosen;
     const double begin = an_seconds();
     char folder[512];
     an_train_result result;
+    subject learned;
     (void)arguments;
     (void)count;
+    AN_TRY(look(settings, &learned, error));
     AN_TRY(choose_folder(settings, folder, sizeof folder, error));
-    say(settings, "1. AlexNet learns to tell ten kinds of shapes and textures apart. It begins\n"
-                  "   knowing nothing: one guess in ten is right.");
+    say_begin(settings, &learned);
     AN_TRY(train(settings, folder, &result, error));
     say(settings, "2. Pictures of what it has learned.");
     AN_TRY(draw(settings, folder, result.checkpoint, error));
@@ -218,18 +261,18 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
            "Look at\n"
            "  %s/answers.png            what it says about pictures it never saw\n"
            "  %s/curves.png             how it learned\n"
-           "  %s/filters.png            the 96 filters of conv1\n"
+           "  %s/filters.png            the filters of conv1\n"
            "  %s/filters-learned.png    what learning has added to them\n\n"
            "Next\n"
            "  %s summary\n"
            "      every size, worked out\n"
            "  %s classify --weights %s PICTURE\n"
-           "      your own picture, seen by a network that knows nothing but shapes\n"
+           "      your own picture, seen by a network that knows nothing but %s\n"
            "  %s train FOLDER\n"
            "      your own pictures, a folder a class\n",
            an_percent(result.val_top1).text, an_duration(seconds).text, folder, folder, folder,
            folder, program_invocation_name, program_invocation_name, result.checkpoint,
-           program_invocation_name);
+           learned.shapes ? "shapes" : "these classes", program_invocation_name);
     return ALEXNET_OK;
 }
 
@@ -237,9 +280,11 @@ const an_command an_command_demo = {
     .name = "demo",
     .arguments = "",
     .title = "see AlexNet learn, in a few minutes",
-    .text = "Trains the network on shapes drawn by the program, measures it on pictures that it\n"
-            "has not seen, and draws its filters, its curves and a sheet of its answers.",
-    .examples = "  alexnet demo",
+    .text = "Trains the network on shapes drawn by the program, or on --data, measures it on\n"
+            "pictures that it has not seen, and draws its filters, its curves and a sheet of its\n"
+            "answers.",
+    .examples = "  alexnet demo\n"
+                "  alexnet demo --data photos",
     .options = options,
     .size = sizeof(demo_settings),
     .run = run,

@@ -59,7 +59,8 @@ static const an_option options[] = {
      .low = 0,
      .high = 1,
      .fallback = "0.1",
-     .help = "share of unreadable pictures that ends the evaluation"},
+     .help = "share of unreadable pictures that ends the evaluation, once they are more than ten; "
+             "0: the first one does"},
     {.name = "report",
      .type = AN_OPTION_TEXT,
      .offset = offsetof(eval_settings, report),
@@ -113,9 +114,10 @@ static alexnet_status print_result(const eval_settings *settings, const an_datas
             json_object_set_new(json, "classes", an_report_classes(dataset, confusion));
         return an_print_json(json, error);
     }
-    printf("%s pictures in %s (%.1f images/s): top-1 %s, top-5 %s, loss %.4f\n",
-           an_thousands(found->images).text, an_duration(found->seconds).text, rate,
-           an_percent(found->top1).text, an_percent(found->top5).text, found->loss);
+    printf("%s picture%s in %s (%.1f images/s): top-1 %s, top-5 %s, loss %.4f\n",
+           an_thousands(found->images).text, an_plural(found->images),
+           an_duration(found->seconds).text, rate, an_percent(found->top1).text,
+           an_percent(found->top5).text, found->loss);
     if (confusion) {
         an_eval_report_print(dataset, confusion);
         printf("\nThe report is in %s\n", settings->report);
@@ -154,6 +156,24 @@ static alexnet_status check_report(const eval_settings *settings, const an_datas
     return an_make_folder(settings->report, error);
 }
 
+/* The network's answers have to mean what the data set's classes do. */
+static alexnet_status check_classes(const char *weights, const alexnet_classifier *classifier,
+                                    const an_dataset *dataset, alexnet_error *error) {
+    char *const *names = classifier->weights.class_names;
+    const int classes = alexnet_classifier_classes(classifier);
+    if (dataset->classes != classes)
+        return an_fail(error, ALEXNET_MISMATCH,
+                       "%s tells %d classes apart, but %s has %d; train for this data set first, "
+                       "or fine-tune with alexnet train --weights",
+                       weights, classes, dataset->name, dataset->classes);
+    const int other = an_dataset_other_class(dataset, names);
+    if (other >= 0)
+        return an_fail(error, ALEXNET_MISMATCH,
+                       "class %d of %s is '%s', but of %s it is '%s'; they must be the same", other,
+                       weights, names[other], dataset->name, dataset->class_names[other]);
+    return ALEXNET_OK;
+}
+
 /* Adds the votes of one network. */
 static alexnet_status add_network(const eval_settings *settings, const char *weights,
                                   const an_dataset *dataset, an_votes *votes, view *on,
@@ -173,14 +193,7 @@ static alexnet_status add_network(const eval_settings *settings, const char *wei
     AN_TRY(an_weights_path(weights, &path, error));
     common.weights = path;
     AN_TRY_CLEANUP(an_classifier_chosen(&common, common.batch, false, 0, 0, &classifier, error));
-    if (dataset->classes != alexnet_classifier_classes(classifier)) {
-        status = an_fail(error, ALEXNET_MISMATCH,
-                         "%s tells %d classes apart, but %s has %d; train for this data set first, "
-                         "or fine-tune with alexnet train --weights",
-                         weights, alexnet_classifier_classes(classifier), dataset->name,
-                         dataset->classes);
-        goto cleanup;
-    }
+    AN_TRY_CLEANUP(check_classes(weights, classifier, dataset, error));
     on->pass++;
     AN_TRY_CLEANUP(
         an_loader_create(dataset, &classifier->weights.preprocess, &loading, &loader, error));

@@ -271,9 +271,13 @@ static alexnet_status set(const an_option *option, const char *text, void *setti
 void an_options_defaults(const an_option *options, void *settings) {
     const an_option *const tables[] = {an_common_options, options};
     for (int t = 0; t < 2; t++)
-        for (const an_option *option = tables[t]; option && option->name; option++)
-            if (option->fallback)
+        for (const an_option *option = tables[t]; option && option->name; option++) {
+            /* A row of the command's own counts instead, also one whose default is in the struct.
+             */
+            const bool hidden = t == 0 && find_in(options, option->name, strlen(option->name));
+            if (option->fallback && !hidden)
                 set(option, option->fallback, settings, NULL);
+        }
 }
 
 alexnet_status an_options_parse(const an_option *options, void *settings, int argc, char **argv,
@@ -433,6 +437,8 @@ static void wrap(FILE *stream, const char *text, int column, int indent, int wid
             const int next = (int)strcspn(++text, " |");
             if (used + 1 + next + (text[next] == '|') <= width)
                 used += fprintf(stream, " ");
+            else
+                used = width; /* the next word begins a line, also where it alone would fit */
         }
     }
     fputc('\n', stream);

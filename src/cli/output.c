@@ -61,6 +61,10 @@ an_text an_percent(double fraction) {
     return out;
 }
 
+const char *an_plural(uint64_t count) {
+    return count == 1 ? "" : "s";
+}
+
 an_terminal an_terminal_of(FILE *stream) {
     an_terminal terminal = {.width = 80, .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0};
     const char *no_colour = getenv("NO_COLOR"), *kind = getenv("TERM");

@@ -21,6 +21,9 @@ an_text an_bytes(uint64_t bytes);     /* "249.5 MB" */
 an_text an_duration(double seconds);  /* "2 min 05 s" */
 an_text an_percent(double fraction);  /* "97.5 %"; "-" where it is no number */
 
+/* "s" behind the name of so many things, "" behind that of one. */
+const char *an_plural(uint64_t count);
+
 /* What the terminal behind a stream can show. All false where it is none. */
 typedef struct an_terminal {
     bool is_terminal;

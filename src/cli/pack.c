@@ -6,6 +6,7 @@
 #include "cli/interrupt.h"
 #include "core/file.h"
 #include "data/pack.h"
+#include "data/packed.h"
 
 /* --split: an_split's two, and both of them. */
 enum { SPLIT_BOTH = AN_SPLIT_HELD_OUT + 1, PARTS = 2 };
@@ -74,7 +75,8 @@ static const an_option options[] = {
      .low = 0,
      .high = 1,
      .fallback = "0.1",
-     .help = "share of unreadable pictures that ends the packing"},
+     .help = "share of unreadable pictures that ends the packing, once they are more than ten; 0: "
+             "the first one does"},
     {.name = "checkpoint",
      .type = AN_OPTION_NUMBER,
      .offset = PACK(checkpoint),
@@ -175,6 +177,7 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     settings->pack.threads = settings->common.threads;
     settings->pack.full_colour = strcmp(settings->colour, "4:4:4") == 0;
     const double begin = an_seconds();
+    AN_TRY(an_packed_check_place(folder, both, error));
     an_interrupt_watch();
     for (int i = 0; i < parts && status == ALEXNET_OK; i++) {
         const an_split split = both                            ? (an_split)i

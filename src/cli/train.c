@@ -49,7 +49,8 @@ static void print_table(FILE *stream, const an_train_chosen *chosen, const an_tr
     shown.recipe = run->recipe;
     shown.common.batch = run->batch;
     if (run->threads)
-        snprintf(threads, sizeof threads, "%d threads", run->threads);
+        snprintf(threads, sizeof threads, "%d thread%s", run->threads,
+                 an_plural((uint64_t)run->threads));
     fprintf(stream,
             "  %-18s %s\n  %-18s %s\n  %-18s %s\n  %-18s %s, %s, %s\n"
             "  %-18s %llu\n",
@@ -114,6 +115,20 @@ static alexnet_status new_folder(const char *data, char *folder, size_t size,
     return an_fail(error, ALEXNET_IO, "runs/ is full; choose a folder with --out");
 }
 
+static void print_result(const an_train_result *result, const char *folder) {
+    if (result->was_complete)
+        printf("%s was complete already: ", folder);
+    printf("%u epoch%s, %s step%s", result->epochs, an_plural(result->epochs),
+           an_thousands(result->steps).text, an_plural(result->steps));
+    if (!result->was_complete)
+        printf(" in %s", an_duration(result->seconds).text);
+    if (result->images_per_second > 0)
+        printf(" (%.1f images/s)", result->images_per_second);
+    printf("%s training loss %.3f, validation top-1 %s, top-5 %s\nweights: %s\n",
+           result->was_complete ? "," : ":", result->train_loss, an_percent(result->val_top1).text,
+           an_percent(result->val_top5).text, result->checkpoint);
+}
+
 static alexnet_status run(void *settings, char **arguments, int count, alexnet_error *error) {
     an_train_chosen *chosen = settings;
     char folder[512];
@@ -159,11 +174,7 @@ static alexnet_status run(void *settings, char **arguments, int count, alexnet_e
         return an_weights_failed(&chosen->common, status, error);
     if (chosen->common.json)
         return an_print_json(an_training_json(&result, folder), error);
-    printf("%u epoch%s, %s steps in %s (%.1f images/s): training loss %.3f, validation top-1 %s, "
-           "top-5 %s\nweights: %s\n",
-           result.epochs, result.epochs == 1 ? "" : "s", an_thousands(result.steps).text,
-           an_duration(result.seconds).text, result.images_per_second, result.train_loss,
-           an_percent(result.val_top1).text, an_percent(result.val_top5).text, result.checkpoint);
+    print_result(&result, folder);
     return ALEXNET_OK;
 }
 

@@ -29,11 +29,20 @@ static void print_forecast(an_training_view *view, const an_train_start *start) 
                                         "smaller --batch, or expect it to be slow or killed");
 }
 
-static void started(void *context, const an_train_start *start) {
-    an_training_view *view = context;
+/* Where nothing is validated, what counts is the loss of what is learned from. */
+static void warn_unvalidated(an_training_view *view, const an_train_settings *settings) {
+    char text[320];
+    snprintf(text, sizeof text,
+             "nothing is held out to validate on: %s the training loss, which falls also where "
+             "pictures are only learned by heart; name others with --val DATA",
+             settings->schedule.kind == AN_SCHEDULE_PLATEAU
+                 ? "the learning rate and the best epoch follow"
+                 : "the best epoch follows");
+    an_display_warn(&view->display, text);
+}
+
+static void print_start(an_training_view *view, const an_train_start *start) {
     const an_network *network = start->network;
-    if (view->display.mode == AN_PROGRESS_NONE)
-        return;
     if (view->print_settings)
         view->print_settings(view->context, start->settings);
     fprintf(stderr,
@@ -42,7 +51,19 @@ static void started(void *context, const an_train_start *start) {
             network->arch->name, an_thousands(network->parameter_floats).text, network->classes,
             network->input_size, network->input_size, an_thousands(start->pictures).text,
             an_thousands(start->validation_pictures).text);
+    if (start->last_layer[0]) {
+        an_print_name(stderr, start->last_layer);
+        fputc('\n', stderr);
+    }
     print_forecast(view, start);
+}
+
+static void started(void *context, const an_train_start *start) {
+    an_training_view *view = context;
+    if (view->display.mode != AN_PROGRESS_NONE)
+        print_start(view, start);
+    if (start->validation_pictures == 0 && !start->settings->overfit_batch)
+        warn_unvalidated(view, start->settings);
 }
 
 /* Says once, when the pace is known, when the run will end. */
@@ -61,17 +82,16 @@ static void foretell(an_training_view *view, const an_progress *now) {
 
 static void stepped(void *context, const an_progress *now) {
     an_training_view *view = context;
-    const double steps = (double)now->steps_per_epoch * now->epochs;
-    const double done = (double)(now->epoch - 1) * (double)now->steps_per_epoch + (double)now->step;
+    char pace[320] = ""; /* in the first step there is none */
+    if (now->images_per_second > 0)
+        snprintf(pace, sizeof pace, "  %.1f images/s  waiting for data %s  %s left",
+                 now->images_per_second, an_percent(now->waiting).text,
+                 an_duration(now->remaining_seconds).text);
     foretell(view, now);
-    an_display_show(
-        &view->display, steps > 0 ? done / steps : 0,
-        "epoch %u/%u  step %llu/%llu  loss %.3f  top-1 %s  %.1f images/s  waiting for data %s  "
-        "%s left",
-        now->epoch, now->epochs, (unsigned long long)now->step,
-        (unsigned long long)now->steps_per_epoch, now->smoothed_loss, an_percent(now->top1).text,
-        now->images_per_second, an_percent(now->waiting).text,
-        an_duration(now->remaining_seconds).text);
+    an_display_show(&view->display, now->done, "epoch %u/%u  step %llu/%llu  loss %.3f  top-1 %s%s",
+                    now->epoch, now->epochs, (unsigned long long)now->step,
+                    (unsigned long long)now->steps_per_epoch, now->smoothed_loss,
+                    an_percent(now->top1).text, pace);
 }
 
 static void validating(void *context, size_t done, size_t pictures) {
@@ -100,7 +120,8 @@ static void epoch(void *context, const an_epoch_result *now) {
                  now->val_loss, an_percent(now->val_top1).text, an_percent(now->val_top5).text,
                  now->best ? "  (best)" : "");
     if (now->broken)
-        snprintf(broken, sizeof broken, "  %zu broken pictures", now->broken);
+        snprintf(broken, sizeof broken, "  %zu broken picture%s", now->broken,
+                 an_plural(now->broken));
     an_display_line(&view->display,
                     "epoch %-3u training: loss %.3f  top-1 %s%s  rate %.3g  %.1f images/s  "
                     "waiting %s  %s%s",

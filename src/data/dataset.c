@@ -1,6 +1,8 @@
 #include "data/dataset.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/file.h"
 #include "core/memory.h"
@@ -17,20 +19,53 @@ static const an_dataset_source *find_source(const char *name) {
     return NULL;
 }
 
-alexnet_status an_dataset_open(const char *name, an_split split, uint64_t seed, an_dataset **out,
-                               alexnet_error *error) {
+alexnet_status an_dataset_open_to_look(const char *name, an_split split, uint64_t seed,
+                                       an_dataset **out, alexnet_error *error) {
     *out = NULL;
     const an_dataset_source *source = find_source(name);
-    if (!source)
-        return an_fail(error, ALEXNET_IO,
-                       an_is_file(name)
-                           ? "%s: is a file, but no data set: only LMDB databases are, and tar "
-                             "archives of ILSVRC or with WebDataset's samples; unpack others first"
-                           : "%s: there is no such folder; name a folder of class folders, of "
-                             "CIFAR's binary files or with a packed data set, ILSVRC's archives, "
-                             "tar shards, or `shapes`",
-                       name);
+    if (!source) {
+        (void)an_fail(error, ALEXNET_IO,
+                      an_is_file(name)
+                          ? "%s: is a file, but no data set: only LMDB databases are, and tar "
+                            "archives of ILSVRC or with WebDataset's samples; unpack others first"
+                          : "%s: there is no such folder; name a folder of class folders, of "
+                            "CIFAR's binary files or with a packed data set, ILSVRC's archives, "
+                            "tar shards, or `shapes`",
+                      name);
+        return ALEXNET_IO; /* a constant, so that the analyser sees that nothing is open then */
+    }
     return source->open(name, split, seed, out, error);
+}
+
+/* Refuses the first class folder that has no pictures. */
+static alexnet_status check_folders(const an_dataset *dataset, alexnet_error *error) {
+    bool *has;
+    alexnet_status status = ALEXNET_OK;
+    if (!dataset->folders)
+        return ALEXNET_OK;
+    AN_TRY(an_alloc((void **)&has, (size_t)dataset->classes, sizeof *has, "classes", error));
+    for (size_t i = 0; i < dataset->count; i++)
+        has[dataset->labels[i]] = true;
+    for (int i = 0; i < dataset->classes && status == ALEXNET_OK; i++)
+        if (!has[i])
+            status = an_fail(error, ALEXNET_FORMAT,
+                             "%s/%s: this class folder holds no pictures (" AN_IMAGE_NAMES
+                             "); add some or take it away",
+                             dataset->name,
+                             dataset->class_ids ? dataset->class_ids[i] : dataset->class_names[i]);
+    an_free(has);
+    return status;
+}
+
+alexnet_status an_dataset_open(const char *name, an_split split, uint64_t seed, an_dataset **out,
+                               alexnet_error *error) {
+    AN_TRY(an_dataset_open_to_look(name, split, seed, out, error));
+    const alexnet_status status = check_folders(*out, error);
+    if (status != ALEXNET_OK) {
+        an_dataset_close(*out);
+        *out = NULL;
+    }
+    return status;
 }
 
 bool an_dataset_has_held_out(const char *name) {
@@ -49,6 +84,40 @@ alexnet_status an_dataset_begin(an_dataset *dataset, const an_dataset_kind *kind
     if (!dataset->name || !dataset->class_names || !dataset->labels)
         return an_fail(error, ALEXNET_NO_MEMORY, "%s: no memory to list %zu pictures", name, count);
     return ALEXNET_OK;
+}
+
+/* Whether each class is called by its number. */
+static bool are_numbers(char *const *names, int classes) {
+    char number[16];
+    for (int i = 0; i < classes; i++) {
+        snprintf(number, sizeof number, "%d", i);
+        if (strcmp(names[i], number) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Whether all are ids of WordNet: "n01440764". */
+static bool are_ids(char *const *names, int classes) {
+    enum { DIGITS = 8 };
+    for (int i = 0; i < classes; i++)
+        if (names[i][0] != 'n' || strlen(names[i]) != 1 + DIGITS ||
+            strspn(names[i] + 1, "0123456789") != DIGITS)
+            return false;
+    return true;
+}
+
+int an_dataset_other_class(const an_dataset *dataset, char *const *names) {
+    const int classes = dataset->classes;
+    char *const *own = dataset->class_names, *const *ids = dataset->class_ids;
+    if (!names || are_numbers(names, classes) || are_numbers(own, classes))
+        return -1;
+    if (!ids && are_ids(names, classes) != are_ids(own, classes))
+        return -1;
+    for (int i = 0; i < classes; i++)
+        if (strcmp(names[i], own[i]) != 0 && !(ids && strcmp(names[i], ids[i]) == 0))
+            return i;
+    return -1;
 }
 
 void an_statistics_free(an_statistics *statistics) {
@@ -98,6 +167,6 @@ void an_dataset_describe(const an_dataset *dataset, size_t index, char *text, si
 }
 
 bool an_too_many_broken(size_t broken, size_t count, double max_broken) {
-    enum { TOLERATED = 10 }; /* whatever their share */
-    return broken > TOLERATED && (double)broken > max_broken * (double)count;
+    enum { TOLERATED = 10 }; /* whatever their share, by whoever tolerates any */
+    return (broken > TOLERATED || max_broken == 0) && (double)broken > max_broken * (double)count;
 }

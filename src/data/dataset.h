@@ -13,6 +13,7 @@
 #ifndef AN_DATA_DATASET_H
 #define AN_DATA_DATASET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -94,6 +95,7 @@ void an_statistics_free(an_statistics *statistics);
 struct an_dataset {
     const an_dataset_kind *kind;
     char *name;   /* the folder that was opened, or as the user named it */
+    bool folders; /* classes are folders: that one has no picture is a mistake */
     size_t count; /* pictures */
     int classes;
     char **class_names;        /* (classes) for people: "tench" */
@@ -119,9 +121,21 @@ typedef struct an_dataset_source {
 alexnet_status an_dataset_open(const char *name, an_split split, uint64_t seed, an_dataset **out,
                                alexnet_error *error);
 
+/* The same for looking at what is there: class folders without pictures are fine, if there is one
+ * with some. */
+alexnet_status an_dataset_open_to_look(const char *name, an_split split, uint64_t seed,
+                                       an_dataset **out, alexnet_error *error);
+
 /* True where an_dataset_open with AN_SPLIT_HELD_OUT finds other pictures than with AN_SPLIT_TRAIN.
  */
 bool an_dataset_has_held_out(const char *name);
+
+/*
+ * The first class that is called otherwise than in `names` (as many as there are classes; NULL:
+ * unknown); -1 where there is none. Ids count as names. What cannot be compared is no difference:
+ * bare numbers, which stand for names that nobody knows, and WordNet's ids on one side alone.
+ */
+int an_dataset_other_class(const an_dataset *dataset, char *const *names);
 
 /* Closes a data set; NULL is allowed. */
 void an_dataset_close(an_dataset *dataset);
@@ -135,7 +149,7 @@ alexnet_status an_dataset_read(const an_dataset *dataset, size_t index, an_image
                                alexnet_error *error);
 
 /* Whether so many broken pictures of `count` are too many: more than ten, and more than the share
- * `max_broken`. */
+ * `max_broken`; where that is 0, any. */
 bool an_too_many_broken(size_t broken, size_t count, double max_broken);
 
 /* The picture's name, for messages and contact sheets. */

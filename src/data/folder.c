@@ -186,15 +186,15 @@ static alexnet_status list_classes(folder *self, const class_list *classes, size
         snprintf(path, sizeof path, "%s/%s", root, classes->names[i]);
         const size_t begin = self->entry_count;
         AN_TRY(list_folder(path, 1, visit_class, self, error));
-        if (self->entry_count == begin)
-            return an_fail(error, ALEXNET_FORMAT,
-                           "%s: this class folder holds no pictures (" AN_IMAGE_NAMES
-                           "); add some or take it away",
-                           path);
-        qsort_r(self->entries + begin, self->entry_count - begin, sizeof *self->entries,
-                compare_entries, self->text);
+        if (self->entry_count > begin)
+            qsort_r(self->entries + begin, self->entry_count - begin, sizeof *self->entries,
+                    compare_entries, self->text);
         ends[i] = self->entry_count;
     }
+    if (self->entry_count == 0)
+        return an_fail(error, ALEXNET_FORMAT,
+                       "%s: its class folders hold no pictures (" AN_IMAGE_NAMES "); add some",
+                       root);
     return ALEXNET_OK;
 }
 
@@ -223,6 +223,7 @@ static alexnet_status open_folder(const char *path, an_dataset **out, alexnet_er
     AN_TRY_CLEANUP(list_classes(self, &classes, ends, error));
     AN_TRY_CLEANUP(an_dataset_begin(&self->base, &folder_kind, root, self->entry_count,
                                     (int)classes.count, error));
+    self->base.folders = true;
     for (size_t i = 0, picture = 0; i < classes.count; i++) {
         self->base.class_names[i] = classes.names[i];
         classes.names[i] = NULL;

@@ -343,8 +343,26 @@ static bool has_part(const char *name, an_split split) {
     return part != NULL;
 }
 
+static bool has_parts(const char *name) {
+    return has_part(name, AN_SPLIT_TRAIN) || has_part(name, AN_SPLIT_HELD_OUT);
+}
+
+alexnet_status an_packed_check_place(const char *folder, bool parts, alexnet_error *error) {
+    if (parts && is_database(folder))
+        return an_fail(error, ALEXNET_INVALID,
+                       "%s: holds a database already, and two parts, in train/ and val/, would lie "
+                       "beside it; choose another folder",
+                       folder);
+    if (!parts && has_parts(folder))
+        return an_fail(error, ALEXNET_INVALID,
+                       "%s: holds a data set of parts already, beside which its own database would "
+                       "lie; choose another folder, or one inside it",
+                       folder);
+    return ALEXNET_OK;
+}
+
 static bool lmdb_recognise(const char *name) {
-    return is_database(name) || has_part(name, AN_SPLIT_TRAIN) || has_part(name, AN_SPLIT_HELD_OUT);
+    return is_database(name) || has_parts(name);
 }
 
 static bool lmdb_has_held_out(const char *name) {
@@ -388,6 +406,11 @@ static alexnet_status lmdb_open(const char *name, an_split split, uint64_t seed,
                                 alexnet_error *error) {
     (void)seed;
     *out = NULL;
+    if (is_database(name) && has_parts(name))
+        return an_fail(error, ALEXNET_FORMAT,
+                       "%s: holds a database of its own and those of parts; name a part's folder, "
+                       "or move the one or the others elsewhere",
+                       name);
     char *part = is_database(name) ? an_string_copy(name) : find_part(name, split);
     if (!part) /* the one that is there stands for both */
         part = find_part(name, split == AN_SPLIT_TRAIN ? AN_SPLIT_HELD_OUT : AN_SPLIT_TRAIN);

@@ -31,7 +31,7 @@ typedef struct an_loader_options {
     an_augmentation augmentation;
     size_t limit;      /* use only this many pictures, a random choice by the seed; 0: all */
     double max_broken; /* give up once more than this share of an epoch's pictures (and more than
-                          ten) could not be read */
+                          ten) could not be read; 0: at the first one */
 } an_loader_options;
 
 /* A batch, owned by the loader; valid until it is given back. */

@@ -27,7 +27,8 @@ typedef struct an_pack_options {
     bool shuffle;     /* a random order, of `seed`; otherwise the data set's */
     uint64_t seed;
     int threads;       /* 0: the cores this process may use */
-    double max_broken; /* give up once more than this share (and more than ten) cannot be read */
+    double max_broken; /* give up once more than this share (and more than ten) cannot be read;
+                             0: at the first one */
     double checkpoint; /* seconds between two notes of how far it is */
 } an_pack_options;
 

@@ -50,6 +50,12 @@ alexnet_status an_packed_read(const char *folder, an_packed *out, alexnet_error 
 /* Writes all of it, the description last. */
 alexnet_status an_packed_write(const char *folder, const an_packed *packed, alexnet_error *error);
 
+/*
+ * INVALID where the folder holds databases of parts, in train/ and val/, and one of its own is to
+ * be packed into it, or (`parts`) the other way round: nobody could tell then which is meant.
+ */
+alexnet_status an_packed_check_place(const char *folder, bool parts, alexnet_error *error);
+
 /* Frees what it holds; an all-zero one is allowed. */
 void an_packed_free(an_packed *packed);
 

@@ -199,6 +199,33 @@ alexnet_status an_run_resume(an_run *run, const char *folder, an_train_settings 
     return status;
 }
 
+/* Whether metrics.jsonl goes on behind its first epoch. */
+static alexnet_status goes_on_behind_epoch(const an_run *run, bool *out, alexnet_error *error) {
+    static const char epoch[] = "\"kind\": \"epoch\"";
+    an_mapping metrics;
+    AN_TRY(an_map(run->metrics.path, &metrics, error));
+    const char *text = (const char *)metrics.bytes, *end = text + metrics.size;
+    const char *line = metrics.size ? memmem(text, metrics.size, epoch, strlen(epoch)) : NULL;
+    const char *last = line ? memchr(line, '\n', (size_t)(end - line)) : NULL;
+    *out = last && last + 1 < end;
+    an_unmap(&metrics);
+    return ALEXNET_OK;
+}
+
+alexnet_status an_run_has_begun(const an_run *run, bool *begun, alexnet_error *error) {
+    bool got_on = an_is_file(run->best);
+    *begun = an_is_file(run->last);
+    if (!*begun && !got_on)
+        AN_TRY(goes_on_behind_epoch(run, &got_on, error));
+    if (!*begun && got_on)
+        return an_fail(error, ALEXNET_IO,
+                       "%s: is not there any more, and without it the run cannot go on; put it "
+                       "back, or begin a new run in another folder, with the best weights of this "
+                       "one where it still has them",
+                       run->last);
+    return ALEXNET_OK;
+}
+
 alexnet_status an_run_check_data(const an_run *run, const an_dataset *data,
                                  const an_dataset *held_out, alexnet_error *error) {
     const json_t *then = json_object_get(run->record, "data");

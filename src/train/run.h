@@ -69,6 +69,13 @@ alexnet_status an_run_read(an_run *run, const char *folder, an_train_settings *s
 alexnet_status an_run_resume(an_run *run, const char *folder, an_train_settings *settings,
                              alexnet_error *error);
 
+/*
+ * *begun: whether there is a checkpoint to go on from. IO where it is gone: an epoch is put down in
+ * metrics.jsonl before its checkpoint is written, so that a run whose first epoch is the last line
+ * may never have had one, but none of which there is a best checkpoint, or a line behind that.
+ */
+alexnet_status an_run_has_begun(const an_run *run, bool *begun, alexnet_error *error);
+
 /* MISMATCH where the data sets are not those that a resumed run began with. */
 alexnet_status an_run_check_data(const an_run *run, const an_dataset *data,
                                  const an_dataset *held_out, alexnet_error *error);

@@ -60,6 +60,10 @@ alexnet_status an_settings_check(const an_train_settings *settings, alexnet_erro
     an_phases phases;
     if (!settings->data)
         return an_fail(error, ALEXNET_INVALID, "no data set was named to learn from");
+    if (settings->precision == AN_INT8)
+        return an_fail(error, ALEXNET_INVALID,
+                       "int8 is for inference; train in fp32 or bf16, or on a GPU also in tf32 or "
+                       "fp16");
     AN_TRY(check_solver(settings, error));
     AN_TRY(check_pictures(settings, error));
     return an_phases_of(settings, &phases, error);

@@ -1,5 +1,6 @@
 #include "train/setup.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +74,24 @@ static alexnet_status adapt(an_weights_file *file, const an_network *network, ui
             }
     }
     return ALEXNET_OK;
+}
+
+/* Says whether the last layer was kept, which makes little sense for other classes. */
+static void describe_last_layer(const an_weights_file *file, const an_network *network,
+                                const an_dataset *data, char *text, size_t size) {
+    const char *name = network->layers[network->layer_count - 1].spec.name;
+    const bool fits = network->classes == file->network.classes;
+    const int other = fits ? an_dataset_other_class(data, file->class_names) : -1;
+    if (!fits)
+        snprintf(text, size, "%s is new: %d classes instead of %d", name, network->classes,
+                 file->network.classes);
+    else if (other >= 0)
+        snprintf(text, size,
+                 "%s is kept, but its classes have other names: class %d was '%.300s', now it is "
+                 "'%.300s'",
+                 name, other, file->class_names[other], data->class_names[other]);
+    else
+        snprintf(text, size, "%s is kept: %d classes as before", name, network->classes);
 }
 
 static alexnet_status make_plan(const an_train_settings *settings, const an_network *network,
@@ -150,6 +169,7 @@ static alexnet_status load_trained(const an_train_settings *settings, an_setup *
     AN_TRY_CLEANUP(
         build_network(settings, file.network.arch, file.network.input_size, out, &network, error));
     AN_TRY_CLEANUP(adapt(&file, &network, settings->seed, &fresh, error));
+    describe_last_layer(&file, &network, out->data, out->last_layer, sizeof out->last_layer);
     AN_TRY_CLEANUP(make_plan(settings, &network, out, error));
     AN_TRY_CLEANUP(an_plan_load(out->plan, &file.weights, error));
     AN_TRY_CLEANUP(begin_average(settings, NULL, out, error));
@@ -279,7 +299,7 @@ alexnet_status an_setup_make(an_train_settings *settings, const an_arch *arch, c
                              an_setup *out, an_train_state *state, alexnet_error *error) {
     *state = an_train_state_begin();
     if (settings->classes && settings->classes != out->data->classes)
-        return an_fail(error, ALEXNET_MISMATCH,
+        return an_fail(error, ALEXNET_INVALID,
                        "%s: has %d classes, but %d were asked for; leave that out, and the network "
                        "gets as many as there are",
                        out->data->name, out->data->classes, settings->classes);

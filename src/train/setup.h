@@ -25,7 +25,9 @@ typedef struct an_setup {
     an_loader *loader, *validation; /* validation: NULL where nothing is validated */
     double noise;                   /* that the loader adds now */
     uint64_t steps_per_epoch;
-    size_t available; /* bytes of memory that there were before; 0: unknown */
+    char last_layer[1024]; /* a sentence: what becomes of that of the weights that are begun with;
+                              empty: there are none */
+    size_t available;      /* bytes of memory that there were before; 0: unknown */
 } an_setup;
 
 /* Opens the data sets into an all-zero setup. */

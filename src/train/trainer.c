@@ -176,12 +176,9 @@ static void add_to_state(trainer *t, const begun_step *step, const an_step_resul
     watch_for_guessing(t);
 }
 
-/* Seconds to the end of the run. */
-static double remaining_seconds(const trainer *t) {
-    const double epochs = t->settings.epochs - (double)t->state.epoch;
-    an_pace_rest rest = {.steps = epochs * (double)t->setup.steps_per_epoch - (double)t->state.step,
-                         .epochs = epochs,
-                         .checkpoints = epochs};
+/* Seconds for so many steps and ends of epochs, at the pace so far. */
+static double seconds_for(const trainer *t, double steps, double epochs) {
+    an_pace_rest rest = {.steps = steps, .epochs = epochs, .checkpoints = epochs};
     if (t->settings.checkpoint_steps > 0)
         rest.checkpoints += rest.steps / (double)t->settings.checkpoint_steps;
     if (t->setup.validation)
@@ -191,6 +188,10 @@ static double remaining_seconds(const trainer *t) {
 
 static an_progress progress_of(const trainer *t, double loss) {
     const an_train_state *state = &t->state;
+    const double epochs = t->settings.epochs, ended = (double)state->epoch;
+    const double steps = epochs * (double)t->setup.steps_per_epoch, done = (double)run_step(t);
+    const double spent = seconds_for(t, done, ended);
+    const double remaining = seconds_for(t, steps - done, epochs - ended);
     return (an_progress){.epoch = (uint32_t)state->epoch + 1,
                          .epochs = (uint32_t)t->settings.epochs,
                          .step = state->step,
@@ -201,7 +202,8 @@ static an_progress progress_of(const trainer *t, double loss) {
                          .learning_rate = t->learning_rate,
                          .images_per_second = an_pace_rate(&t->pace.all),
                          .waiting = an_pace_waiting(&t->pace.all),
-                         .remaining_seconds = remaining_seconds(t)};
+                         .done = spent > 0 ? spent / (spent + remaining) : done / steps,
+                         .remaining_seconds = remaining};
 }
 
 static alexnet_status log_step(trainer *t, const an_progress *now, alexnet_error *error) {
@@ -425,11 +427,12 @@ static alexnet_status begin_run(trainer *t, const an_arch *arch, const char *fol
 /* A run that was stopped, perhaps before its first checkpoint. */
 static alexnet_status resume_run(trainer *t, const an_arch *arch, const char *folder,
                                  alexnet_error *error) {
+    bool begun;
     AN_TRY(an_run_resume(&t->run, folder, &t->settings, error));
+    AN_TRY(an_run_has_begun(&t->run, &begun, error));
     AN_TRY(an_settings_check(&t->settings, error));
     AN_TRY(an_setup_data(&t->settings, &t->setup, error));
     AN_TRY(an_run_check_data(&t->run, t->setup.data, t->setup.held_out, error));
-    const bool begun = an_is_file(t->run.last);
     AN_TRY(
         an_setup_make(&t->settings, arch, begun ? t->run.last : NULL, &t->setup, &t->state, error));
     AN_TRY(an_run_check_data(&t->run, t->setup.data, t->setup.held_out, error));
@@ -441,6 +444,8 @@ static alexnet_status resume_run(trainer *t, const an_arch *arch, const char *fo
     AN_TRY(an_run_rewind(&t->run, t->state.metrics_bytes, t->state.events_bytes, error));
     if (begun)
         t->saved_step = run_step(t);
+    else
+        warn(t, "this run was stopped before its first checkpoint; it begins anew");
     /* The process may have been killed between the two names of the best checkpoint. */
     if (t->state.best_epoch > 0 && t->state.best_epoch == t->state.epoch && t->state.step == 0)
         AN_TRY(keep_best(t, error));
@@ -453,16 +458,21 @@ static void announce(const trainer *t) {
         return;
     an_train_start start = {.settings = &t->settings,
                             .network = &setup->plan->network,
-                            .pictures = an_loader_pictures(setup->loader)};
+                            .pictures = an_loader_pictures(setup->loader),
+                            .last_layer = setup->last_layer};
     if (setup->validation)
         start.validation_pictures = an_loader_pictures(setup->validation);
     an_forecast_of(&t->settings, setup, &start.forecast);
     t->observer->started(t->observer->context, &start);
 }
 
+static bool is_complete(const trainer *t) {
+    return t->state.epoch >= (uint64_t)t->settings.epochs ||
+           an_plateau_ended(&t->settings.schedule, &t->state.plateau);
+}
+
 static alexnet_status train_epochs(trainer *t, alexnet_error *error) {
-    while (t->state.epoch < (uint64_t)t->settings.epochs &&
-           !an_plateau_ended(&t->settings.schedule, &t->state.plateau)) {
+    while (!is_complete(t)) {
         AN_TRY(train_epoch(t, error));
         AN_TRY(finish_epoch(t, error));
     }
@@ -509,8 +519,11 @@ alexnet_status an_train_arch(const an_arch *arch, const an_train_settings *setti
     alexnet_status status = ALEXNET_OK;
     AN_TRY_CLEANUP(resume ? resume_run(&t, arch, folder, error)
                           : begin_run(&t, arch, folder, error));
-    AN_TRY_CLEANUP(train(&t, error));
+    const bool was_complete = is_complete(&t);
+    if (!was_complete)
+        AN_TRY_CLEANUP(train(&t, error));
     describe_result(&t, result);
+    result->was_complete = was_complete;
 
 cleanup:
     an_setup_free(&t.setup);

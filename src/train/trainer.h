@@ -25,6 +25,7 @@ typedef struct an_progress {
     double top1;                    /* of the epoch so far, 0 to 1 */
     double learning_rate;           /* of weights */
     double images_per_second;       /* without validation and checkpoints; 0 in the first step */
+    double done;                    /* share of the whole run, by time, with both; 0 to 1 */
     double waiting;                 /* share of the time spent waiting for data */
     double remaining_seconds;       /* of the whole run, with validation and checkpoints */
 } an_progress;
@@ -45,6 +46,7 @@ typedef struct an_train_start {
     const an_train_settings *settings; /* with all defaults filled in; after resuming, the run's */
     const an_network *network;
     size_t pictures, validation_pictures;
+    const char *last_layer; /* what becomes of that of `weights`; "" where there are none */
     an_forecast forecast;
 } an_train_start;
 
@@ -66,6 +68,7 @@ typedef struct an_train_result {
     double train_loss;                 /* of the last epoch */
     double val_top1, val_top5;         /* of `checkpoint`; NaN where nothing was validated */
     double images_per_second, seconds; /* of this call */
+    bool was_complete;                 /* before it */
     char checkpoint[1024];             /* path of the best weights */
 } an_train_result;
 
@@ -80,7 +83,8 @@ typedef struct an_train_result {
  * file of the run cannot be written: what it held before stays, whole.
  *
  * `resume` reads the settings from the folder; of those passed only device, threads and workers
- * count, where they are not NULL or 0. A run that is complete returns its result at once.
+ * count, where they are not NULL or 0. A run that is complete returns its result at once. IO where
+ * its checkpoint is gone.
  */
 alexnet_status an_train(const an_train_settings *settings, const char *folder, bool resume,
                         const an_train_observer *observer, an_train_result *result,

@@ -120,6 +120,31 @@ static void test_text(void **state) {
     assert_non_null(strstr(alexnet("data odd/train --val shapes:40")->out, "the same classes"));
 }
 
+/* A class folder without pictures is one more finding; who learns refuses it. */
+static void test_empty_classes(void **state) {
+    (void)state;
+    static const char *const folders[] = {"gaps/a", "gaps/b", "gaps/c", "gaps/d"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        assert_ok(an_make_folder(folders[i], error));
+    write_picture("gaps/b/1.ppm", 70, 70);
+    write_picture("gaps/c/1.ppm", 70, 80);
+    const outcome *got = alexnet("data gaps");
+    assert_int_equal(got->code, 0);
+    assert_non_null(strstr(got->out, "  ... without pictures    2\n"));
+    assert_non_null(strstr(got->out, "\nClasses without pictures (2); "));
+    assert_non_null(strstr(got->out, "\n    a\n    d\n"));
+#ifdef AN_WITH_CAIRO
+    assert_int_equal(alexnet("data gaps --sheet gaps.svg")->code, 0);
+#endif
+    json_t *json = document("data gaps");
+    json_t *part = json_array_get(value(json, "parts"), 0);
+    assert_int_equal(number_of(part, "empty_classes"), 2);
+    assert_int_equal(number_of(json_array_get(value(part, "classes"), 0), "pictures"), 0);
+    json_decref(json);
+    expect(1, "gaps/a: this class folder holds no pictures", "train gaps --out run");
+    expect(1, "gaps/a: this class folder holds no pictures", "eval gaps --weights w.safetensors");
+}
+
 static void test_data_usage(void **state) {
     (void)state;
     expect(2, "it needs DATA", "data");
@@ -297,6 +322,7 @@ int main(void) {
         cmocka_unit_test(test_document),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_text),
+        cmocka_unit_test(test_empty_classes),
         cmocka_unit_test(test_data_usage),
         cmocka_unit_test(test_data_sheet),
         cmocka_unit_test(test_report),

@@ -96,12 +96,31 @@ static void test_refused(void **state) {
     expect(1, "no LMDB database", "eval foreign --weights weights.safetensors");
 }
 
+/* A folder's own database and those of its parts would hide each other. */
+static void test_one_or_two(void **state) {
+    (void)state;
+    assert_int_equal(alexnet("pack data parts --resize 40 --progress none")->code, 0);
+    expect(2, "parts: holds a data set of parts already", "pack data/val parts");
+    expect(2, "parts: holds a data set of parts already", "pack data parts --split train");
+    assert_false(an_is_file("parts/data.mdb") || an_is_file("parts/pack.part"));
+    assert_int_equal(alexnet("pack data/val single --resize 40 --progress none")->code, 0);
+    expect(2, "single: holds a database already", "pack data single");
+    assert_false(an_is_folder("single/train"));
+    assert_int_equal(alexnet("pack data/val parts/more --resize 40 --progress none")->code, 0);
+
+    assert_int_equal(rename("parts/more/data.mdb", "parts/data.mdb"), 0);
+    static const char sentence[] = "parts: holds a database of its own and those of parts";
+    expect(1, sentence, "data parts");
+    expect(1, sentence, "pack parts again");
+    expect(1, sentence, "train parts --out run");
+    assert_int_equal(alexnet("data parts/train")->code, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_both_parts),
-        cmocka_unit_test(test_one_part),
-        cmocka_unit_test(test_same_answers),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_both_parts),   cmocka_unit_test(test_one_part),
+        cmocka_unit_test(test_same_answers), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_one_or_two),
     };
     return cmocka_run_group_tests(tests, prepare, leave);
 }

@@ -50,7 +50,26 @@ static void test_refusals(void **state) {
     expect(2, "phases: '5lr=1'", "train shapes:20 --phases 5lr=1 --out other");
     expect(2, "it must be 0 to 4", "train shapes:20 --mixup 9 --out other");
     expect(2, "--noise: a resumed run keeps", "train --resume run --noise 0.1");
+    expect(2, "alexnet train: int8 is for inference",
+           "train shapes:20 --precision int8 --out other");
+    const outcome *got = alexnet("train shapes:20 --classes 5 --out other");
+    static const char sentence[] = "alexnet train: shapes:20: has 10 classes, but 5 were asked for";
+    assert_int_equal(got->code, 2);
+    assert_memory_equal(got->err, sentence, strlen(sentence)); /* and nothing before */
     assert_false(an_is_file("other/run.json"));
+}
+
+/* What the help says is what a run gets. */
+static void test_help(void **state) {
+    (void)state;
+    const outcome *got = alexnet("train --help");
+    static const char *const lines[] = {
+        "pictures in a step (1 to 65536; default: 128)\n", "as many as DATA has)\n",
+        "how often every picture is seen (1 to 1000000; default: 90)\n"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (!strstr(got->out, lines[i]))
+            fail_msg("\"%s\" is not in\n%s", lines[i], got->out);
+    assert_non_null(strstr(alexnet("train --print")->out, "batch              128\n"));
 }
 
 /* A recipe's settings, of which each can be overridden, without data and without a run. */
@@ -116,6 +135,79 @@ static void test_recipe(void **state) {
     assert_non_null(json_string_value(value(run, "backend")));
     json_decref(run);
     free(text);
+}
+
+/* Two folders of ten classes: called as those of `shapes`, in the byte order of the names, which is
+ * another, and by numbers. */
+static void write_classes(void) {
+    static const char *const names[] = {"circle", "square",  "triangle",     "star", "cross",
+                                        "ring",   "stripes", "checkerboard", "dots", "spiral"};
+    for (int i = 0; i < 10; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "sorted/%s", names[i]);
+        assert_ok(an_make_folder(path, error));
+        snprintf(path, sizeof path, "sorted/%s/1.ppm", names[i]);
+        write_picture(path, 70 + i, 80);
+        snprintf(path, sizeof path, "numbers/%d", i);
+        assert_ok(an_make_folder(path, error));
+        snprintf(path, sizeof path, "numbers/%d/1.ppm", i);
+        write_picture(path, 70 + i, 80);
+    }
+}
+
+/* Classes are known by their names where both sides have some. */
+static void test_names(void **state) {
+    (void)state;
+    write_classes();
+    expect(1,
+           "class 0 of run/best.safetensors is 'circle', but of sorted it is 'checkerboard'; they "
+           "must be the same",
+           "eval sorted --weights run/best.safetensors");
+    assert_int_equal(alexnet("eval numbers --weights run/best.safetensors")->code, 0);
+    assert_int_equal(alexnet("eval shapes:20 --weights run/best.safetensors --limit 2")->code, 0);
+
+    static const char tune[] = "--weights run/best.safetensors --epochs 1 --batch 5 --limit 5 "
+                               "--val-limit 1 --lr 0.001 --device reference --progress plain";
+    const outcome *got = alexnet("train sorted --out tuned-1 %s", tune);
+    assert_int_equal(got->code, 0);
+    assert_non_null(strstr(got->err, "\nfc8 is kept, but its classes have other names: class 0 was "
+                                     "'circle', now it is 'checkerboard'\n"));
+    /* Nothing is held out in that folder, and the recipe's schedule watches validation. */
+    assert_non_null(strstr(got->err, "alexnet: nothing is held out to validate on: the learning "
+                                     "rate and the best epoch follow the training loss"));
+    assert_non_null(strstr(got->err, "--val DATA\n"));
+    assert_non_null(strstr(got->out, "1 epoch, 1 step in "));
+    got = alexnet("train shapes:20 --out tuned-2 %s", tune);
+    assert_non_null(strstr(got->err, "\nfc8 is kept: 10 classes as before\n"));
+    assert_null(strstr(got->err, "nothing is held out"));
+}
+
+/* What a demo of other pictures says is about these. */
+static void test_demo(void **state) {
+    (void)state;
+    const outcome *got = alexnet("demo --data numbers --out shown");
+    static const char sentence[] = "alexnet demo: --data numbers: has no held-out part";
+    assert_int_equal(got->code, 2);
+    assert_memory_equal(got->err, sentence, strlen(sentence)); /* and nothing before */
+    expect(1, "alexnet demo: nowhere: there is no such folder", "demo --data nowhere");
+    expect(2, "alexnet demo: int8 is for inference", "demo --precision int8");
+    assert_false(an_is_folder("shown") || an_is_folder("demo"));
+
+    static const char *const pictures[] = {"two/train/cat", "two/train/dog", "two/val/cat",
+                                           "two/val/dog"};
+    for (int i = 0; i < 4; i++) {
+        char path[64];
+        assert_ok(an_make_folder(pictures[i], error));
+        snprintf(path, sizeof path, "%s/1.ppm", pictures[i]);
+        write_picture(path, 70 + i, 80);
+    }
+    got = alexnet("demo --data two --out shown --epochs 1 --batch 2 --lr 0.001");
+    assert_int_equal(got->code, 0);
+    assert_non_null(strstr(got->err, "learns to tell the 2 classes of your data apart"));
+    assert_non_null(strstr(got->err, "one guess in 2 is right"));
+    assert_non_null(strstr(got->out, "a network that knows nothing but these classes\n"));
+    assert_null(strstr(got->err, "shapes"));
+    assert_null(strstr(got->out, "shapes"));
 }
 
 /* Appends to a file. */
@@ -201,6 +293,22 @@ static void test_interrupt(void **state) {
     assert_int_equal(json_integer_value(value(json, "epochs")), 2);
     assert_int_equal(json_integer_value(value(json, "steps")), 4);
     json_decref(json);
+
+    const outcome *got = alexnet("train --resume stopped");
+    static const char sentence[] = "stopped was complete already: 2 epochs, 4 steps, training loss";
+    assert_int_equal(got->code, 0);
+    assert_memory_equal(got->out, sentence, strlen(sentence));
+    assert_null(strstr(got->err, "memory: "));
+}
+
+/* The first step has no pace yet, and nothing is said about it. */
+static void test_progress(void **state) {
+    (void)state;
+    const outcome *got =
+        alexnet("train shapes:20 --epochs 1 --out shown-run --progress bar " SMALL);
+    assert_int_equal(got->code, 0);
+    assert_non_null(strstr(got->err, "epoch 1/1  step 1/2"));
+    assert_null(strstr(got->err, "  0.0 im")); /* the line is cut off behind that */
 }
 
 static int set_up(void **state) {
@@ -218,6 +326,8 @@ static int tear_down(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_train),   cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_help),    cmocka_unit_test(test_names),
+        cmocka_unit_test(test_demo),    cmocka_unit_test(test_progress),
         cmocka_unit_test(test_print),   cmocka_unit_test(test_recipe),
         cmocka_unit_test(test_compare), cmocka_unit_test(test_interrupt),
     };

@@ -32,6 +32,9 @@ static void has_help(const char *name) {
     assert_ptr_equal(strstr(got->out, usage), got->out);
     assert_non_null(strstr(got->out, "--json"));
     assert_non_null(strstr(got->out, "--progress"));
+    static const char word[] = "default:";
+    for (const char *at = got->out; (at = strstr(at, word)); at += strlen(word))
+        assert_non_null(strchr(" \n", at[strlen(word)])); /* lines are broken between words */
 }
 
 static void refuses_nonsense(const char *name) {
@@ -114,6 +117,8 @@ static void test_wrong_usage(void **state) {
     expect(2, "'nothing' cannot be measured", "bench nothing");
     expect(2, "pool2", "summary --input-size 20");
     expect(2, "pool5", "summary --arch torchvision --input-size 62");
+    expect(2, "--precision int8: gradients are checked", "check --precision int8");
+    assert_string_equal(alexnet("check --precision int8")->out, "");
 }
 
 /* Without a GPU --version says what is missing, and so does what is asked to use one. */

@@ -168,10 +168,22 @@ static void test_folders_that_will_not_do(void **state) {
     assert_refused(self, ALEXNET_FORMAT, "other: this class folder holds no pictures");
     put(self, "other/text.txt", "x", 1);
     assert_refused(self, ALEXNET_FORMAT, "other: this class folder holds no pictures");
+    an_dataset *dataset = NULL;
+    assert_ok(an_dataset_open_to_look(self->root, AN_SPLIT_TRAIN, 1, &dataset, error));
+    assert_int_equal(dataset->classes, 2);
+    assert_int_equal(dataset->count, 2);
+    assert_int_equal(dataset->labels[0], 1); /* `other` is the first */
+    an_dataset_close(dataset);
 
     char missing[100];
+    snprintf(missing, sizeof missing, "%s/nothing/a", self->root);
+    assert_ok(an_make_folder(missing, error));
+    snprintf(missing, sizeof missing, "%s/nothing/b", self->root);
+    assert_ok(an_make_folder(missing, error));
+    snprintf(missing, sizeof missing, "%s/nothing", self->root);
+    assert_fails(an_dataset_open_to_look(missing, AN_SPLIT_TRAIN, 1, &dataset, error),
+                 ALEXNET_FORMAT, "nothing: its class folders hold no pictures");
     snprintf(missing, sizeof missing, "%s/nowhere", self->root);
-    an_dataset *dataset = NULL;
     assert_fails(an_dataset_open(missing, AN_SPLIT_TRAIN, 1, &dataset, error), ALEXNET_IO,
                  "nowhere: there is no such folder");
     snprintf(missing, sizeof missing, "%s/1.jpg", self->root);
@@ -341,6 +353,33 @@ static void test_cifar10_that_will_not_do(void **state) {
     assert_refused(self, ALEXNET_FORMAT, "data_batch_4.bin: record 1 says class 10 of 10");
 }
 
+/* What other names are, and what cannot be compared. */
+static void test_other_classes(void **state) {
+    const scratch *self = *state;
+    char tench[] = "tench", goldfish[] = "goldfish", shark[] = "great white shark";
+    char first[] = "n01440764", second[] = "n01443537", zero[] = "0", one[] = "1";
+    char *same[] = {first, second}, *swapped[] = {second, first};
+    char *words[] = {tench, goldfish}, *others[] = {tench, shark}, *numbers[] = {zero, one};
+    put_pictures(self, NAMES("n01440764/1.jpg", "n01443537/1.jpg"));
+    an_dataset *dataset;
+    assert_ok(an_dataset_open(self->root, AN_SPLIT_TRAIN, 1, &dataset, error));
+    assert_int_equal(an_dataset_other_class(dataset, NULL), -1);
+    assert_int_equal(an_dataset_other_class(dataset, same), -1);
+    assert_int_equal(an_dataset_other_class(dataset, swapped), 0);
+    assert_int_equal(an_dataset_other_class(dataset, numbers), -1);
+    assert_int_equal(an_dataset_other_class(dataset, words), -1); /* ids on one side alone */
+
+    dataset->class_ids = dataset->class_names;
+    dataset->class_names = words;
+    assert_int_equal(an_dataset_other_class(dataset, words), -1);
+    assert_int_equal(an_dataset_other_class(dataset, same), -1);
+    assert_int_equal(an_dataset_other_class(dataset, swapped), 0);
+    assert_int_equal(an_dataset_other_class(dataset, others), 1);
+    dataset->class_names = dataset->class_ids;
+    dataset->class_ids = NULL;
+    an_dataset_close(dataset);
+}
+
 int main(void) {
 #define SCRATCH_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -348,6 +387,7 @@ int main(void) {
         SCRATCH_TEST(test_folder_of_splits),
         SCRATCH_TEST(test_folders_that_will_not_do),
         SCRATCH_TEST(test_unreadable_folder),
+        SCRATCH_TEST(test_other_classes),
         SCRATCH_TEST(test_cifar10),
         SCRATCH_TEST(test_cifar100),
         SCRATCH_TEST(test_cifar10_that_will_not_do),

@@ -258,7 +258,7 @@ static void cut_off_files_are_named(void **state) {
     data->jpeg = true;
     data->broken_every = 4;
     an_loader_options options = defaults;
-    options.max_broken = 0;
+    options.max_broken = 0.01;
     an_loader *loader = create(data, options);
     record r = take_epoch(loader, options.batch, 0, 0);
     assert_int_equal(an_loader_broken(loader), 10);
@@ -727,12 +727,16 @@ static void too_many_broken_pictures_end_the_epoch(void **state) {
 
     data = open_fake(50); /* ten are borne, whatever their share */
     data->broken_every = 5;
-    options.max_broken = 0;
+    options.max_broken = 0.01;
     loader = create(data, options);
     assert_ok(drain(loader, error));
     assert_int_equal(an_loader_broken(loader), 10);
     data->broken_every = 4;
     assert_fails(drain(loader, error), ALEXNET_FORMAT, "already 11 of 50");
+    an_loader_free(loader);
+    options.max_broken = 0; /* but not by who wants none */
+    loader = create(data, options);
+    assert_fails(drain(loader, error), ALEXNET_FORMAT, "already 1 of 50");
     an_loader_free(loader);
     an_dataset_close(&data->base);
 }

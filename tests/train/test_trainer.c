@@ -22,6 +22,7 @@ typedef struct heard {
     an_progress progress;
     an_epoch_result results[16];
     an_train_settings settings;
+    char last_layer[1024];
     void (*at_epoch)(struct heard *heard);
 } heard;
 
@@ -30,6 +31,7 @@ static void hear_start(void *context, const an_train_start *start) {
     const an_forecast *forecast = &start->forecast;
     h->started++;
     h->settings = *start->settings;
+    snprintf(h->last_layer, sizeof h->last_layer, "%s", start->last_layer);
     assert_string_equal(start->network->arch->name, start->settings->arch);
     assert_true(start->pictures > 0);
     assert_true(forecast->plan.parameters > 0);
@@ -42,6 +44,7 @@ static void hear_step(void *context, const an_progress *progress) {
     heard *h = context;
     h->steps++;
     h->progress = *progress;
+    assert_true(progress->done > 0 && progress->done <= 1);
 }
 
 static void hear_validation(void *context, size_t done, size_t pictures) {
@@ -99,6 +102,7 @@ static void test_learns_and_records(void **state) {
     assert_int_equal(h.steps, 12 * FIXTURE_STEPS);
     assert_int_equal(h.epochs, 12);
     assert_int_equal(h.validations, 12 * 2);
+    assert_true(h.progress.done < 1); /* the last validation was still to come */
     assert_int_equal(h.warnings, 0);
     assert_string_equal(h.settings.device, "reference");
     assert_int_equal(h.settings.classes, FIXTURE_CLASSES);
@@ -393,6 +397,7 @@ static void test_fine_tuning(void **state) {
     assert_ok(an_train(&settings, in_fixture("tuned"), false, &observer, &result, error));
     assert_string_equal(h.settings.arch, "alexnet");
     assert_int_equal(h.settings.input_size, 67);
+    assert_string_equal(h.last_layer, "fc8 is new: 3 classes instead of 5");
 
     an_weights_file before, after;
     assert_ok(an_weights_open(trained, NULL, &before, error));
@@ -490,6 +495,50 @@ static void test_refuses_to_overwrite(void **state) {
                  "holds no run");
 }
 
+static size_t size_of(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 ? (size_t)info.st_size : 0;
+}
+
+/* A run whose last checkpoint is gone is not begun again over what is left of it. */
+static void test_lost_checkpoint(void **state) {
+    (void)state;
+    char last[600], best[600], metrics[600];
+    const an_train_settings none = no_settings();
+    an_train_settings settings = fixture_settings();
+    settings.epochs = 2;
+    settings.log_steps = 100; /* more than there are: only epochs are logged */
+    heard h = {0};
+    assert_ok(train(&settings, in_fixture("lost"), false, &h, error));
+    path_in(in_fixture("lost"), "last.safetensors", last, sizeof last);
+    path_in(in_fixture("lost"), "best.safetensors", best, sizeof best);
+    path_in(in_fixture("lost"), "metrics.jsonl", metrics, sizeof metrics);
+    const size_t logged = size_of(metrics);
+    assert_int_equal(unlink(last), 0);
+    assert_fails(train(&none, in_fixture("lost"), true, &h, error), ALEXNET_IO,
+                 "last.safetensors: is not there any more");
+    assert_true(an_is_file(best));
+    assert_int_equal(unlink(best), 0);
+    assert_fails(train(&none, in_fixture("lost"), true, &h, error), ALEXNET_IO,
+                 "last.safetensors: is not there any more");
+    assert_int_equal(size_of(metrics), logged);
+    assert_int_equal(h.warnings, 0);
+
+    /* An epoch is logged before its checkpoint is written: there the run may have been killed. */
+    uint8_t *bytes;
+    size_t size;
+    assert_ok(an_read_file(metrics, 1 << 20, &bytes, &size, error));
+    const uint8_t *end = memchr(bytes, '\n', size);
+    assert_non_null(end);
+    assert_ok(an_write_file(metrics, bytes, (size_t)(end + 1 - bytes), error));
+    free(bytes);
+    assert_ok(train(&none, in_fixture("lost"), true, &h, error));
+    assert_int_equal(h.warnings, 1);
+    assert_non_null(strstr(h.warning, "begins anew"));
+    assert_int_equal(result.steps, 2 * FIXTURE_STEPS);
+    assert_true(an_is_file(last) && an_is_file(best));
+}
+
 static void train_beside(heard *h) {
     (void)h;
     const an_train_settings none = no_settings();
@@ -532,8 +581,12 @@ static void test_refuses_settings(void **state) {
     (void)state;
     an_train_settings settings = fixture_settings();
     settings.classes = 10;
-    assert_fails(train(&settings, in_fixture("no"), false, NULL, error), ALEXNET_MISMATCH,
+    assert_fails(train(&settings, in_fixture("no"), false, NULL, error), ALEXNET_INVALID,
                  "has 3 classes, but 10");
+    settings = fixture_settings();
+    settings.precision = AN_INT8;
+    assert_fails(train(&settings, in_fixture("no"), false, NULL, error), ALEXNET_INVALID,
+                 "int8 is for inference");
     settings = fixture_settings();
     settings.epochs = 0;
     assert_fails(train(&settings, in_fixture("no"), false, NULL, error), ALEXNET_INVALID, "epochs");
@@ -629,6 +682,7 @@ int main(void) {
         cmocka_unit_test(test_best_without_links),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_refuses_to_overwrite),
+        cmocka_unit_test(test_lost_checkpoint),
         cmocka_unit_test(test_refuses_two_at_once),
         cmocka_unit_test(test_refuses_other_data),
         cmocka_unit_test(test_refuses_settings),
