@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -192,6 +193,42 @@ static void test_rows(void **state) {
     unlink(path);
 }
 
+/* Draws a row with a label and no picture. */
+static void draw_label(const char *label, an_image *sheet) {
+    const char *path = in_folder("label.png");
+    const an_sheet_row row = {label, "", NULL, 0};
+    assert_ok(an_draw_rows(&row, 1, NULL, path, error));
+    assert_ok(an_image_read(path, sheet, error));
+    unlink(path);
+}
+
+/* Whether two labels look different. */
+static bool look_different(const char *one, const char *other) {
+    an_image a = {0}, b = {0};
+    draw_label(one, &a);
+    draw_label(other, &b);
+    assert_true(a.width == b.width && a.height == b.height);
+    const size_t size = (size_t)a.width * (size_t)a.height * 3;
+    const bool different = memcmp(a.pixels, b.pixels, size) != 0;
+    an_image_free(&a);
+    an_image_free(&b);
+    return different;
+}
+
+/* One font has not the letters of every language, and a folder's name need not be text at all. A
+ * character that no font has becomes a box with its number; without any font, all are one box. */
+static void test_labels_of_every_kind(void **state) {
+    (void)state;
+    assert_true(look_different("狗", ""));
+    assert_true(look_different("狗", "猫") == look_different("a", "b"));
+    assert_true(look_different("猫 咪", "猫"));
+    assert_true(look_different("caf\xe9", ""));
+    /* What does not fit ends in an ellipsis. */
+    assert_false(look_different("一二三四五六七八九十一二三四五六七八九十一二三四五六七八九十",
+                                "一二三四五六七八九十一二三四五六七八九十一二三四五六七八九百"));
+    assert_true(look_different("two\nlines", "two"));
+}
+
 static void test_curves(void **state) {
     (void)state;
     static const char metrics[] = "{\"step\": 1, \"loss\": 2.3}\n"
@@ -237,6 +274,7 @@ int main(void) {
         cmocka_unit_test(test_saliency_and_sheet),
         cmocka_unit_test(test_matrix),
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_labels_of_every_kind),
         cmocka_unit_test(test_curves),
         cmocka_unit_test(test_steps_are_round),
         cmocka_unit_test(test_refuses_other_types),
