@@ -14,9 +14,9 @@ alexnet_status an_draw_filters(const float *weights, int filters, int kernel, bo
     return cannot_draw(path, error);
 }
 
-alexnet_status an_draw_activations(const float *values, an_shape shape, const char *title,
-                                   const char *path, alexnet_error *error) {
-    (void)values, (void)shape, (void)title;
+alexnet_status an_draw_activations(const float *values, an_shape shape, const char *const *names,
+                                   const char *title, const char *path, alexnet_error *error) {
+    (void)values, (void)shape, (void)names, (void)title;
     return cannot_draw(path, error);
 }
 

@@ -56,8 +56,8 @@ static void test_filters_show_their_colours(void **state) {
 
 static void test_activations_of_every_shape(void **state) {
     (void)state;
-    const an_shape shapes[] = {
-        {96, 55, 55}, {256, 13, 13}, {4096, 1, 1}, {10, 1, 1}, {3, 300, 300}};
+    const an_shape shapes[] = {{96, 55, 55}, {256, 13, 13}, {4096, 1, 1},
+                               {31, 1, 1},   {3, 300, 300}, {1, 1, 2}};
     const char *path = in_folder("activations.png");
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const size_t count = an_shape_count(shapes[i]);
@@ -66,15 +66,44 @@ static void test_activations_of_every_shape(void **state) {
         assert_non_null(values);
         values[0] = 3;
         values[count - 1] = (float)NAN; /* must not reach past the table of colours */
-        assert_ok(an_draw_activations(values, shapes[i], "layer", path, error));
+        assert_ok(an_draw_activations(values, shapes[i], NULL, "layer", path, error));
         assert_ok(an_image_read(path, &image, error));
-        assert_in_range(image.width, 100, 1400);
+        assert_in_range(image.width, 600, 1400); /* room for a title */
         const uint8_t *bright = pixel(&image, 16, 48);
         assert_true(bright[0] > 230 && bright[1] > 200);
+        if (shapes[i].c == 31) /* 6 x 6 cells of 24 pixels: five have no value */
+            for (int cell = 30; cell < 36; cell++) {
+                const uint8_t *p = pixel(&image, 16 + cell % 6 * 24 + 12, 48 + 5 * 24 + 12);
+                assert_true((p[0] == 255 && p[1] == 255 && p[2] == 255) == (cell > 30));
+            }
         an_image_free(&image);
         free(values);
         unlink(path);
     }
+}
+
+/* A few values are bars to both sides of zero, with names. */
+static void test_few_activations(void **state) {
+    (void)state;
+    const float values[] = {2, -1, 0, (float)NAN};
+    const char *const names[] = {"猫 咪", "dog", "a name that is much longer than there is room",
+                                 ""};
+    const char *path = in_folder("bars.png");
+    an_image image = {0};
+    /* 336 pixels from -1 to 2: zero is 112 to the right of where the names end, at 216. */
+    assert_ok(an_draw_activations(values, (an_shape){4, 1, 1}, names, "fc8", path, error));
+    assert_ok(an_image_read(path, &image, error));
+    assert_in_range(image.width, 600, 700);
+    const uint8_t *largest = pixel(&image, 540, 48 + 7), *left = pixel(&image, 220, 48 + 24 + 7);
+    assert_true(largest[2] > largest[0] + 100);
+    assert_true(left[0] < 200 && left[2] < 200);
+    assert_true(pixel(&image, 300, 48 + 7)[0] == 255);
+    assert_true(pixel(&image, 400, 48 + 24 + 7)[0] == 255);
+    assert_true(pixel(&image, 400, 48 + 48 + 7)[0] == 255);
+    an_image_free(&image);
+    const float none[AN_MOST_BARS] = {0};
+    assert_ok(an_draw_activations(none, (an_shape){AN_MOST_BARS, 1, 1}, NULL, "fc8", path, error));
+    unlink(path);
 }
 
 static void test_saliency_and_sheet(void **state) {
@@ -271,6 +300,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filters_show_their_colours),
         cmocka_unit_test(test_activations_of_every_shape),
+        cmocka_unit_test(test_few_activations),
         cmocka_unit_test(test_saliency_and_sheet),
         cmocka_unit_test(test_matrix),
         cmocka_unit_test(test_rows),
