@@ -114,7 +114,7 @@ void an_chart_draw(const an_canvas *canvas, const an_chart *chart, const an_seri
 
     double x = a.right; /* the legend grows to the left from the chart's corner */
     for (size_t i = count; i-- > 0;) {
-        if (!series[i].name)
+        if (!series[i].name || series[i].count < (series[i].dots ? 1 : 2)) /* or nothing is seen */
             continue;
         an_canvas_text(canvas, x, chart->top + 22, 12, AN_RIGHT, an_ink, series[i].name);
         x -= an_canvas_text_width(canvas, 12, series[i].name) + 6;

@@ -280,6 +280,39 @@ static void test_curves(void **state) {
     unlink(metrics_path);
 }
 
+/* Whether a picture of these metrics has the pale blue of single steps. */
+static bool shows_steps(const char *metrics) {
+    char metrics_path[256];
+    snprintf(metrics_path, sizeof metrics_path, "%s", in_folder("metrics.jsonl"));
+    const char *path = in_folder("curves.png");
+    an_image image = {0};
+    assert_ok(an_write_file(metrics_path, metrics, strlen(metrics), error));
+    assert_ok(an_draw_curves(folder, path, error));
+    assert_ok(an_image_read(path, &image, error));
+    bool found = false;
+    for (size_t i = 0; i < (size_t)image.width * (size_t)image.height; i++) {
+        const uint8_t *p = image.pixels + 3 * i;
+        found = found || (abs(p[0] - 168) + abs(p[1] - 196) + abs(p[2] - 230) < 4);
+    }
+    an_image_free(&image);
+    unlink(path);
+    unlink(metrics_path);
+    return found;
+}
+
+/* What is not drawn is not in the legend. */
+static void test_legend(void **state) {
+    (void)state;
+    static const char epoch[] = "{\"step\": 9, \"train_loss\": 2.1, \"train_top1\": 0.4}\n";
+    char steps[256];
+    assert_false(shows_steps(epoch));
+    snprintf(steps, sizeof steps, "{\"step\": 4, \"loss\": 2.3}\n%s", epoch);
+    assert_false(shows_steps(steps)); /* a single one makes no line */
+    snprintf(steps, sizeof steps, "{\"step\": 4, \"loss\": 2}\n{\"step\": 8, \"loss\": 1}\n%s",
+             epoch);
+    assert_true(shows_steps(steps));
+}
+
 static void test_steps_are_round(void **state) {
     (void)state;
     assert_true(an_chart_step(100, 8) == 20);
@@ -306,6 +339,7 @@ int main(void) {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_labels_of_every_kind),
         cmocka_unit_test(test_curves),
+        cmocka_unit_test(test_legend),
         cmocka_unit_test(test_steps_are_round),
         cmocka_unit_test(test_refuses_other_types),
     };
