@@ -85,13 +85,18 @@ function(an_protobuf name)
     target_include_directories(alexnet_objects SYSTEM PUBLIC ${CMAKE_CURRENT_BINARY_DIR})
 endfunction()
 
-# Cairo: pictures with text (inspect).
+# Cairo and Pango: pictures with text (inspect). Only Pango's header is used here: src/inspect/pango.h
+# says why.
 pkg_check_modules(CAIRO IMPORTED_TARGET cairo)
-if(CAIRO_FOUND)
+pkg_check_modules(PANGOCAIRO pangocairo)
+if(CAIRO_FOUND AND PANGOCAIRO_FOUND)
+    set(AN_WITH_CAIRO TRUE)
+    target_include_directories(alexnet_dependencies SYSTEM INTERFACE ${PANGOCAIRO_INCLUDE_DIRS})
     target_link_libraries(alexnet_dependencies INTERFACE PkgConfig::CAIRO)
     target_compile_definitions(alexnet_dependencies INTERFACE AN_WITH_CAIRO)
 else()
-    message(STATUS "cairo (libcairo2-dev) not found: inspect draws no pictures")
+    message(STATUS "cairo (libcairo2-dev) or Pango (libpango1.0-dev) not found: inspect draws no "
+        "pictures")
 endif()
 
 # libcurl and nettle: downloads (pull). Only libcurl's header is used here: src/pull/curl.h says why.

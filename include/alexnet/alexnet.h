@@ -9,9 +9,10 @@
  *         fprintf(stderr, "%s\n", error.message);
  *
  * Every function that can fail returns a status and, where `error` is not NULL, fills it with one
- * sentence that says what was wrong, where, and what to do. The library never prints, exits or
- * aborts and holds no mutable globals. A classifier may be used by one thread at a time; different
- * classifiers by different threads at once.
+ * sentence that says what was wrong, where, and what to do. A pointer that must not be NULL, and
+ * is, is INVALID; `error` and `options` may be. The library never prints, exits or aborts and holds
+ * no mutable globals. A classifier may be used by one thread at a time; different classifiers by
+ * different threads at once.
  */
 #ifndef ALEXNET_ALEXNET_H
 #define ALEXNET_ALEXNET_H
@@ -80,7 +81,8 @@ typedef struct alexnet_prediction {
 } alexnet_prediction;
 
 /*
- * Opens a weights file (safetensors) and prepares the network it holds.
+ * Opens a weights file (safetensors, PyTorch's .pth, ONNX, caffemodel or Darknet's .weights, as far
+ * as the build reads them) and prepares the network it holds.
  * options: NULL for the defaults. *out: freed with alexnet_classifier_free; NULL after a failure.
  * Fails with IO, FORMAT, MISMATCH, UNSUPPORTED, INVALID or NO_MEMORY.
  */
@@ -91,13 +93,14 @@ ALEXNET_API alexnet_status alexnet_classifier_open(const char *weights,
 /* Frees a classifier; NULL is allowed. */
 ALEXNET_API void alexnet_classifier_free(alexnet_classifier *classifier);
 
-/* The number of classes, which is the length of one image's logits. */
+/* The number of classes, which is the length of one image's logits; 0 of NULL. */
 ALEXNET_API int alexnet_classifier_classes(const alexnet_classifier *classifier);
 
-/* The side, in pixels, of the square input that the network takes (227 for most). */
+/* The side, in pixels, of the square input that the network takes (227 for most); 0 of NULL. */
 ALEXNET_API int alexnet_classifier_input_size(const alexnet_classifier *classifier);
 
-/* The name of class `index`, owned by the classifier; NULL where `index` is out of range. */
+/* The name of class `index`, owned by the classifier; NULL where `index` is out of range, and of
+ * NULL. */
 ALEXNET_API const char *alexnet_classifier_label(const alexnet_classifier *classifier, int index);
 
 /*

@@ -128,19 +128,26 @@ alexnet_status an_eval_report_write(const char *folder, const an_dataset *datase
     return status == ALEXNET_OK ? status : an_fail(error, status, "%s", reason.message);
 }
 
+static bool has_mistakes(const an_confusion *confusion, int label) {
+    const an_class_result *result = &confusion->results[label];
+    return result->images > 0 && result->top1 < result->images;
+}
+
 void an_eval_report_print(const an_dataset *dataset, const an_confusion *confusion) {
     enum { most = 10 };
     int *worst = calloc((size_t)confusion->classes, sizeof *worst);
     if (!worst) /* a table less; the report has it */
         return;
     an_confusion_worst(confusion, worst);
-    printf("\nThe classes about which it is wrong most often\n"
-           "  %-28s %8s  %7s  %7s  %s\n",
-           "", "pictures", "top-1", "top-5", "most often taken for");
-    for (int i = 0; i < most && i < confusion->classes; i++) {
+    int count = 0; /* classes about which it is wrong at all */
+    while (count < most && count < confusion->classes && has_mistakes(confusion, worst[count]))
+        count++;
+    if (count > 0)
+        printf("\nThe classes about which it is wrong most often\n"
+               "  %-28s %8s  %7s  %7s  %s\n",
+               "", "pictures", "top-1", "top-5", "most often taken for");
+    for (int i = 0; i < count; i++) {
         const an_class_result *result = &confusion->results[worst[i]];
-        if (result->images == 0 || result->top1 == result->images)
-            break;
         printf("  ");
         an_print_name(stdout, dataset->class_names[worst[i]]);
         printf("%*s %8s  %7s  %7s  ", 28 - an_columns(dataset->class_names[worst[i]]), "",

@@ -5,8 +5,8 @@
 #include "data/dataset.h"
 #include "eval/report.h"
 
-/* Writes all of it into `folder`, which is there. Without cairo only a line on stderr stands for
- * the pictures. */
+/* Writes all of it into `folder`, which is there. Without cairo and Pango only a line on stderr
+ * stands for the pictures. */
 alexnet_status an_eval_report_write(const char *folder, const an_dataset *dataset,
                                     const an_evaluation *evaluation, const an_confusion *confusion,
                                     alexnet_error *error);

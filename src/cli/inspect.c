@@ -110,7 +110,10 @@ static alexnet_status draw_layers(drawings *drawn, alexnet_classifier *classifie
     const an_network *network = &classifier->weights.network;
     float *values = NULL;
     size_t most = an_shape_count(network->input);
+    const char *names[AN_MOST_BARS]; /* more are not shown */
     alexnet_status status;
+    for (int i = 0; i < network->classes && i < AN_MOST_BARS; i++)
+        names[i] = alexnet_classifier_label(classifier, i);
     for (int i = 0; i < network->layer_count; i++)
         if (an_shape_count(network->layers[i].out) > most)
             most = an_shape_count(network->layers[i].out);
@@ -125,8 +128,9 @@ static alexnet_status draw_layers(drawings *drawn, alexnet_classifier *classifie
         snprintf(title, sizeof title, "%s: %d x %d x %d", layer->spec.name, layer->out.c,
                  layer->out.h, layer->out.w);
         AN_TRY_CLEANUP(an_plan_read(classifier->plan, AN_ACTIVATION, i, values, error));
-        AN_TRY_CLEANUP(
-            an_draw_activations(values, layer->out, title, next_path(drawn, name), error));
+        AN_TRY_CLEANUP(an_draw_activations(values, layer->out,
+                                           i == network->layer_count - 1 ? names : NULL, title,
+                                           next_path(drawn, name), error));
         note(drawn);
     }
 cleanup:

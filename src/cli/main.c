@@ -37,9 +37,9 @@ static void print_version(void) {
     printf("  WebP              none: built without libwebp\n");
 #endif
 #ifdef AN_WITH_CAIRO
-    printf("  pictures          with text and curves (cairo)\n");
+    printf("  pictures          with text and curves (cairo, Pango)\n");
 #else
-    printf("  pictures          none: built without cairo\n");
+    printf("  pictures          none: built without cairo or Pango\n");
 #endif
 #ifdef AN_WITH_LMDB
     printf("  packing           data sets into databases (liblmdb)\n");

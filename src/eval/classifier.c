@@ -14,6 +14,12 @@ enum {
     label_size = 24 /* "class 1048575" and its end */
 };
 
+/* INVALID, with the argument's name, where a program that embeds the library hands over NULL. */
+static alexnet_status needed(const void *argument, const char *name, alexnet_error *error) {
+    return argument ? ALEXNET_OK
+                    : an_fail(error, ALEXNET_INVALID, "%s is NULL, and must not be", name);
+}
+
 /* --- opening ------------------------------------------------------------------------------- */
 
 static alexnet_status open_weights(const an_classifier_options *options, an_weights_file *out,
@@ -104,6 +110,7 @@ alexnet_status alexnet_classifier_open(const char *weights, const alexnet_option
     static const alexnet_options defaults = {0};
     const alexnet_options *o = options ? options : &defaults;
     an_precision precision = AN_FP32;
+    AN_TRY(needed(out, "out", error));
     *out = NULL;
     if (!weights)
         return an_fail(error, ALEXNET_INVALID, "no weights file is named");
@@ -138,15 +145,15 @@ void alexnet_classifier_free(alexnet_classifier *classifier) {
 }
 
 int alexnet_classifier_classes(const alexnet_classifier *classifier) {
-    return classifier->weights.network.classes;
+    return classifier ? classifier->weights.network.classes : 0;
 }
 
 int alexnet_classifier_input_size(const alexnet_classifier *classifier) {
-    return classifier->weights.network.input_size;
+    return classifier ? classifier->weights.network.input_size : 0;
 }
 
 const char *alexnet_classifier_label(const alexnet_classifier *classifier, int index) {
-    if (index < 0 || index >= classifier->weights.network.classes)
+    if (!classifier || index < 0 || index >= classifier->weights.network.classes)
         return NULL;
     if (classifier->weights.class_names)
         return classifier->weights.class_names[index];
@@ -270,6 +277,9 @@ static alexnet_status make_batch_plan(alexnet_classifier *classifier, alexnet_er
 
 alexnet_status alexnet_forward(alexnet_classifier *classifier, const float *input, int images,
                                float *logits, alexnet_error *error) {
+    AN_TRY(needed(classifier, "classifier", error));
+    AN_TRY(needed(input, "input", error));
+    AN_TRY(needed(logits, "logits", error));
     if (images < 1)
         return an_fail(error, ALEXNET_INVALID, "%d images: there must be at least 1", images);
     const size_t in = an_shape_count(classifier->weights.network.input),
@@ -333,8 +343,17 @@ static alexnet_status classify_image(alexnet_classifier *classifier, const an_im
     return an_classifier_top(classifier, classifier->output, top, count, error);
 }
 
+/* What all three kinds of pictures need. */
+static alexnet_status check_arguments(const alexnet_classifier *classifier,
+                                      const alexnet_prediction *top, alexnet_error *error) {
+    AN_TRY(needed(classifier, "classifier", error));
+    return needed(top, "top", error);
+}
+
 alexnet_status alexnet_classify_file(alexnet_classifier *classifier, const char *path,
                                      alexnet_prediction *top, int count, alexnet_error *error) {
+    AN_TRY(check_arguments(classifier, top, error));
+    AN_TRY(needed(path, "path", error));
     an_image image = {0};
     alexnet_status status = an_image_read(path, &image, error);
     if (status == ALEXNET_OK)
@@ -346,6 +365,8 @@ alexnet_status alexnet_classify_file(alexnet_classifier *classifier, const char 
 alexnet_status alexnet_classify_memory(alexnet_classifier *classifier, const void *bytes,
                                        size_t size, alexnet_prediction *top, int count,
                                        alexnet_error *error) {
+    AN_TRY(check_arguments(classifier, top, error));
+    AN_TRY(needed(bytes, "bytes", error));
     an_image image = {0};
     alexnet_status status = an_image_decode(bytes, size, "picture in memory", &image, error);
     if (status == ALEXNET_OK)
@@ -357,6 +378,8 @@ alexnet_status alexnet_classify_memory(alexnet_classifier *classifier, const voi
 alexnet_status alexnet_classify_pixels(alexnet_classifier *classifier, const uint8_t *pixels,
                                        int width, int height, size_t stride,
                                        alexnet_prediction *top, int count, alexnet_error *error) {
+    AN_TRY(check_arguments(classifier, top, error));
+    AN_TRY(needed(pixels, "pixels", error));
     if (width < 1 || height < 1 || stride < (size_t)width * 3)
         return an_fail(error, ALEXNET_INVALID,
                        "a picture of %d x %d pixels with rows %zu bytes apart is impossible", width,

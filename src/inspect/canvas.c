@@ -1,7 +1,7 @@
 #include "inspect/canvas.h"
 
 #include <cairo-svg.h>
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +38,16 @@ static alexnet_status check(const an_canvas *canvas, cairo_status_t reason, alex
                    "%s: cannot be drawn: %s", canvas->path, cairo_status_to_string(reason));
 }
 
+/* Text is one line, whatever is in it, and is shortened at its end. */
+static void begin_text(an_canvas *canvas) {
+    const an_pango *pango = &canvas->pango;
+    canvas->font = pango->font_description_new();
+    pango->font_description_set_family(canvas->font, "sans-serif");
+    canvas->layout = pango->cairo_create_layout(canvas->cairo);
+    pango->layout_set_single_paragraph_mode(canvas->layout, TRUE);
+    pango->layout_set_ellipsize(canvas->layout, PANGO_ELLIPSIZE_END);
+}
+
 alexnet_status an_canvas_begin(an_canvas *canvas, int width, int height, const char *path,
                                alexnet_error *error) {
     const char *extension = an_path_extension(path);
@@ -47,6 +57,7 @@ alexnet_status an_canvas_begin(an_canvas *canvas, int width, int height, const c
     if (width < 1 || height < 1 || width > MOST_SIDE || height > MOST_SIDE)
         return an_fail(error, ALEXNET_INVALID, "%s: would be %d x %d pixels; at most %d can be",
                        path, width, height, MOST_SIDE);
+    AN_TRY(an_pango_load(&canvas->pango, error));
     canvas->surface = canvas->svg
                           ? cairo_svg_surface_create_for_stream(append, canvas, width, height)
                           : cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height);
@@ -57,14 +68,15 @@ alexnet_status an_canvas_begin(an_canvas *canvas, int width, int height, const c
         cairo_surface_destroy(canvas->surface);
         return status;
     }
-    cairo_select_font_face(canvas->cairo, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
-                           CAIRO_FONT_WEIGHT_NORMAL);
+    begin_text(canvas);
     an_canvas_fill(canvas, 0, 0, width, height, an_paper);
     return ALEXNET_OK;
 }
 
 alexnet_status an_canvas_end(an_canvas *canvas, alexnet_error *error) {
     alexnet_status status = check(canvas, cairo_status(canvas->cairo), error);
+    canvas->pango.g_object_unref(canvas->layout);
+    canvas->pango.font_description_free(canvas->font);
     if (status == ALEXNET_OK && !canvas->svg)
         status = check(canvas, cairo_surface_write_to_png_stream(canvas->surface, append, canvas),
                        error);
@@ -91,36 +103,43 @@ void an_canvas_fill(const an_canvas *canvas, double x, double y, double width, d
     cairo_fill(canvas->cairo);
 }
 
-static double text_width(const an_canvas *canvas, const char *text) {
-    cairo_text_extents_t extents;
-    cairo_text_extents(canvas->cairo, text, &extents);
-    return extents.x_advance;
+/* Sets the text that is measured or shown next; `width`: what it is shortened to, -1: nothing. */
+static void set_text(const an_canvas *canvas, double size, double width, const char *text) {
+    const an_pango *pango = &canvas->pango;
+    char *valid = pango->g_utf8_make_valid(text, -1);
+    pango->font_description_set_absolute_size(canvas->font, size * PANGO_SCALE);
+    pango->layout_set_font_description(canvas->layout, canvas->font);
+    pango->layout_set_width(canvas->layout, width < 0 ? -1 : (int)(width * PANGO_SCALE));
+    pango->layout_set_text(canvas->layout, valid, -1);
+    pango->cairo_update_layout(canvas->cairo, canvas->layout);
+    pango->g_free(valid);
+}
+
+/* The width of the text that was set. */
+static double text_width(const an_canvas *canvas) {
+    int width, height;
+    canvas->pango.layout_get_size(canvas->layout, &width, &height);
+    return (double)width / PANGO_SCALE;
+}
+
+static void show_text(const an_canvas *canvas, double x, double y, an_rgb colour) {
+    an_canvas_colour(canvas, colour);
+    cairo_move_to(canvas->cairo, x, y);
+    canvas->pango.cairo_show_layout_line(canvas->cairo,
+                                         canvas->pango.layout_get_line_readonly(canvas->layout, 0));
 }
 
 void an_canvas_text(const an_canvas *canvas, double x, double y, double size, an_anchor anchor,
                     an_rgb colour, const char *text) {
-    cairo_set_font_size(canvas->cairo, size);
-    const double width = anchor == AN_LEFT ? 0 : text_width(canvas, text);
-    an_canvas_colour(canvas, colour);
-    cairo_move_to(canvas->cairo, x - (anchor == AN_MIDDLE ? width / 2 : width), y);
-    cairo_show_text(canvas->cairo, text);
+    set_text(canvas, size, -1, text);
+    const double width = anchor == AN_LEFT ? 0 : text_width(canvas);
+    show_text(canvas, x - (anchor == AN_MIDDLE ? width / 2 : width), y, colour);
 }
 
 void an_canvas_text_within(const an_canvas *canvas, double x, double y, double size, double width,
                            an_rgb colour, const char *text) {
-    char shortened[160];
-    snprintf(shortened, sizeof shortened, "%s", text);
-    cairo_set_font_size(canvas->cairo, size);
-    size_t length = strlen(shortened);
-    if (length > sizeof shortened - 5)
-        length = sizeof shortened - 5;
-    while (length > 0 && text_width(canvas, shortened) > width) {
-        do /* a character of UTF-8 goes as a whole */
-            length--;
-        while (length > 0 && ((unsigned char)shortened[length] & 0xC0) == 0x80);
-        memcpy(shortened + length, "…", sizeof "…");
-    }
-    an_canvas_text(canvas, x, y, size, AN_LEFT, colour, shortened);
+    set_text(canvas, size, fmax(width, 0), text);
+    show_text(canvas, x, y, colour);
 }
 
 void an_canvas_text_rising(const an_canvas *canvas, double x, double y, double degrees, double size,
@@ -133,8 +152,8 @@ void an_canvas_text_rising(const an_canvas *canvas, double x, double y, double d
 }
 
 double an_canvas_text_width(const an_canvas *canvas, double size, const char *text) {
-    cairo_set_font_size(canvas->cairo, size);
-    return text_width(canvas, text);
+    set_text(canvas, size, -1, text);
+    return text_width(canvas);
 }
 
 alexnet_status an_canvas_image(const an_canvas *canvas, const an_image *image, double x, double y,

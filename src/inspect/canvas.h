@@ -1,7 +1,7 @@
 /*
- * A sheet to draw on: cairo behind a handful of calls, written as PNG or SVG.
+ * A sheet to draw on: cairo, and Pango for text, behind a handful of calls, written as PNG or SVG.
  *
- * Only this room draws, and only canvas.c, sheet.c and curves.c know cairo.
+ * Only this room draws, and only canvas.c, chart.c and matrix.c know cairo.
  */
 #ifndef AN_INSPECT_CANVAS_H
 #define AN_INSPECT_CANVAS_H
@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "data/image.h"
+#include "inspect/pango.h"
 
 /* Red, green, blue, 0 to 1. */
 typedef struct an_rgb {
@@ -24,6 +25,9 @@ typedef enum an_anchor { AN_LEFT, AN_MIDDLE, AN_RIGHT } an_anchor;
 typedef struct an_canvas {
     cairo_t *cairo;
     cairo_surface_t *surface;
+    an_pango pango;
+    PangoLayout *layout;        /* the text being written, ... */
+    PangoFontDescription *font; /* ... and its font */
     const char *path;
     bool svg;
     unsigned char *bytes; /* the file so far */
@@ -43,7 +47,8 @@ void an_canvas_colour(const an_canvas *canvas, an_rgb colour);
 void an_canvas_fill(const an_canvas *canvas, double x, double y, double width, double height,
                     an_rgb colour);
 
-/* A line of text whose baseline is at y, `size` pixels high. */
+/* A line of text whose baseline is at y, `size` pixels high. What is no UTF-8 or in no font that is
+ * installed becomes marks in its place. */
 void an_canvas_text(const an_canvas *canvas, double x, double y, double size, an_anchor anchor,
                     an_rgb colour, const char *text);
 

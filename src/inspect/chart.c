@@ -114,13 +114,10 @@ void an_chart_draw(const an_canvas *canvas, const an_chart *chart, const an_seri
 
     double x = a.right; /* the legend grows to the left from the chart's corner */
     for (size_t i = count; i-- > 0;) {
-        cairo_text_extents_t extents;
-        if (!series[i].name)
+        if (!series[i].name || series[i].count < (series[i].dots ? 1 : 2)) /* or nothing is seen */
             continue;
-        cairo_set_font_size(canvas->cairo, 12);
-        cairo_text_extents(canvas->cairo, series[i].name, &extents);
         an_canvas_text(canvas, x, chart->top + 22, 12, AN_RIGHT, an_ink, series[i].name);
-        x -= extents.x_advance + 6;
+        x -= an_canvas_text_width(canvas, 12, series[i].name) + 6;
         line(canvas, x - 18, chart->top + 18, x, chart->top + 18, 3, series[i].colour);
         x -= 18 + 16;
     }

@@ -12,7 +12,7 @@ typedef struct an_point {
 
 /* One curve; a point whose y is not a number is left out. */
 typedef struct an_series {
-    const char *name; /* in the legend; NULL: not listed */
+    const char *name; /* in the legend, where something is drawn; NULL: not listed */
     an_rgb colour;
     double width;
     bool dots; /* a dot at every point */

@@ -107,7 +107,7 @@ alexnet_status an_draw_curves(const char *run_folder, const char *path, alexnet_
     if (status == ALEXNET_OK) {
         const an_chart loss = loss_chart("loss", h.x, h.last_x, loss_ceiling(&h));
         const an_series losses[] = {
-            series_of("each step", &h.step_loss, pale_blue, 1, false),
+            series_of("single steps", &h.step_loss, pale_blue, 1, false),
             series_of("training", &h.train_loss, an_blue, 2, true),
             series_of("validation", &h.val_loss, an_orange, 2, true),
         };

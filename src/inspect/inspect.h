@@ -14,9 +14,15 @@
 alexnet_status an_draw_filters(const float *weights, int filters, int kernel, bool bgr,
                                const char *title, const char *path, alexnet_error *error);
 
-/* One layer's maps for a picture, brightest where the unit is most active. values: (C, H, W). */
-alexnet_status an_draw_activations(const float *values, an_shape shape, const char *title,
-                                   const char *path, alexnet_error *error);
+/* Layers of single values, no more of them than this, are drawn as bars. */
+enum { AN_MOST_BARS = 30 };
+
+/*
+ * One layer's maps for a picture, brightest where the unit is most active; of a few single values,
+ * bars. values: (C, H, W). names (C): what the bars are called; NULL: by their numbers.
+ */
+alexnet_status an_draw_activations(const float *values, an_shape shape, const char *const *names,
+                                   const char *title, const char *path, alexnet_error *error);
 
 /* The picture beside how much each pixel changes a class's logit. gradient: (3, H, W). */
 alexnet_status an_draw_saliency(const an_image *picture, const float *gradient, int side,

@@ -1,11 +1,16 @@
 /* Filters, activations and saliency: arrays of numbers as small pictures. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "inspect/canvas.h"
 #include "inspect/inspect.h"
 
-enum { MARGIN = 16, SHEET_WIDTH = 1200 };
+enum {
+    MARGIN = 16,
+    SHEET_WIDTH = 1200,
+    LEAST_WIDTH = 600 /* what titles need, however small the maps are */
+};
 
 /* A grid of square tiles, each of `pixels` x `pixels` values drawn `scale` times as large. */
 typedef struct grid {
@@ -24,7 +29,7 @@ static double tile_height(const grid *g) {
 
 static alexnet_status begin_grid(an_canvas *canvas, const grid *g, const char *title,
                                  const char *path, alexnet_error *error) {
-    const double width = g->columns * tile_width(g) - g->gap;
+    const double width = fmax(LEAST_WIDTH, g->columns * tile_width(g) - g->gap);
     const double height = g->rows * tile_height(g) - g->gap;
     AN_TRY(an_canvas_begin(canvas, (int)ceil(2 * MARGIN + width),
                            (int)ceil(AN_HEADING + height + MARGIN), path, error));
@@ -102,8 +107,39 @@ static grid activation_grid(an_shape shape) {
                   scale,   gap};
 }
 
-alexnet_status an_draw_activations(const float *values, an_shape shape, const char *title,
-                                   const char *path, alexnet_error *error) {
+/* A few values, as logits are: a bar each from zero, that of the largest in another colour. */
+static alexnet_status draw_bars(const float *values, int count, const char *const *names,
+                                const char *title, const char *path, alexnet_error *error) {
+    enum { LINE = 24, BAR = 14, NAME = 200, NUMBER = 64, ROOM = LEAST_WIDTH - NAME - NUMBER };
+    float low, high;
+    range_of(values, (size_t)count, &low, &high);
+    const double from = fmin((double)low, 0), to = fmax((double)high, 0);
+    const double scale = to > from ? ROOM / (to - from) : 0;
+    const double zero = MARGIN + NAME - from * scale;
+    an_canvas canvas;
+    AN_TRY(an_canvas_begin(&canvas, 2 * MARGIN + LEAST_WIDTH, AN_HEADING + count * LINE + MARGIN,
+                           path, error));
+    an_canvas_title(&canvas, LEAST_WIDTH, title);
+    for (int i = 0; i < count; i++) {
+        const double y = AN_HEADING + i * LINE, value = (double)values[i];
+        char name[16], number[32];
+        snprintf(name, sizeof name, "%d", i);
+        snprintf(number, sizeof number, "%.3g", value);
+        an_canvas_text_within(&canvas, MARGIN, y + 12, 13, NAME - MARGIN, an_ink,
+                              names ? names[i] : name);
+        if (isfinite(value))
+            an_canvas_fill(&canvas, zero + fmin(value, 0) * scale, y, fabs(value) * scale, BAR,
+                           values[i] == high ? an_blue : an_faint);
+        an_canvas_text(&canvas, MARGIN + LEAST_WIDTH, y + 12, 13, AN_RIGHT, an_ink, number);
+    }
+    an_canvas_fill(&canvas, zero - 0.5, AN_HEADING - 4, 1, count * LINE, an_ink);
+    return an_canvas_end(&canvas, error);
+}
+
+alexnet_status an_draw_activations(const float *values, an_shape shape, const char *const *names,
+                                   const char *title, const char *path, alexnet_error *error) {
+    if (shape.h == 1 && shape.w == 1 && shape.c <= AN_MOST_BARS)
+        return draw_bars(values, shape.c, names, title, path, error);
     const grid g = activation_grid(shape);
     const size_t plane = (size_t)g.width * (size_t)g.height, count = an_shape_count(shape);
     float low, high;
@@ -123,7 +159,10 @@ alexnet_status an_draw_activations(const float *values, an_shape shape, const ch
         for (int i = 0; status == ALEXNET_OK && i < g.count; i++) {
             for (size_t p = 0; p < plane; p++) {
                 const size_t index = (size_t)i * plane + p;
-                an_heat(index < count ? (values[index] - low) * scale : 0, &tile.pixels[p * 3]);
+                if (index < count)
+                    an_heat((values[index] - low) * scale, &tile.pixels[p * 3]);
+                else /* beyond the last value: as the paper */
+                    memset(&tile.pixels[p * 3], 255, 3);
             }
             status = put_tile(&canvas, &g, i, &tile, false, error);
         }

@@ -215,14 +215,15 @@ static void draw_legend(const an_canvas *canvas, const layout *on) {
 /* About the width of the longest name: the sheet's size is needed before there is one to measure
  * on. */
 static double longest_name(const an_matrix *matrix, double font) {
-    size_t longest = 0;
+    double longest = 0;
     for (int i = 0; i < matrix->classes; i++) {
-        size_t length = 0;
+        double length = 0;
         for (const char *c = matrix->names[i]; *c; c++)
-            length += ((unsigned char)*c & 0xC0) != 0x80; /* not inside a character */
-        longest = length > longest ? length : longest;
+            if (((unsigned char)*c & 0xC0) != 0x80)                /* not inside a character */
+                length += (unsigned char)*c >= 0xE0 ? 1.05 : 0.62; /* Chinese ones are wide */
+        longest = fmax(longest, length);
     }
-    return fmin(NAME, 0.62 * font * (double)longest);
+    return fmin(NAME, font * longest);
 }
 
 /* Works out where things lie, and how large the sheet is. */

@@ -1,9 +1,11 @@
-/* What stands in for this room where cairo was not found when building. */
+/* What stands in for this room where cairo or Pango was not found when building. */
 #include "inspect/inspect.h"
 
 static alexnet_status cannot_draw(const char *path, alexnet_error *error) {
-    return an_fail(error, ALEXNET_UNSUPPORTED,
-                   "%s: this build cannot draw; install libcairo2-dev and build again", path);
+    return an_fail(
+        error, ALEXNET_UNSUPPORTED,
+        "%s: this build cannot draw; install libcairo2-dev and libpango1.0-dev and build again",
+        path);
 }
 
 alexnet_status an_draw_filters(const float *weights, int filters, int kernel, bool bgr,
@@ -12,9 +14,9 @@ alexnet_status an_draw_filters(const float *weights, int filters, int kernel, bo
     return cannot_draw(path, error);
 }
 
-alexnet_status an_draw_activations(const float *values, an_shape shape, const char *title,
-                                   const char *path, alexnet_error *error) {
-    (void)values, (void)shape, (void)title;
+alexnet_status an_draw_activations(const float *values, an_shape shape, const char *const *names,
+                                   const char *title, const char *path, alexnet_error *error) {
+    (void)values, (void)shape, (void)names, (void)title;
     return cannot_draw(path, error);
 }
 

@@ -246,6 +246,24 @@ static void test_report(void **state) {
     json_decref(json);
 }
 
+/* One picture, first in one class, then in the other: once the network is right about it, and there
+ * is no table of mistakes. */
+static void test_report_without_mistakes(void **state) {
+    (void)state;
+    int tables = 0;
+    write_weights("two.safetensors", 67, 2);
+    assert_int_equal(mkdir("two", 0777) + mkdir("two/a", 0777) + mkdir("two/b", 0777), 0);
+    for (int i = 0; i < 2; i++) {
+        write_picture(i == 0 ? "two/a/1.ppm" : "two/b/1.ppm", 80, 70);
+        write_text(i == 0 ? "two/b/1.ppm" : "two/a/1.ppm", "broken");
+        const outcome *got = alexnet("eval --weights two.safetensors --report sure two");
+        assert_int_equal(got->code, 0);
+        assert_non_null(strstr(got->out, "The report is in sure"));
+        tables += strstr(got->out, "wrong most often") != NULL;
+    }
+    assert_int_equal(tables, 1);
+}
+
 /* The same picture is looked at ten times, and by two networks: one report of the average. */
 static void test_report_of_votes(void **state) {
     (void)state;
@@ -326,6 +344,7 @@ int main(void) {
         cmocka_unit_test(test_data_usage),
         cmocka_unit_test(test_data_sheet),
         cmocka_unit_test(test_report),
+        cmocka_unit_test(test_report_without_mistakes),
         cmocka_unit_test(test_report_of_votes),
         cmocka_unit_test(test_report_refusals),
     };

@@ -166,6 +166,36 @@ static void test_refusals(void **state) {
     alexnet_classifier_free(classifier);
 }
 
+/* The call is refused with a sentence that names the argument. */
+#define assert_needed(call, name) assert_fails(call, ALEXNET_INVALID, name " is NULL")
+
+static void test_missing_arguments(void **state) {
+    (void)state;
+    alexnet_classifier *classifier = open_classifier("reference");
+    alexnet_prediction top[1];
+    const uint8_t pixel[3] = {0};
+    float logits[COLOUR_CLASSES];
+    static const float input[3 * COLOUR_SIDE * COLOUR_SIDE];
+    assert_needed(alexnet_classifier_open(weights, NULL, NULL, error), "out");
+    assert_needed(alexnet_classify_file(NULL, picture, top, 1, error), "classifier");
+    assert_needed(alexnet_classify_file(classifier, NULL, top, 1, error), "path");
+    assert_needed(alexnet_classify_file(classifier, picture, NULL, 1, error), "top");
+    assert_needed(alexnet_classify_memory(NULL, pixel, 3, top, 1, error), "classifier");
+    assert_needed(alexnet_classify_memory(classifier, NULL, 3, top, 1, error), "bytes");
+    assert_needed(alexnet_classify_memory(classifier, pixel, 3, NULL, 1, error), "top");
+    assert_needed(alexnet_classify_pixels(NULL, pixel, 1, 1, 3, top, 1, error), "classifier");
+    assert_needed(alexnet_classify_pixels(classifier, NULL, 1, 1, 3, top, 1, error), "pixels");
+    assert_needed(alexnet_classify_pixels(classifier, pixel, 1, 1, 3, NULL, 1, error), "top");
+    assert_needed(alexnet_forward(NULL, input, 1, logits, error), "classifier");
+    assert_needed(alexnet_forward(classifier, NULL, 1, logits, error), "input");
+    assert_needed(alexnet_forward(classifier, input, 1, NULL, error), "logits");
+    assert_int_equal(alexnet_classify_file(classifier, NULL, top, 1, NULL), ALEXNET_INVALID);
+    assert_int_equal(alexnet_classifier_classes(NULL), 0);
+    assert_int_equal(alexnet_classifier_input_size(NULL), 0);
+    assert_null(alexnet_classifier_label(NULL, 0));
+    alexnet_classifier_free(classifier);
+}
+
 /* The colours are told apart in every precision, by processors that lack one too. */
 static void test_precisions(void **state) {
     (void)state;
@@ -184,8 +214,11 @@ static void test_precisions(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classifies), cmocka_unit_test(test_classifies_on_the_default_device),
-        cmocka_unit_test(test_forward),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_classifies),
+        cmocka_unit_test(test_classifies_on_the_default_device),
+        cmocka_unit_test(test_forward),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_missing_arguments),
         cmocka_unit_test(test_precisions),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

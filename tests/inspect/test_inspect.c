@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -55,8 +56,8 @@ static void test_filters_show_their_colours(void **state) {
 
 static void test_activations_of_every_shape(void **state) {
     (void)state;
-    const an_shape shapes[] = {
-        {96, 55, 55}, {256, 13, 13}, {4096, 1, 1}, {10, 1, 1}, {3, 300, 300}};
+    const an_shape shapes[] = {{96, 55, 55}, {256, 13, 13}, {4096, 1, 1},
+                               {31, 1, 1},   {3, 300, 300}, {1, 1, 2}};
     const char *path = in_folder("activations.png");
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const size_t count = an_shape_count(shapes[i]);
@@ -65,15 +66,44 @@ static void test_activations_of_every_shape(void **state) {
         assert_non_null(values);
         values[0] = 3;
         values[count - 1] = (float)NAN; /* must not reach past the table of colours */
-        assert_ok(an_draw_activations(values, shapes[i], "layer", path, error));
+        assert_ok(an_draw_activations(values, shapes[i], NULL, "layer", path, error));
         assert_ok(an_image_read(path, &image, error));
-        assert_in_range(image.width, 100, 1400);
+        assert_in_range(image.width, 600, 1400); /* room for a title */
         const uint8_t *bright = pixel(&image, 16, 48);
         assert_true(bright[0] > 230 && bright[1] > 200);
+        if (shapes[i].c == 31) /* 6 x 6 cells of 24 pixels: five have no value */
+            for (int cell = 30; cell < 36; cell++) {
+                const uint8_t *p = pixel(&image, 16 + cell % 6 * 24 + 12, 48 + 5 * 24 + 12);
+                assert_true((p[0] == 255 && p[1] == 255 && p[2] == 255) == (cell > 30));
+            }
         an_image_free(&image);
         free(values);
         unlink(path);
     }
+}
+
+/* A few values are bars to both sides of zero, with names. */
+static void test_few_activations(void **state) {
+    (void)state;
+    const float values[] = {2, -1, 0, (float)NAN};
+    const char *const names[] = {"猫 咪", "dog", "a name that is much longer than there is room",
+                                 ""};
+    const char *path = in_folder("bars.png");
+    an_image image = {0};
+    /* 336 pixels from -1 to 2: zero is 112 to the right of where the names end, at 216. */
+    assert_ok(an_draw_activations(values, (an_shape){4, 1, 1}, names, "fc8", path, error));
+    assert_ok(an_image_read(path, &image, error));
+    assert_in_range(image.width, 600, 700);
+    const uint8_t *largest = pixel(&image, 540, 48 + 7), *left = pixel(&image, 220, 48 + 24 + 7);
+    assert_true(largest[2] > largest[0] + 100);
+    assert_true(left[0] < 200 && left[2] < 200);
+    assert_true(pixel(&image, 300, 48 + 7)[0] == 255);
+    assert_true(pixel(&image, 400, 48 + 24 + 7)[0] == 255);
+    assert_true(pixel(&image, 400, 48 + 48 + 7)[0] == 255);
+    an_image_free(&image);
+    const float none[AN_MOST_BARS] = {0};
+    assert_ok(an_draw_activations(none, (an_shape){AN_MOST_BARS, 1, 1}, NULL, "fc8", path, error));
+    unlink(path);
 }
 
 static void test_saliency_and_sheet(void **state) {
@@ -192,6 +222,42 @@ static void test_rows(void **state) {
     unlink(path);
 }
 
+/* Draws a row with a label and no picture. */
+static void draw_label(const char *label, an_image *sheet) {
+    const char *path = in_folder("label.png");
+    const an_sheet_row row = {label, "", NULL, 0};
+    assert_ok(an_draw_rows(&row, 1, NULL, path, error));
+    assert_ok(an_image_read(path, sheet, error));
+    unlink(path);
+}
+
+/* Whether two labels look different. */
+static bool look_different(const char *one, const char *other) {
+    an_image a = {0}, b = {0};
+    draw_label(one, &a);
+    draw_label(other, &b);
+    assert_true(a.width == b.width && a.height == b.height);
+    const size_t size = (size_t)a.width * (size_t)a.height * 3;
+    const bool different = memcmp(a.pixels, b.pixels, size) != 0;
+    an_image_free(&a);
+    an_image_free(&b);
+    return different;
+}
+
+/* One font has not the letters of every language, and a folder's name need not be text at all. A
+ * character that no font has becomes a box with its number; without any font, all are one box. */
+static void test_labels_of_every_kind(void **state) {
+    (void)state;
+    assert_true(look_different("狗", ""));
+    assert_true(look_different("狗", "猫") == look_different("a", "b"));
+    assert_true(look_different("猫 咪", "猫"));
+    assert_true(look_different("caf\xe9", ""));
+    /* What does not fit ends in an ellipsis. */
+    assert_false(look_different("一二三四五六七八九十一二三四五六七八九十一二三四五六七八九十",
+                                "一二三四五六七八九十一二三四五六七八九十一二三四五六七八九百"));
+    assert_true(look_different("two\nlines", "two"));
+}
+
 static void test_curves(void **state) {
     (void)state;
     static const char metrics[] = "{\"step\": 1, \"loss\": 2.3}\n"
@@ -214,6 +280,39 @@ static void test_curves(void **state) {
     unlink(metrics_path);
 }
 
+/* Whether a picture of these metrics has the pale blue of single steps. */
+static bool shows_steps(const char *metrics) {
+    char metrics_path[256];
+    snprintf(metrics_path, sizeof metrics_path, "%s", in_folder("metrics.jsonl"));
+    const char *path = in_folder("curves.png");
+    an_image image = {0};
+    assert_ok(an_write_file(metrics_path, metrics, strlen(metrics), error));
+    assert_ok(an_draw_curves(folder, path, error));
+    assert_ok(an_image_read(path, &image, error));
+    bool found = false;
+    for (size_t i = 0; i < (size_t)image.width * (size_t)image.height; i++) {
+        const uint8_t *p = image.pixels + 3 * i;
+        found = found || (abs(p[0] - 168) + abs(p[1] - 196) + abs(p[2] - 230) < 4);
+    }
+    an_image_free(&image);
+    unlink(path);
+    unlink(metrics_path);
+    return found;
+}
+
+/* What is not drawn is not in the legend. */
+static void test_legend(void **state) {
+    (void)state;
+    static const char epoch[] = "{\"step\": 9, \"train_loss\": 2.1, \"train_top1\": 0.4}\n";
+    char steps[256];
+    assert_false(shows_steps(epoch));
+    snprintf(steps, sizeof steps, "{\"step\": 4, \"loss\": 2.3}\n%s", epoch);
+    assert_false(shows_steps(steps)); /* a single one makes no line */
+    snprintf(steps, sizeof steps, "{\"step\": 4, \"loss\": 2}\n{\"step\": 8, \"loss\": 1}\n%s",
+             epoch);
+    assert_true(shows_steps(steps));
+}
+
 static void test_steps_are_round(void **state) {
     (void)state;
     assert_true(an_chart_step(100, 8) == 20);
@@ -234,10 +333,13 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filters_show_their_colours),
         cmocka_unit_test(test_activations_of_every_shape),
+        cmocka_unit_test(test_few_activations),
         cmocka_unit_test(test_saliency_and_sheet),
         cmocka_unit_test(test_matrix),
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_labels_of_every_kind),
         cmocka_unit_test(test_curves),
+        cmocka_unit_test(test_legend),
         cmocka_unit_test(test_steps_are_round),
         cmocka_unit_test(test_refuses_other_types),
     };
