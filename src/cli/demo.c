@@ -89,9 +89,8 @@ static alexnet_status train(const demo_settings *settings, const char *folder,
     an_display_end(&view.display);
     if (status == ALEXNET_INTERRUPTED)
         return an_fail(error, status,
-                       "stopped, with a checkpoint; to go on: alexnet train --resume "
-                       "%s",
-                       folder);
+                       "stopped, with a checkpoint; to go on: %s train --resume %s",
+                       program_invocation_name, folder);
     return status;
 }
 
@@ -103,7 +102,7 @@ static alexnet_status draw_answers(const demo_settings *settings, alexnet_classi
     an_image images[sheet_pictures] = {0}, scratch = {0};
     an_sheet_entry entries[sheet_pictures] = {0};
     float *input = NULL, *logits = NULL;
-    size_t count = 0;
+    size_t count = 0, most = 0;
     alexnet_status status;
     AN_TRY_CLEANUP(
         an_dataset_open(settings->data, AN_SPLIT_HELD_OUT, settings->common.seed, &held, error));
@@ -111,9 +110,10 @@ static alexnet_status draw_answers(const demo_settings *settings, alexnet_classi
                             "a picture", error));
     AN_TRY_CLEANUP(an_alloc((void **)&logits, (size_t)weights->network.classes, sizeof(float),
                             "logits", error));
-    for (; count < sheet_pictures && count < held->count; count++) {
+    most = held->count < sheet_pictures ? held->count : sheet_pictures;
+    for (; count < most; count++) {
         /* Evenly from the whole set, which may be ordered by class. */
-        const size_t index = count * held->count / sheet_pictures;
+        const size_t index = count * held->count / most;
         an_sheet_entry *entry = &entries[count];
         alexnet_prediction top[answers];
         AN_TRY_CLEANUP(an_dataset_read(held, index, &images[count], error));

@@ -1,4 +1,5 @@
 /* alexnet train: trains a network, or goes on with a run. */
+#include <errno.h> /* program_invocation_name */
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,9 +168,8 @@ static alexnet_status run(void *settings, char **arguments, int count, alexnet_e
     an_display_end(&view.display);
     if (status == ALEXNET_INTERRUPTED)
         return an_fail(error, status,
-                       "stopped, with a checkpoint; to go on: alexnet train --resume "
-                       "%s",
-                       folder);
+                       "stopped, with a checkpoint; to go on: %s train --resume %s",
+                       program_invocation_name, folder);
     if (status != ALEXNET_OK)
         return an_weights_failed(&chosen->common, status, error);
     if (chosen->common.json)
