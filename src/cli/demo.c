@@ -63,8 +63,7 @@ static void say(const demo_settings *settings, const char *text) {
 static alexnet_status train(const demo_settings *settings, const char *folder,
                             an_train_result *result, alexnet_error *error) {
     an_train_settings run = an_train_defaults();
-    an_training_view view = {.display = an_display_begin(settings->common.progress),
-                             .folder = folder};
+    an_training_view view = {.display = an_display_begin(&settings->common), .folder = folder};
     const an_train_observer observer = an_training_observer(&view);
     if (settings->common.arch)
         run.arch = settings->common.arch;

@@ -199,7 +199,7 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     const eval_settings *settings = chosen;
     const an_list *networks = &settings->weights;
     an_common common = settings->common;
-    view on = {.display = an_display_begin(common.progress), .passes = networks->count};
+    view on = {.display = an_display_begin(&common), .passes = networks->count};
     an_dataset *dataset = NULL;
     an_votes votes = {0};
     alexnet_status status;
@@ -209,6 +209,7 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     if (settings->views != 1 && settings->views != 10)
         return an_fail(error, ALEXNET_INVALID, "--views %d: there are 1 or 10", settings->views);
     AN_TRY(an_dataset_open(arguments[0], (an_split)settings->split, common.seed, &dataset, error));
+    an_display_unread(&on.display, dataset);
     AN_TRY_CLEANUP(check_report(settings, dataset, error));
     for (int i = 0; i < networks->count; i++)
         AN_TRY_CLEANUP(add_network(settings, networks->items[i], dataset, &votes, &on, error));

@@ -53,6 +53,7 @@ typedef struct an_option {
 
 /* The settings that every command has; the first member of each command's struct. */
 typedef struct an_common {
+    const char *command; /* its name, for messages */
     const char *arch;
     const char *weights;
     const char *device;

@@ -140,7 +140,7 @@ static alexnet_status run(void *settings, char **arguments, int count, alexnet_e
             AN_TRY(new_folder(arguments[0], folder, sizeof folder, error));
     }
     chosen->out = folder;
-    an_training_view view = {.display = an_display_begin(chosen->common.progress),
+    an_training_view view = {.display = an_display_begin(&chosen->common),
                              .folder = folder,
                              .print_settings = print_settings,
                              .context = chosen};

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "data/image.h"
+#include "data/unread.h"
 
 /* Which part of a data set: the one to learn from or the one held out. */
 typedef enum an_split { AN_SPLIT_TRAIN, AN_SPLIT_HELD_OUT } an_split;
@@ -100,6 +101,7 @@ struct an_dataset {
     char **class_ids;          /* (classes) "n01440764"; NULL where the names are all there is */
     int32_t *labels;           /* (count) */
     an_statistics *statistics; /* NULL where they are not known */
+    an_unread unread;          /* what lies among the pictures and is left out */
 };
 
 /* A kind as data sets of it are recognised and opened. */
