@@ -370,7 +370,7 @@ static void test_votes(void **state) {
         document("eval --weights w.safetensors --weights w.safetensors --views 10 --limit 1 ten");
     assert_int_equal(json_integer_value(value(json, "images")), 1);
     json_decref(json);
-    expect(2, "there are 1 or 10", "eval --weights w.safetensors --views 2 shapes:40");
+    expect(2, "it must be one of 1|10", "eval --weights w.safetensors --views 2 shapes:40");
 }
 
 static void test_features_and_forward(void **state) {
