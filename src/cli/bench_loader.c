@@ -124,7 +124,7 @@ alexnet_status an_bench_loader(const bench_settings *settings, alexnet_error *er
     bench_files files = {0};
     an_network network;
     bench_rate loaded = {0}, decoded = {0};
-    an_display display = an_display_begin(common->progress);
+    an_display display = an_display_begin(common);
     alexnet_status status;
     AN_TRY(an_network_chosen(common, settings->classes, settings->input_size, &network, error));
     const an_preprocess preprocess = an_network_preprocess(&network);

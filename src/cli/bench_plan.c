@@ -307,7 +307,7 @@ alexnet_status an_bench_plan(const bench_settings *settings, bool training, alex
     options.deterministic = settings->deterministic;
     if (settings->layers)
         options.times = &bench.layers;
-    an_display display = an_display_begin(common->progress);
+    an_display display = an_display_begin(common);
     alexnet_status status;
     AN_TRY_CLEANUP(an_plan_create(backend, &network, &options, &bench.plan, error));
     an_precision_report(common, bench.plan);

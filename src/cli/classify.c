@@ -85,7 +85,8 @@ static json_t *answers_json(const char *path, const alexnet_prediction *top, int
 static alexnet_status classify_batch(const classify_settings *settings,
                                      alexnet_classifier *classifier, char *const *paths,
                                      size_t count, float *logits, alexnet_error *failures,
-                                     json_t *document, size_t *broken, alexnet_error *error) {
+                                     an_display *display, json_t *document, size_t *broken,
+                                     alexnet_error *error) {
     const int classes = alexnet_classifier_classes(classifier);
     const int wanted = settings->top < classes ? settings->top : classes;
     AN_TRY(an_classifier_files(classifier, AN_LOGITS, (const char *const *)paths, count, logits,
@@ -94,7 +95,9 @@ static alexnet_status classify_batch(const classify_settings *settings,
         const float *found = logits + i * (size_t)classes;
         alexnet_prediction top[most_top];
         if (failures[i].status != ALEXNET_OK) {
-            fprintf(stderr, "alexnet classify: %s\n", failures[i].message);
+            an_display_warn(display, failures[i].message);
+            if (document)
+                json_array_append_new(document, an_pictures_failure(paths[i], &failures[i]));
             ++*broken;
             continue;
         }
@@ -112,13 +115,12 @@ static alexnet_status classify_batch(const classify_settings *settings,
 }
 
 static alexnet_status classify(const classify_settings *settings, const an_pictures *pictures,
-                               json_t *document, alexnet_error *error) {
+                               an_display *display, json_t *document, alexnet_error *error) {
     alexnet_classifier *classifier = NULL;
     alexnet_error *failures = NULL;
     float *logits = NULL;
     size_t broken = 0, batch = (size_t)settings->common.batch;
     batch = batch < pictures->count ? batch : pictures->count;
-    an_display display = an_display_begin(settings->common.progress);
     alexnet_status status;
     AN_TRY_CLEANUP(
         an_classifier_chosen(&settings->common, (int)batch, false, 0, 0, &classifier, error));
@@ -130,17 +132,20 @@ static alexnet_status classify(const classify_settings *settings, const an_pictu
     for (size_t done = 0; done < pictures->count; done += batch) {
         const size_t count = pictures->count - done < batch ? pictures->count - done : batch;
         if (document) /* otherwise the answers themselves show the progress */
-            an_display_show(&display, (double)done / (double)pictures->count, "%s of %s pictures",
+            an_display_show(display, (double)done / (double)pictures->count, "%s of %s pictures",
                             an_thousands(done).text, an_thousands(pictures->count).text);
         memset(failures, 0, batch * sizeof *failures);
         AN_TRY_CLEANUP(classify_batch(settings, classifier, pictures->paths + done, count, logits,
-                                      failures, document, &broken, error));
+                                      failures, display, document, &broken, error));
     }
-    if (broken > 0)
-        status = an_fail(error, ALEXNET_FORMAT, "%zu of %zu pictures could not be read", broken,
-                         pictures->count);
+    for (size_t i = 0; document && i < pictures->empty_count; i++)
+        json_array_append_new(
+            document, an_pictures_failure(pictures->empty[i].path, &pictures->empty[i].why));
+    if (broken + pictures->empty_count > 0)
+        status = an_fail(error, ALEXNET_FORMAT, "%s",
+                         an_pictures_missed(broken, pictures->count, pictures->empty_count).text);
 cleanup:
-    an_display_end(&display);
+    an_display_end(display);
     an_free(failures);
     an_free(logits);
     alexnet_classifier_free(classifier);
@@ -152,9 +157,10 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     AN_TRY(an_weights_needed(&settings->common, error));
     an_pictures pictures = {0};
     json_t *document = settings->common.json ? json_array() : NULL;
-    alexnet_status status = an_pictures_collect(&pictures, arguments, count, error);
+    an_display display = an_display_begin(&settings->common);
+    alexnet_status status = an_pictures_collect(&pictures, arguments, count, &display, error);
     if (status == ALEXNET_OK)
-        status = classify(settings, &pictures, document, error);
+        status = classify(settings, &pictures, &display, document, error);
     /* What could be classified is the result even where some pictures were broken. */
     if (document && (status == ALEXNET_OK || json_array_size(document) > 0)) {
         const alexnet_status printed = an_print_json(document, status == ALEXNET_OK ? error : NULL);
@@ -174,8 +180,9 @@ const an_command an_command_classify = {
     .title = "say what is in pictures",
     .text =
         "Classifies JPEG, PNG, WebP and PPM files, folders of them, or - for standard input, and\n"
-        "gives the most probable classes of each. A picture that cannot be read is named, the\n"
-        "others are classified all the same, and the exit code is then 1.\n"
+        "gives the most probable classes of each. A picture that cannot be read is named, as is a\n"
+        "folder without any; the others are classified all the same, and the exit code is\n"
+        "then 1.\n"
         "\n"
         "--weights takes a file or the name of weights that were pulled: alexnet pull --list.",
     .examples = "  alexnet classify --weights torchvision cat.jpg\n"

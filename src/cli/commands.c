@@ -29,6 +29,7 @@ void *an_command_settings(const an_command *command) {
     void *settings = calloc(1, command->size);
     if (!settings)
         return NULL;
+    ((an_common *)settings)->command = command->name;
     if (command->prepare)
         command->prepare(settings);
     an_options_defaults(command->options, settings);

@@ -86,7 +86,7 @@ static alexnet_status calibrate(const convert_settings *settings, an_weights_fil
                                        .seed = common->seed,
                                        .limit = settings->images,
                                        .max_broken = 0.1};
-    an_display display = an_display_begin(common->progress);
+    an_display display = an_display_begin(common);
     const an_backend *backend;
     an_dataset *dataset = NULL;
     an_loader *loader = NULL;
@@ -95,6 +95,7 @@ static alexnet_status calibrate(const convert_settings *settings, an_weights_fil
     AN_TRY_CLEANUP(an_backend_find(common->device, &backend, error));
     AN_TRY_CLEANUP(
         an_dataset_open(settings->calibrate, AN_SPLIT_TRAIN, common->seed, &dataset, error));
+    an_display_unread(&display, dataset);
     AN_TRY_CLEANUP(an_plan_create(backend, &weights->network, &observing, &plan, error));
     AN_TRY_CLEANUP(an_plan_load(plan, &weights->weights, error));
     AN_TRY_CLEANUP(an_loader_create(dataset, &weights->preprocess, &loading, &loader, error));

@@ -150,7 +150,7 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     const char *extension = settings->sheet ? an_path_extension(settings->sheet) : ".png";
     const double begin = an_seconds();
     data_findings found = {.data = arguments[0]};
-    watch on = {.display = an_display_begin(settings->common.progress)};
+    watch on = {.display = an_display_begin(&settings->common)};
     alexnet_status status;
     (void)count;
     if (strcmp(extension, ".png") != 0 && strcmp(extension, ".svg") != 0)

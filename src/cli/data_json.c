@@ -62,6 +62,16 @@ static json_t *odd_json(const an_survey *survey) {
     return all;
 }
 
+/* How many pictures of each extension are left out, as their formats are not read. */
+static json_t *unread_json(const an_unread *unread) {
+    json_t *all = json_object();
+    for (int i = 0; i < AN_UNREAD_NAMES; i++)
+        if (unread->counts[i] > 0)
+            json_object_set_new(all, an_unread_name(i),
+                                json_integer((json_int_t)unread->counts[i]));
+    return all;
+}
+
 static json_t *part_json(const data_part *part) {
     const an_survey_summary *all = &part->summary;
     json_t *json =
@@ -70,6 +80,7 @@ static json_t *part_json(const data_part *part) {
                   "bytes", (json_int_t)all->bytes, "classes", classes_json(part), "broken",
                   broken_json(&part->survey), "odd", odd_json(&part->survey));
     json_object_set_new(json, "empty_classes", json_integer((json_int_t)part->empty_classes));
+    json_object_set_new(json, "unread", unread_json(&part->dataset->unread));
     json_object_set_new(json, "class_sizes", spread_json(&part->class_sizes));
     json_object_set_new(json, "formats",
                         json_pack("{s:I, s:I, s:I, s:I, s:I}", "jpeg", (json_int_t)all->jpeg, "png",

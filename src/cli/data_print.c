@@ -282,6 +282,20 @@ static void print_oddity(const data_findings *found, int oddity, size_t most) {
     print_more(all - named);
 }
 
+/* What lies among the pictures in formats that are not read. */
+static void print_unread(const data_findings *found) {
+    an_unread all = {0};
+    for (int p = 0; p < found->part_count; p++)
+        an_unread_add(&all, &found->parts[p].dataset->unread);
+    const size_t sum = an_unread_sum(&all);
+    if (sum == 0)
+        return;
+    printf("\nLeft out: pictures of formats that are not read (%s)\n", an_thousands(sum).text);
+    for (int i = 0; i < AN_UNREAD_NAMES; i++)
+        if (all.counts[i] > 0)
+            printf("    %s %s\n", an_thousands(all.counts[i]).text, an_unread_name(i));
+}
+
 /* ---- Duplicates. */
 
 static void print_group(const data_findings *found, const an_duplicate *group) {
@@ -335,6 +349,7 @@ void an_data_print(const data_findings *found, size_t most) {
         print_differences(found);
     print_empty(found, most);
     print_broken(found, most);
+    print_unread(found);
     for (int i = 0; i < AN_ODDITIES; i++)
         print_oddity(found, i, most);
     print_groups(found, true, most);

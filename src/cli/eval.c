@@ -12,7 +12,7 @@
 typedef struct eval_settings {
     an_common common;
     an_list weights;
-    int views;
+    int ten_views; /* the row's choices */
     size_t limit;
     int workers;
     int split; /* an_split */
@@ -29,11 +29,10 @@ static const an_option options[] = {
      .unset = "none",
      .help = "a file of weights, in any format; given several times, these networks vote"},
     {.name = "views",
-     .type = AN_OPTION_INT,
-     .offset = offsetof(eval_settings, views),
+     .type = AN_OPTION_CHOICE,
+     .offset = offsetof(eval_settings, ten_views),
      .value = "N",
-     .low = 1,
-     .high = 10,
+     .choices = "1|10",
      .fallback = "1",
      .help = "1: the centre of each picture; 10: also its corners, and all mirrored"},
     {.name = "split",
@@ -179,9 +178,9 @@ static alexnet_status add_network(const eval_settings *settings, const char *wei
                                   const an_dataset *dataset, an_votes *votes, view *on,
                                   alexnet_error *error) {
     an_common common = settings->common;
-    const an_loader_options loading = {.batch =
-                                           (common.batch + settings->views - 1) / settings->views,
-                                       .views = settings->views,
+    const int views = settings->ten_views ? 10 : 1;
+    const an_loader_options loading = {.batch = (common.batch + views - 1) / views,
+                                       .views = views,
                                        .workers = settings->workers,
                                        .seed = common.seed,
                                        .limit = settings->limit,
@@ -212,16 +211,15 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     const eval_settings *settings = chosen;
     const an_list *networks = &settings->weights;
     an_common common = settings->common;
-    view on = {.display = an_display_begin(common.progress), .passes = networks->count};
+    view on = {.display = an_display_begin(&common), .passes = networks->count};
     an_dataset *dataset = NULL;
     an_votes votes = {0};
     alexnet_status status;
     (void)count;
     common.weights = networks->items[0];
     AN_TRY(an_weights_needed(&common, error));
-    if (settings->views != 1 && settings->views != 10)
-        return an_fail(error, ALEXNET_INVALID, "--views %d: there are 1 or 10", settings->views);
     AN_TRY(an_dataset_open(arguments[0], (an_split)settings->split, common.seed, &dataset, error));
+    an_display_unread(&on.display, dataset);
     AN_TRY_CLEANUP(check_report(settings, dataset, error));
     for (int i = 0; i < networks->count; i++)
         AN_TRY_CLEANUP(add_network(settings, networks->items[i], dataset, &votes, &on, error));

@@ -42,7 +42,8 @@ typedef struct rooms {
  * those of the list of files. */
 static alexnet_status compute(alexnet_classifier *classifier, int layer,
                               const an_pictures *pictures, const rooms *room, an_writer *writer,
-                              an_display *display, size_t *broken, alexnet_error *error) {
+                              an_display *display, json_t *failed, size_t *broken,
+                              alexnet_error *error) {
     for (size_t done = 0; done < pictures->count; done += room->batch) {
         const size_t left = pictures->count - done;
         const size_t count = left < room->batch ? left : room->batch;
@@ -53,6 +54,8 @@ static alexnet_status compute(alexnet_classifier *classifier, int layer,
             if (room->failures[i].status == ALEXNET_OK)
                 continue;
             an_display_warn(display, room->failures[i].message);
+            json_array_append_new(
+                failed, an_pictures_failure(pictures->paths[done + i], &room->failures[i]));
             ++*broken;
             for (size_t j = 0; j < room->each; j++)
                 room->results[i * room->each + j] = NAN;
@@ -66,30 +69,34 @@ static alexnet_status compute(alexnet_classifier *classifier, int layer,
 }
 
 static alexnet_status print_result(const features_settings *settings, const an_result *result,
-                                   const an_pictures *pictures, alexnet_error *error) {
+                                   const an_pictures *pictures, json_t *failed,
+                                   alexnet_error *error) {
     if (!settings->common.json) {
-        printf("%s of %s pictures to %s\n", result->name, an_thousands(pictures->count).text,
-               settings->out);
+        printf("%s of %s picture%s to %s\n", result->name, an_thousands(pictures->count).text,
+               pictures->count == 1 ? "" : "s", settings->out);
         return ALEXNET_OK;
     }
     json_t *files = json_array();
+    for (size_t i = 0; i < pictures->empty_count; i++)
+        json_array_append_new(
+            failed, an_pictures_failure(pictures->empty[i].path, &pictures->empty[i].why));
     for (size_t i = 0; i < pictures->count; i++)
         json_array_append_new(files, an_json_string(pictures->paths[i]));
-    return an_print_json(json_pack("{s:s, s:o, s:o, s:o}", "layer", result->name, "shape",
-                                   an_result_json(result), "files", files, "out",
+    return an_print_json(json_pack("{s:s, s:o, s:o, s:O, s:o}", "layer", result->name, "shape",
+                                   an_result_json(result), "files", files, "failed", failed, "out",
                                    an_json_string(settings->out)),
                          error);
 }
 
 static alexnet_status features(const features_settings *settings, const an_pictures *pictures,
-                               alexnet_error *error) {
+                               an_display *display, alexnet_error *error) {
     const size_t wanted = (size_t)settings->common.batch;
     rooms room = {.batch = wanted < pictures->count ? wanted : pictures->count};
     an_writer writer = {0};
     alexnet_classifier *classifier = NULL;
     an_result result;
+    json_t *failed = json_array(); /* of `files`, and folders without any */
     size_t broken = 0;
-    an_display display = an_display_begin(settings->common.progress);
     alexnet_status status;
     AN_TRY_CLEANUP(
         an_classifier_chosen(&settings->common, (int)room.batch, true, 0, 0, &classifier, error));
@@ -101,16 +108,19 @@ static alexnet_status features(const features_settings *settings, const an_pictu
     AN_TRY_CLEANUP(
         an_alloc((void **)&room.failures, room.batch, sizeof *room.failures, "messages", error));
     AN_TRY_CLEANUP(an_npy_begin(&writer, settings->out, result.shape, result.dims, error));
-    AN_TRY_CLEANUP(
-        compute(classifier, result.layer, pictures, &room, &writer, &display, &broken, error));
+    AN_TRY_CLEANUP(compute(classifier, result.layer, pictures, &room, &writer, display, failed,
+                           &broken, error));
     AN_TRY_CLEANUP(an_writer_commit(&writer, error));
-    AN_TRY_CLEANUP(print_result(settings, &result, pictures, error));
-    if (broken > 0)
-        status = an_fail(error, ALEXNET_FORMAT,
-                         "%zu of %zu pictures could not be read; their rows are NaN", broken,
-                         pictures->count);
+    AN_TRY_CLEANUP(print_result(settings, &result, pictures, failed, error));
+    if (broken + pictures->empty_count > 0)
+        status = an_fail(error, ALEXNET_FORMAT, "%s%s",
+                         an_pictures_missed(broken, pictures->count, pictures->empty_count).text,
+                         broken == 0   ? ""
+                         : broken == 1 ? "; its row is NaN"
+                                       : "; their rows are NaN");
 cleanup:
-    an_display_end(&display);
+    an_display_end(display);
+    json_decref(failed);
     an_writer_abandon(&writer);
     an_free(room.failures);
     an_free(room.results);
@@ -122,9 +132,10 @@ static alexnet_status run(void *chosen, char **arguments, int count, alexnet_err
     const features_settings *settings = chosen;
     AN_TRY(an_weights_needed(&settings->common, error)); /* an untrained one would seem to work */
     an_pictures pictures = {0};
-    alexnet_status status = an_pictures_collect(&pictures, arguments, count, error);
+    an_display display = an_display_begin(&settings->common);
+    alexnet_status status = an_pictures_collect(&pictures, arguments, count, &display, error);
     if (status == ALEXNET_OK)
-        status = features(settings, &pictures, error);
+        status = features(settings, &pictures, &display, error);
     an_pictures_free(&pictures);
     return status;
 }

@@ -60,7 +60,7 @@ static alexnet_status forward(const forward_settings *settings, const char *in, 
     an_writer writer = {0};
     alexnet_classifier *classifier = NULL;
     an_result result;
-    an_display display = an_display_begin(settings->common.progress);
+    an_display display = an_display_begin(&settings->common);
     alexnet_status status;
     AN_TRY(an_npy_open(in, &npy, error));
     AN_TRY_CLEANUP(check_input(&npy, in, error));

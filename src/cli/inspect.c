@@ -34,8 +34,8 @@ static const an_option options[] = {
      .type = AN_OPTION_INT,
      .offset = offsetof(inspect_settings, class_index),
      .value = "N",
-     .low = 0,
-     .high = AN_MAX_CLASSES,
+     .low = -1,
+     .high = AN_MAX_CLASSES - 1,
      .help = "saliency: the class that is asked about; -1: the network's answer"},
     {0}};
 

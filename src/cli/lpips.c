@@ -105,32 +105,31 @@ static void note_alone(comparison *so_far, an_display *display, const named *pic
 /* Walks through both lists, which are in the order of their names. */
 static alexnet_status compare_lists(comparison *so_far, const named *a, size_t a_count,
                                     const named *b, size_t b_count, char *const folders[2],
-                                    alexnet_error *error) {
-    an_display display = an_display_begin(so_far->settings->common.progress);
+                                    an_display *display, alexnet_error *error) {
     alexnet_status status = ALEXNET_OK;
     for (size_t i = 0, j = 0; status == ALEXNET_OK && (i < a_count || j < b_count);) {
         const int order = i == a_count ? 1 : j == b_count ? -1 : by_name(&a[i], &b[j]);
         if (order < 0) {
-            note_alone(so_far, &display, &a[i++], folders[1]);
+            note_alone(so_far, display, &a[i++], folders[1]);
         } else if (order > 0) {
-            note_alone(so_far, &display, &b[j++], folders[0]);
+            note_alone(so_far, display, &b[j++], folders[0]);
         } else {
             alexnet_error failure = {0};
             if (so_far->pairs) /* otherwise the lines themselves show the progress */
-                an_display_show(&display, (double)i / (double)a_count, "%s of %s pictures",
+                an_display_show(display, (double)i / (double)a_count, "%s of %s pictures",
                                 an_thousands(i).text, an_thousands(a_count).text);
             status = compare(so_far, a[i].path, b[j].path, a[i].name, &failure);
             if (status == ALEXNET_NO_MEMORY || status == ALEXNET_BACKEND) {
                 *error = failure; /* the others would fail, too */
             } else if (status != ALEXNET_OK) {
-                note_failure(so_far, &display, failure.message);
+                note_failure(so_far, display, failure.message);
                 status = ALEXNET_OK;
             }
             i++;
             j++;
         }
     }
-    an_display_end(&display);
+    an_display_end(display);
     return status;
 }
 
@@ -138,16 +137,17 @@ static alexnet_status compare_folders(comparison *so_far, char *const folders[2]
                                       alexnet_error *error) {
     an_pictures a = {0}, b = {0};
     named *a_list = NULL, *b_list = NULL;
+    an_display display = an_display_begin(&so_far->settings->common);
     alexnet_status status;
-    AN_TRY_CLEANUP(an_pictures_collect(&a, &folders[0], 1, error));
-    AN_TRY_CLEANUP(an_pictures_collect(&b, &folders[1], 1, error));
+    AN_TRY_CLEANUP(an_pictures_collect(&a, &folders[0], 1, &display, error));
+    AN_TRY_CLEANUP(an_pictures_collect(&b, &folders[1], 1, &display, error));
     a_list = named_pictures(&a, folders[0]);
     b_list = named_pictures(&b, folders[1]);
     if (!a_list || !b_list) {
         status = an_fail(error, ALEXNET_NO_MEMORY, "memory ran out while listing the pictures");
         goto cleanup;
     }
-    status = compare_lists(so_far, a_list, a.count, b_list, b.count, folders, error);
+    status = compare_lists(so_far, a_list, a.count, b_list, b.count, folders, &display, error);
 cleanup:
     free(a_list);
     free(b_list);

@@ -27,6 +27,7 @@ const an_option an_common_options[] = {
      .offset = COMMON(device),
      .value = "NAME",
      .choices = "auto|cpu|cuda|reference",
+     .synonyms = "gpu|cuda",
      .fallback = "auto",
      .help = "what computes"},
     {.name = "precision",
@@ -120,6 +121,13 @@ static int position(const char *word, const char *words) {
         words += span + (words[span] == '|');
     }
     return -1;
+}
+
+/* The word at a position of "a|b|c". */
+static void word_at(const char *words, int index, char *text, size_t size) {
+    for (; index > 0 && strchr(words, '|'); index--)
+        words = strchr(words, '|') + 1;
+    snprintf(text, size, "%.*s", (int)strcspn(words, "|"), words);
 }
 
 /* Levenshtein's distance: insertions, deletions and substitutions that make `b` of `a`. */
@@ -217,13 +225,23 @@ static alexnet_status parse_number(const an_option *option, const char *text, vo
     return ALEXNET_OK;
 }
 
+/* What somebody who typed `word` may have meant; NULL where that is not known. */
+static const char *meant(const an_option *option, const char *word, const char *choices, char *text,
+                         size_t size) {
+    const int synonym = option->synonyms ? position(word, option->synonyms) : -1;
+    if (synonym < 0 || synonym % 2 != 0)
+        return an_nearest(word, choices, text, size);
+    word_at(option->synonyms, synonym + 1, text, size);
+    return text;
+}
+
 static alexnet_status parse_choice(const an_option *option, const char *text, void *out,
                                    alexnet_error *error) {
     char words[512], near[64];
     const char *choices = an_option_choices(option, words, sizeof words);
     const int index = position(text, choices);
     if (index < 0) {
-        const char *nearest = an_nearest(text, choices, near, sizeof near);
+        const char *nearest = meant(option, text, choices, near, sizeof near);
         return an_fail(error, ALEXNET_INVALID, "--%s '%s': it must be one of %s%s%s%s",
                        option->name, text, choices, nearest ? "; did you mean " : "",
                        nearest ? nearest : "", nearest ? "?" : "");
@@ -353,13 +371,6 @@ void an_options_overlay(const an_option *options, uint64_t given, const void *fr
                    value_size(options[row].type));
 }
 
-/* The word at a position of "a|b|c". */
-static void word_at(const char *words, int index, char *text, size_t size) {
-    for (; index > 0 && strchr(words, '|'); index--)
-        words = strchr(words, '|') + 1;
-    snprintf(text, size, "%.*s", (int)strcspn(words, "|"), words);
-}
-
 void an_option_format(const an_option *option, const void *settings, char *text, size_t size) {
     const void *in = place_const(option, settings);
     const char *unset = option->unset ? option->unset : "none";
@@ -423,23 +434,19 @@ static void describe(const an_option *option, const void *settings, char *text, 
  * spaces and behind the bars of "a|b|c". The first begins at column `column`. */
 static void wrap(FILE *stream, const char *text, int column, int indent, int width) {
     int used = column;
+    bool space = false; /* before what comes next, unless that begins a line */
     while (*text) {
         int span = (int)strcspn(text, " |");
         span += text[span] == '|';
-        if (used + span > width && used > indent) {
+        if (used + space + span > width && used > indent) {
             fprintf(stream, "\n%*s", indent, "");
             used = indent;
+            space = false;
         }
-        fprintf(stream, "%.*s", span, text);
-        used += span;
+        used += fprintf(stream, "%s%.*s", space ? " " : "", span, text);
         text += span;
-        if (*text == ' ') {
-            const int next = (int)strcspn(++text, " |");
-            if (used + 1 + next + (text[next] == '|') <= width)
-                used += fprintf(stream, " ");
-            else
-                used = width; /* the next word begins a line, also where it alone would fit */
-        }
+        space = *text == ' ';
+        text += space;
     }
     fputc('\n', stream);
 }
@@ -455,7 +462,7 @@ void an_options_help(FILE *stream, const an_option *options, const an_option *hi
                  takes_value(option) ? option->value : "");
         describe(option, settings, details, sizeof details);
         snprintf(right, sizeof right, details[0] ? "%s (%s)" : "%s%s", option->help, details);
-        const int column = fprintf(stream, "  %-*s", indent - 2, left);
+        const int column = fprintf(stream, "  %-*s ", indent - 3, left);
         wrap(stream, right, column, indent, width);
     }
 }

@@ -45,6 +45,7 @@ typedef struct an_option {
     size_t offset;        /* of the value in the command's struct */
     const char *value;    /* what --help calls the value: "N", "FILE" */
     const char *choices;  /* "auto|cpu|reference"; AN_OPTION_WORD with NULL: the architectures */
+    const char *synonyms; /* "gpu|cuda": in pairs, what may be typed and the choice that is meant */
     double low, high;     /* of AN_OPTION_INT, _COUNT, _NUMBER */
     const char *fallback; /* the default as one would type it; NULL: what the struct holds */
     const char *unset;    /* what 0, or no text, stands for: "every core" */
@@ -53,6 +54,7 @@ typedef struct an_option {
 
 /* The settings that every command has; the first member of each command's struct. */
 typedef struct an_common {
+    const char *command; /* its name, for messages */
     const char *arch;
     const char *weights;
     const char *device;

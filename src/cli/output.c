@@ -119,8 +119,10 @@ alexnet_status an_print_json(json_t *json, alexnet_error *error) {
     return ALEXNET_OK;
 }
 
-an_display an_display_begin(int mode) {
-    an_display display = {.mode = (an_progress_mode)mode, .terminal = an_terminal_of(stderr)};
+an_display an_display_begin(const an_common *common) {
+    an_display display = {.command = common->command,
+                          .mode = (an_progress_mode)common->progress,
+                          .terminal = an_terminal_of(stderr)};
     if (display.mode == AN_PROGRESS_AUTO)
         display.mode = display.terminal.is_terminal ? AN_PROGRESS_BAR : AN_PROGRESS_PLAIN;
     if (display.mode == AN_PROGRESS_PLAIN)
@@ -173,7 +175,13 @@ void an_display_line(an_display *display, const char *format, ...) {
 
 void an_display_warn(an_display *display, const char *message) {
     wipe(display);
-    fprintf(stderr, "alexnet: %s\n", message);
+    fprintf(stderr, "alexnet %s: %s\n", display->command, message);
+}
+
+void an_display_unread(an_display *display, const an_dataset *dataset) {
+    char text[1100];
+    if (an_unread_tell(&dataset->unread, dataset->name, text, sizeof text))
+        an_display_warn(display, text);
 }
 
 void an_display_end(an_display *display) {

@@ -7,9 +7,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cli/options.h"
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/status.h"
+#include "data/dataset.h"
 
 /* A short text as a value, so that several can stand in one printf. */
 typedef struct an_text {
@@ -60,13 +62,14 @@ typedef enum an_progress_mode {
 
 /* Progress on stderr: one line that changes in place, or a line now and then. */
 typedef struct an_display {
+    const char *command;   /* which warnings begin with */
     an_progress_mode mode; /* never AUTO */
     an_terminal terminal;
     double shown; /* when, an_seconds(); 0: never */
     bool drawn;   /* a bar stands in the current line */
 } an_display;
 
-an_display an_display_begin(int mode);
+an_display an_display_begin(const an_common *common);
 
 /* Shows how far things are (0 to 1) and a text, if the last time was long enough ago. */
 void an_display_show(an_display *display, double fraction, const char *format, ...)
@@ -76,8 +79,11 @@ void an_display_show(an_display *display, double fraction, const char *format, .
 void an_display_line(an_display *display, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* A warning: a line that stays, in every mode. */
+/* A warning, "alexnet eval: ...": a line that stays, in every mode. */
 void an_display_warn(an_display *display, const char *message);
+
+/* Warns of what a data set leaves out since it is in formats that are not read. */
+void an_display_unread(an_display *display, const an_dataset *dataset);
 
 /* Wipes the bar. */
 void an_display_end(an_display *display);

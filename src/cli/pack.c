@@ -123,11 +123,12 @@ typedef struct part {
 static alexnet_status pack_part(const pack_settings *settings, const char *data, an_split split,
                                 part *out, alexnet_error *error) {
     an_dataset *dataset;
-    view on = {.display = an_display_begin(settings->common.progress),
+    view on = {.display = an_display_begin(&settings->common),
                .folder = out->folder,
                .begin = an_seconds()};
     const an_pack_observer observer = {show, broken, &on};
     AN_TRY(an_dataset_open(data, split, settings->common.seed, &dataset, error));
+    an_display_unread(&on.display, dataset);
     const alexnet_status status =
         an_pack(dataset, out->folder, &settings->pack, &observer, &out->result, error);
     an_dataset_close(dataset);

@@ -172,7 +172,7 @@ static alexnet_status print_result(const pull_settings *settings, const an_known
 
 static alexnet_status pull(const pull_settings *settings, const an_known *known, const char *path,
                            const an_source *source, alexnet_error *error) {
-    view on = {.display = an_display_begin(settings->common.progress),
+    view on = {.display = an_display_begin(&settings->common),
                .what = known ? known->name : an_path_base(path)};
     an_downloaded got;
     an_interrupt_watch();

@@ -61,6 +61,7 @@ typedef struct similar {
     size_t top;
     an_find *finds; /* (queries, top) */
     size_t broken;
+    json_t *failed; /* what is to be said of those that cannot be read, with --json */
     an_display display;
 } similar;
 
@@ -104,10 +105,11 @@ static alexnet_status collect(similar *search, char **arguments, int count, alex
     const bool in_index = count == 1 && is_picture(arguments[0]);
     const bool in_itself = count == 1 && !in_index;
     if (in_itself)
-        AN_TRY(an_pictures_collect(&search->searched, arguments, 1, error));
+        AN_TRY(an_pictures_collect(&search->searched, arguments, 1, &search->display, error));
     else
-        AN_TRY(an_pictures_collect(&search->asked, arguments, 1, error));
-    AN_TRY(an_pictures_collect(&search->searched, arguments + 1, count - 1, error));
+        AN_TRY(an_pictures_collect(&search->asked, arguments, 1, &search->display, error));
+    AN_TRY(
+        an_pictures_collect(&search->searched, arguments + 1, count - 1, &search->display, error));
 
     const size_t indexed = in_index ? search->index.count : 0;
     const size_t all = indexed + search->searched.count + search->asked.count;
@@ -138,8 +140,10 @@ static void show_progress(void *context, size_t done, size_t pictures) {
                     "%s of %s pictures", an_thousands(done).text, an_thousands(pictures).text);
 }
 
-static void show_broken(void *context, const char *message) {
-    an_display_warn(&((similar *)context)->display, message);
+static void show_broken(void *context, const char *name, const alexnet_error *why) {
+    similar *search = context;
+    an_display_warn(&search->display, why->message);
+    json_array_append_new(search->failed, an_pictures_failure(name, why));
 }
 
 /* All features, from the index or computed, and back to the index. */
@@ -218,6 +222,8 @@ static void print_finds(const similar *search, size_t query) {
     printf("%s", terminal.colour ? "\033[1m" : "");
     an_print_name(stdout, query_at(search, query)->name);
     printf("%s\n", terminal.colour ? "\033[0m" : "");
+    if (count == 0)
+        printf("  nothing: there is no other picture among those that are searched\n");
     for (size_t i = 0; i < count; i++) {
         const double similarity = (double)finds[i].similarity;
         printf("  %7.4f  ", similarity);
@@ -243,6 +249,7 @@ static json_t *finds_json(const similar *search, size_t query) {
 }
 
 static alexnet_status print_all(const similar *search, alexnet_error *error) {
+    const an_pictures *searched = &search->searched;
     json_t *document = search->settings->common.json ? json_array() : NULL;
     for (size_t i = 0; i < search->queries; i++) {
         if (!features_of(search, query_at(search, i)))
@@ -252,7 +259,13 @@ static alexnet_status print_all(const similar *search, alexnet_error *error) {
         else
             print_finds(search, i);
     }
-    return document ? an_print_json(document, error) : ALEXNET_OK;
+    if (!document)
+        return ALEXNET_OK;
+    json_array_extend(document, search->failed);
+    for (size_t i = 0; i < searched->empty_count; i++)
+        json_array_append_new(
+            document, an_pictures_failure(searched->empty[i].path, &searched->empty[i].why));
+    return an_print_json(document, error);
 }
 
 static alexnet_status draw_sheet(const similar *search, alexnet_error *error) {
@@ -304,19 +317,24 @@ static alexnet_status run_search(similar *search, char **arguments, int count,
     AN_TRY(print_all(search, error));
     if (settings->sheet)
         AN_TRY(draw_sheet(search, error));
-    if (search->broken > 0)
-        return an_fail(error, ALEXNET_FORMAT, "%zu of %zu pictures could not be read",
-                       search->broken, search->gallery.count);
+    if (search->broken + search->searched.empty_count > 0)
+        return an_fail(
+            error, ALEXNET_FORMAT, "%s",
+            an_pictures_missed(search->broken, search->gallery.count, search->searched.empty_count)
+                .text);
     return ALEXNET_OK;
 }
 
 static alexnet_status run(void *chosen, char **arguments, int count, alexnet_error *error) {
     const similar_settings *settings = chosen;
     AN_TRY(check_usage(settings, arguments, count, error));
-    similar search = {.settings = settings, .display = an_display_begin(settings->common.progress)};
+    similar search = {.settings = settings,
+                      .failed = json_array(),
+                      .display = an_display_begin(&settings->common)};
     const alexnet_status status = run_search(&search, arguments, count, error);
     an_display_end(&search.display);
     free(search.finds);
+    json_decref(search.failed);
     an_gallery_free(&search.gallery);
     an_feature_index_close(&search.index);
     an_pictures_free(&search.searched);

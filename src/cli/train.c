@@ -156,7 +156,7 @@ static alexnet_status run(void *settings, char **arguments, int count, alexnet_e
             AN_TRY(new_folder(arguments[0], folder, sizeof folder, error));
     }
     chosen->out = folder;
-    an_training_view view = {.display = an_display_begin(chosen->common.progress),
+    an_training_view view = {.display = an_display_begin(&chosen->common),
                              .folder = folder,
                              .print_settings = print_settings,
                              .context = chosen};
@@ -167,8 +167,7 @@ static alexnet_status run(void *settings, char **arguments, int count, alexnet_e
         an_train(&chosen->run, folder, chosen->resume != NULL, &observer, &result, error);
     an_display_end(&view.display);
     if (status == ALEXNET_INTERRUPTED)
-        return an_fail(error, status,
-                       "stopped, with a checkpoint; to go on: %s train --resume %s",
+        return an_fail(error, status, "stopped, with a checkpoint; to go on: %s train --resume %s",
                        program_invocation_name, folder);
     if (status != ALEXNET_OK)
         return an_weights_failed(&chosen->common, status, error);

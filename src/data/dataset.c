@@ -40,19 +40,22 @@ alexnet_status an_dataset_open_to_look(const char *name, an_split split, uint64_
 /* Refuses the first class folder that has no pictures. */
 static alexnet_status check_folders(const an_dataset *dataset, alexnet_error *error) {
     bool *has;
+    char unread[256];
     alexnet_status status = ALEXNET_OK;
     if (!dataset->folders)
         return ALEXNET_OK;
+    an_unread_describe(&dataset->unread_alone, unread, sizeof unread);
     AN_TRY(an_alloc((void **)&has, (size_t)dataset->classes, sizeof *has, "classes", error));
     for (size_t i = 0; i < dataset->count; i++)
         has[dataset->labels[i]] = true;
     for (int i = 0; i < dataset->classes && status == ALEXNET_OK; i++)
         if (!has[i])
-            status = an_fail(error, ALEXNET_FORMAT,
-                             "%s/%s: this class folder holds no pictures (" AN_IMAGE_NAMES
-                             "); add some or take it away",
-                             dataset->name,
-                             dataset->class_ids ? dataset->class_ids[i] : dataset->class_names[i]);
+            status = an_fail(
+                error, ALEXNET_FORMAT,
+                "%s/%s: this class folder holds no pictures (" AN_IMAGE_NAMES
+                ")%s%s; %s or take it away",
+                dataset->name, dataset->class_ids ? dataset->class_ids[i] : dataset->class_names[i],
+                unread[0] ? ", only " : "", unread, unread[0] ? "convert them" : "add some");
     an_free(has);
     return status;
 }

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "data/image.h"
+#include "data/unread.h"
 
 /* Which part of a data set: the one to learn from or the one held out. */
 typedef enum an_split { AN_SPLIT_TRAIN, AN_SPLIT_HELD_OUT } an_split;
@@ -102,6 +103,8 @@ struct an_dataset {
     char **class_ids;          /* (classes) "n01440764"; NULL where the names are all there is */
     int32_t *labels;           /* (count) */
     an_statistics *statistics; /* NULL where they are not known */
+    an_unread unread;          /* what lies among the pictures and is left out */
+    an_unread unread_alone;    /* ... in the first class folder without pictures */
 };
 
 /* A kind as data sets of it are recognised and opened. */

@@ -11,10 +11,8 @@
 
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/steps.h"
 #include "data/dataset.h"
-
-/* Deeper than anyone sorts pictures; a link that leads back up would never end. */
-enum { MAX_DEPTH = 32 };
 
 /* A picture: its path from the data set's folder, as a place in the list's text. */
 typedef struct entry {
@@ -30,6 +28,7 @@ typedef struct folder {
     size_t text_size, text_capacity;
     entry *entries;
     size_t entry_count, entry_capacity;
+    an_unread unread; /* in the class folder that is being listed */
 } folder;
 
 static void folder_destroy(an_dataset *dataset) {
@@ -68,13 +67,18 @@ static alexnet_status add_entry(folder *self, const char *path, alexnet_error *e
     return ALEXNET_OK;
 }
 
-/* What is done with each thing in a folder; `path` is whole. */
-typedef alexnet_status (*visitor)(void *context, const char *path, bool is_folder, int depth,
-                                  alexnet_error *error);
+/* What is done with each thing in the folder `in`; `path` is whole. */
+typedef alexnet_status (*visitor)(void *context, const char *path, bool is_folder,
+                                  const an_step *in, alexnet_error *error);
 
 /* Visits what a folder holds, in no order, but for hidden names. */
-static alexnet_status list_folder(const char *path, int depth, visitor visit, void *context,
-                                  alexnet_error *error) {
+static alexnet_status list_folder(const char *path, const an_step *above, visitor visit,
+                                  void *context, alexnet_error *error) {
+    an_step here;
+    if (!an_step_into(path, above, &here))
+        return an_fail(error, ALEXNET_IO,
+                       "%s: this link leads back up, to a folder that it lies in; take it away",
+                       path);
     DIR *stream = opendir(path);
     if (!stream)
         return an_fail(error, ALEXNET_IO,
@@ -100,25 +104,28 @@ static alexnet_status list_folder(const char *path, int depth, visitor visit, vo
         }
         /* What is neither file nor folder by its entry may be a link to one. */
         if (found->d_type == DT_DIR || (found->d_type != DT_REG && an_is_folder(inner)))
-            status = visit(context, inner, true, depth, error);
+            status = visit(context, inner, true, &here, error);
         else if (found->d_type == DT_REG || an_is_file(inner))
-            status = visit(context, inner, false, depth, error);
+            status = visit(context, inner, false, &here, error);
     }
     closedir(stream);
     return status;
 }
 
 /* Takes a class folder's pictures, also those of the folders inside it. */
-static alexnet_status visit_class(void *context, const char *path, bool is_folder, int depth,
-                                  alexnet_error *error) {
+static alexnet_status visit_class(void *context, const char *path, bool is_folder,
+                                  const an_step *in, alexnet_error *error) {
     folder *self = context;
     if (!is_folder && an_image_has_name(path))
         return add_entry(self, path + strlen(self->root) + 1, error);
-    if (is_folder && depth >= MAX_DEPTH)
-        return an_fail(error, ALEXNET_IO,
-                       "%s: folders lie more than %d deep; does a link lead back up?", path,
-                       MAX_DEPTH);
-    return is_folder ? list_folder(path, depth + 1, visit_class, self, error) : ALEXNET_OK;
+    if (!is_folder) {
+        an_unread_count(&self->unread, path);
+        return ALEXNET_OK;
+    }
+    if (in->depth >= AN_MOST_STEPS)
+        return an_fail(error, ALEXNET_IO, "%s: folders lie more than %d deep; move them up", path,
+                       AN_MOST_STEPS);
+    return list_folder(path, in, visit_class, self, error);
 }
 
 /* The class folders of a data set. */
@@ -128,9 +135,9 @@ typedef struct class_list {
     bool pictures; /* there are pictures beside them */
 } class_list;
 
-static alexnet_status visit_root(void *context, const char *path, bool is_folder, int depth,
+static alexnet_status visit_root(void *context, const char *path, bool is_folder, const an_step *in,
                                  alexnet_error *error) {
-    (void)depth;
+    (void)in;
     class_list *list = context;
     if (!is_folder) {
         list->pictures = list->pictures || an_image_has_name(path);
@@ -168,6 +175,8 @@ static int compare_entries(const void *a, const void *b, void *text) {
 static alexnet_status list_classes(folder *self, const class_list *classes, size_t *ends,
                                    alexnet_error *error) {
     const char *root = self->root;
+    int empty_classes = 0;
+    an_step top;
     if (classes->count == 0)
         return an_fail(error, ALEXNET_FORMAT,
                        classes->pictures
@@ -181,20 +190,30 @@ static alexnet_status list_classes(folder *self, const class_list *classes, size
                        "%s: holds a single class folder, %s; to tell classes apart takes two or "
                        "more (or name the folder above or below)",
                        root, classes->names[0]);
+    an_step_into(root, NULL, &top);
     for (size_t i = 0; i < classes->count; i++) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/%s", root, classes->names[i]);
         const size_t begin = self->entry_count;
-        AN_TRY(list_folder(path, 1, visit_class, self, error));
+        self->unread = (an_unread){0};
+        AN_TRY(list_folder(path, &top, visit_class, self, error));
+        an_unread_add(&self->base.unread, &self->unread);
         if (self->entry_count > begin)
             qsort_r(self->entries + begin, self->entry_count - begin, sizeof *self->entries,
                     compare_entries, self->text);
+        else if (empty_classes++ == 0)
+            self->base.unread_alone = self->unread;
         ends[i] = self->entry_count;
     }
+    char unread[256];
+    an_unread_describe(&self->base.unread, unread, sizeof unread);
     if (self->entry_count == 0)
         return an_fail(error, ALEXNET_FORMAT,
-                       "%s: its class folders hold no pictures (" AN_IMAGE_NAMES "); add some",
-                       root);
+                       unread[0] ? "%s: its class folders hold no pictures (" AN_IMAGE_NAMES
+                                   "), only %s; convert them"
+                                 : "%s: its class folders hold no pictures (" AN_IMAGE_NAMES
+                                   "); add some%s",
+                       root, unread);
     return ALEXNET_OK;
 }
 
@@ -215,7 +234,7 @@ static alexnet_status open_folder(const char *path, an_dataset **out, alexnet_er
     alexnet_status status;
     for (size_t end = strlen(root); end > 1 && root[end - 1] == '/'; end--)
         root[end - 1] = '\0';
-    AN_TRY_CLEANUP(list_folder(root, 0, visit_root, &classes, error));
+    AN_TRY_CLEANUP(list_folder(root, NULL, visit_root, &classes, error));
     if (classes.count > 0)
         qsort(classes.names, classes.count, sizeof *classes.names, compare_names);
     AN_TRY_CLEANUP(

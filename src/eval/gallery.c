@@ -125,7 +125,7 @@ static alexnet_status compute_missing(an_gallery *gallery, alexnet_classifier *c
                 continue;
             ++*broken;
             if (watch->broken)
-                watch->broken(watch->context, room->failures[i].message);
+                watch->broken(watch->context, room->names[i], &room->failures[i]);
         }
         if (watch->progress)
             watch->progress(watch->context, done + taken, missing);

@@ -27,7 +27,8 @@ typedef struct an_gallery {
 /* Hears of what happens; every function may be NULL. */
 typedef struct an_gallery_watch {
     void (*progress)(void *context, size_t done, size_t pictures);
-    void (*broken)(void *context, const char *message); /* a picture that cannot be read */
+    /* A picture that cannot be read. */
+    void (*broken)(void *context, const char *name, const alexnet_error *why);
     void *context;
 } an_gallery_watch;
 

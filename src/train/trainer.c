@@ -471,6 +471,13 @@ static bool is_complete(const trainer *t) {
            an_plateau_ended(&t->settings.schedule, &t->state.plateau);
 }
 
+/* Says what of a data set (NULL: none) is no part of the run. */
+static void warn_unread(const trainer *t, const an_dataset *dataset) {
+    char text[1100];
+    if (dataset && an_unread_tell(&dataset->unread, dataset->name, text, sizeof text))
+        warn(t, text);
+}
+
 static alexnet_status train_epochs(trainer *t, alexnet_error *error) {
     while (!is_complete(t)) {
         AN_TRY(train_epoch(t, error));
@@ -487,6 +494,8 @@ static alexnet_status train(trainer *t, alexnet_error *error) {
     if (fallback)
         warn(t, fallback);
     announce(t);
+    warn_unread(t, t->setup.data);
+    warn_unread(t, t->setup.held_out);
     /* The statistics of layers want the weights behind each step, not those behind the next one. */
     t->runs_ahead = an_plan_runs_ahead(t->setup.plan) && !t->settings.layer_stats;
     const int previous = an_threads_enter(t->settings.threads); /* for what no plan does */

@@ -145,6 +145,37 @@ static void test_empty_classes(void **state) {
     expect(1, "gaps/a: this class folder holds no pictures", "eval gaps --weights w.safetensors");
 }
 
+/* Pictures of formats that are not read: a finding, and a line where others are worked with. */
+static void test_unread(void **state) {
+    (void)state;
+    static const char *const line = "strange: 3 pictures of formats that are not read (1 .bmp, 2 "
+                                    ".tiff) are left out\n";
+    assert_non_null(strstr(alexnet("data strange")->out,
+                           "\nLeft out: pictures of formats that are not read (3)\n"
+                           "    1 .bmp\n    2 .tiff\n"));
+    json_t *json = document("data strange");
+    json_t *unread = value(json_array_get(value(json, "parts"), 0), "unread");
+    assert_int_equal(json_object_size(unread), 2);
+    assert_int_equal(number_of(unread, ".tiff"), 2);
+    json_decref(json);
+    assert_null(strstr(alexnet("data odd")->out, "Left out"));
+    static const struct {
+        const char *command, *arguments;
+    } runs[] = {{"train", "strange --epochs 1 --batch 2 --input-size 67 --out strange-run"},
+                {"eval", "--weights strange-run/best.safetensors strange"},
+#ifdef AN_WITH_LMDB
+                {"pack", "strange strange-packed"}
+#endif
+    };
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        char part[256];
+        const outcome *got = alexnet("%s --progress none %s", runs[i].command, runs[i].arguments);
+        snprintf(part, sizeof part, "alexnet %s: ", runs[i].command);
+        if (got->code != 0 || !strstr(got->err, part) || !strstr(got->err, line))
+            fail_msg("%s: exit code %d\n%s", runs[i].command, got->code, got->err);
+    }
+}
+
 static void test_data_usage(void **state) {
     (void)state;
     expect(2, "it needs DATA", "data");
@@ -314,6 +345,15 @@ static int set_up(void **state) {
     copy("odd/train/a/1.ppm", "odd/val/a/1.ppm");
     write_picture("odd/val/b/1.ppm", 64, 31);
     write_text("odd/val/b/text.jpg", "this is no picture\n");
+    assert_ok(an_make_folder("strange/a", error));
+    assert_ok(an_make_folder("strange/b/deep", error));
+    write_picture("strange/a/1.ppm", 70, 80);
+    write_picture("strange/a/2.ppm", 71, 80);
+    write_picture("strange/b/1.ppm", 80, 70);
+    write_picture("strange/b/2.ppm", 81, 70);
+    write_text("strange/a/3.bmp", "BM");
+    write_text("strange/b/3.tiff", "II");
+    write_text("strange/b/deep/4.TIFF", "II");
     for (int i = 0; i < classes; i++) {
         char path[32];
         snprintf(path, sizeof path, "ten/%d", i);
@@ -341,6 +381,7 @@ int main(void) {
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_empty_classes),
+        cmocka_unit_test(test_unread),
         cmocka_unit_test(test_data_usage),
         cmocka_unit_test(test_data_sheet),
         cmocka_unit_test(test_report),

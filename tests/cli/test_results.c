@@ -2,9 +2,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "core/file.h"
+#include "data/image.h"
 #include "formats/npy.h"
 #include "testing.h"
 
@@ -145,6 +147,8 @@ static void test_classify(void **state) {
     json_decref(json);
 
     /* Plain text where there is no terminal: no colour, no bars. */
+    assert_string_equal(alexnet("features --weights w.safetensors --out h.npy pictures/a.ppm")->out,
+                        "fc7 of 1 picture to h.npy\n");
     const outcome *got = alexnet("classify --weights w.safetensors pictures/a.ppm");
     assert_int_equal(got->code, 0);
     assert_null(strchr(got->out, '\033'));
@@ -161,12 +165,71 @@ static void test_broken_pictures(void **state) {
     assert_non_null(strstr(got->err, "3 of 5 pictures"));
     json_t *json = json_loads(got->out, 0, NULL);
     assert_non_null(json);
-    assert_int_equal(json_array_size(json), 2);
-    assert_string_equal(json_string_value(value(json_array_get(json, 1), "file")),
-                        "mixed/sub/z.ppm");
+    assert_int_equal(json_array_size(json), 5); /* in the order of the files */
+    has_keys(json_array_get(json, 0), "file top");
+    assert_string_equal(json_string_value(value(json_array_get(json, 3), "file")),
+                        "mixed/text.jpg");
+    assert_non_null(
+        strstr(json_string_value(value(json_array_get(json, 3), "error")), "mixed/text.jpg: "));
+    assert_null(json_object_get(json_array_get(json, 3), "top"));
+    assert_string_equal(json_string_value(value(json_array_get(json, 4), "file")), "missing.png");
     json_decref(json);
-    expect(2, "holds no picture", "classify --weights w.safetensors empty");
-    expect(1, "1 of 1 pictures", "classify --weights w.safetensors mixed/text.jpg");
+    expect(1, "alexnet classify: the picture could not be read\n",
+           "classify --weights w.safetensors mixed/text.jpg");
+    got = alexnet("features --weights w.safetensors --layer fc8 --out h.npy --json mixed");
+    assert_int_equal(got->code, 1);
+    assert_non_null(strstr(got->err, "alexnet features: mixed/text.jpg: "));
+    assert_null(strstr(got->err, "alexnet: "));
+    json = json_loads(got->out, 0, NULL);
+    assert_non_null(json);
+    assert_int_equal(json_array_size(value(json, "files")), 4);
+    assert_int_equal(json_array_size(value(json, "failed")), 2);
+    has_keys(json_array_get(value(json, "failed"), 0), "file error");
+    json_decref(json);
+}
+
+/* A folder without pictures is named, and does not take the others along. */
+static void test_empty_folder(void **state) {
+    (void)state;
+    expect(2, "empty: this folder holds no picture (", "classify --weights w.safetensors empty");
+    expect(2, "holds no picture", "features --weights w.safetensors empty empty");
+    const outcome *got = alexnet("classify --weights w.safetensors empty pictures/a.ppm");
+    assert_int_equal(got->code, 1);
+    assert_ptr_equal(strstr(got->out, "pictures/a.ppm\n"), got->out);
+    assert_non_null(strstr(got->err, "alexnet classify: empty: this folder holds no picture ("));
+    assert_non_null(strstr(got->err, "alexnet classify: 1 folder holds no picture\n"));
+    expect(1, "1 of 2 pictures could not be read, and 1 folder holds none",
+           "classify --weights w.safetensors empty pictures/a.ppm missing.png");
+    got = alexnet("classify --weights w.safetensors --json empty pictures/a.ppm");
+    json_t *json = json_loads(got->out, 0, NULL);
+    assert_int_equal(json_array_size(json), 2);
+    assert_string_equal(json_string_value(value(json_array_get(json, 1), "file")), "empty");
+    has_keys(json_array_get(json, 1), "error");
+    json_decref(json);
+    expect(1, "alexnet features: 1 folder holds no picture\n",
+           "features --weights w.safetensors --layer fc8 --out h.npy empty pictures");
+}
+
+/* What is in no format that is read, is no file, or has been seen: counted, or passed over. */
+static void test_odd_folder(void **state) {
+    (void)state;
+    static const char *const line =
+        "strange: 3 pictures of formats that are not read (2 .bmp, 1 .gif) are left out\n";
+    char part[160];
+    const outcome *got = alexnet("classify --weights w.safetensors --json strange");
+    assert_int_equal(got->code, 0);
+    snprintf(part, sizeof part, "alexnet classify: %s", line);
+    assert_string_equal(got->err, part);
+    json_t *json = json_loads(got->out, 0, NULL);
+    assert_int_equal(json_array_size(json), 1);
+    json_decref(json);
+    json = document("features --weights w.safetensors --layer fc8 --out h.npy strange");
+    assert_int_equal(json_array_size(value(json, "files")), 1);
+    json_decref(json);
+    expect(2,
+           "strange/left: this folder holds no picture (" AN_IMAGE_NAMES
+           "), only 1 picture of a format that is not read (1 .bmp)\n",
+           "classify --weights w.safetensors strange/left");
 }
 
 static void test_wrong_weights(void **state) {
@@ -308,7 +371,7 @@ static void test_votes(void **state) {
         document("eval --weights w.safetensors --weights w.safetensors --views 10 --limit 1 ten");
     assert_int_equal(json_integer_value(value(json, "images")), 1);
     json_decref(json);
-    expect(2, "there are 1 or 10", "eval --weights w.safetensors --views 2 shapes:40");
+    expect(2, "it must be one of 1|10", "eval --weights w.safetensors --views 2 shapes:40");
 }
 
 static void test_features_and_forward(void **state) {
@@ -390,8 +453,8 @@ static int set_up(void **state) {
     (void)state;
     enter_folder();
     write_weights("w.safetensors", input_size, classes);
-    static const char *const folders[] = {"pictures", "mixed/sub", "empty", "pictures-two/a",
-                                          "pictures-two/b"};
+    static const char *const folders[] = {"pictures",       "mixed/sub",      "empty",
+                                          "pictures-two/a", "pictures-two/b", "strange/left"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
         assert_ok(an_make_folder(folders[i], error));
     write_picture("pictures/a.ppm", 90, 70);
@@ -410,6 +473,12 @@ static int set_up(void **state) {
     write_text("mixed/text.jpg", "this is no picture\n");
     write_text("mixed/cut.ppm", "P6\n100 100\n255\nabc");
     write_text("mixed/notes.txt", "passed over\n");
+    write_picture("strange/a.ppm", 60, 80);
+    write_text("strange/b.bmp", "BM");
+    write_text("strange/c.GIF", "GIF89a");
+    write_text("strange/left/d.bmp", "BM");
+    assert_int_equal(symlink(".", "strange/up"), 0);
+    assert_int_equal(mkfifo("strange/pipe.jpg", 0600), 0);
     return 0;
 }
 
@@ -428,6 +497,8 @@ int main(void) {
         cmocka_unit_test(test_bench_peak),
         cmocka_unit_test(test_classify),
         cmocka_unit_test(test_broken_pictures),
+        cmocka_unit_test(test_empty_folder),
+        cmocka_unit_test(test_odd_folder),
         cmocka_unit_test(test_wrong_weights),
         cmocka_unit_test(test_convert),
         cmocka_unit_test(test_fallback),

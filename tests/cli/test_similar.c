@@ -134,13 +134,19 @@ static void test_broken_pictures(void **state) {
     assert_non_null(strstr(got->err, "mixed/broken.ppm"));
     json_t *json = json_loads(got->out, 0, NULL);
     assert_int_equal(finds_of(json, 0), 1);
+    assert_string_equal(json_string_value(value(json_array_get(json, 1), "file")),
+                        "mixed/broken.ppm");
+    value(json_array_get(json, 1), "error");
     json_decref(json);
     /* One that is asked about has no finds, and none finds it. */
     got = alexnet("similar --weights c.safetensors --json mixed folder");
     assert_int_equal(got->code, 1);
     json = json_loads(got->out, 0, NULL);
-    assert_int_equal(json_array_size(json), 1);
+    assert_int_equal(json_array_size(json), 2);
+    value(json_array_get(json, 1), "error");
     json_decref(json);
+    expect(1, "alexnet similar: 1 folder holds no picture\n",
+           "similar --weights c.safetensors red.ppm empty folder");
     expect(1, "missing.ppm", "similar --weights c.safetensors missing.ppm folder");
     expect(2, "holds no picture", "similar --weights c.safetensors red.ppm empty");
     expect(2, "name the pictures or folders", "similar --weights c.safetensors red.ppm");

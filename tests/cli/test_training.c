@@ -173,8 +173,9 @@ static void test_names(void **state) {
     assert_non_null(strstr(got->err, "\nfc8 is kept, but its classes have other names: class 0 was "
                                      "'circle', now it is 'checkerboard'\n"));
     /* Nothing is held out in that folder, and the recipe's schedule watches validation. */
-    assert_non_null(strstr(got->err, "alexnet: nothing is held out to validate on: the learning "
-                                     "rate and the best epoch follow the training loss"));
+    assert_non_null(strstr(got->err,
+                           "alexnet train: nothing is held out to validate on: the learning "
+                           "rate and the best epoch follow the training loss"));
     assert_non_null(strstr(got->err, "--val DATA\n"));
     assert_non_null(strstr(got->out, "1 epoch, 1 step in "));
     got = alexnet("train shapes:20 --out tuned-2 %s", tune);

@@ -47,7 +47,7 @@ static void refuses_nonsense(const char *name) {
     snprintf(arguments, sizeof arguments, "%s --json=yes", name);
     expect(2, "--json takes no value", arguments);
     snprintf(arguments, sizeof arguments, "%s --device gpu", name);
-    expect(2, "one of auto|cpu|cuda|reference", arguments);
+    expect(2, "one of auto|cpu|cuda|reference; did you mean cuda?", arguments);
 }
 
 /* Reads "low to high" out of a line of help such as "--batch N  images (1 to 65536; ...". */
@@ -85,6 +85,7 @@ static void test_help(void **state) {
     (void)state;
     each_command(has_help);
     assert_int_equal(alexnet("help summary")->code, 0);
+    assert_non_null(strstr(alexnet("inspect --help")->out, "(-1 to 1048575; default: -1)"));
     assert_int_equal(alexnet("-h")->code, 0);
     const outcome *got = alexnet("--version");
     assert_int_equal(got->code, 0);

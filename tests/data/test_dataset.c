@@ -125,11 +125,11 @@ static void test_folder(void **state) {
     assert_string_equal(dataset->class_names[1], "ant");
     an_dataset_close(dataset);
 
-    /* A link that leads back up does not run for ever. */
+    /* A link that leads back up is refused, rather than followed round and round. */
     snprintf(link, sizeof link, "%s/dog/loop", self->root);
     assert_int_equal(symlink(self->root, link), 0);
     assert_fails(an_dataset_open(self->root, AN_SPLIT_TRAIN, 1, &dataset, error), ALEXNET_IO,
-                 "more than 32 deep");
+                 "/loop: this link leads back up");
     assert_null(dataset);
 }
 
@@ -190,6 +190,37 @@ static void test_folders_that_will_not_do(void **state) {
     assert_fails(an_dataset_open(missing, AN_SPLIT_TRAIN, 1, &dataset, error), ALEXNET_IO,
                  "1.jpg: is a file");
     assert_false(an_dataset_has_held_out(missing));
+}
+
+/* Pictures that cannot be read are counted, by their extension; where there are no others, that is
+ * said. */
+static void test_unread(void **state) {
+    const scratch *self = *state;
+    char text[512], part[128];
+    put_pictures(self, NAMES("a/1.jpg", "a/sub/2.BMP", "b/1.jpg", "b/2.gif", "b/3.bmp", "b/4.txt"));
+    an_dataset *dataset = opened(self->root, AN_SPLIT_TRAIN);
+    assert_int_equal(dataset->count, 2);
+    assert_int_equal(an_unread_sum(&dataset->unread), 3);
+    assert_true(an_unread_tell(&dataset->unread, "photos", text, sizeof text));
+    assert_string_equal(text, "photos: 3 pictures of formats that are not read (2 .bmp, 1 .gif) "
+                              "are left out");
+    an_dataset_close(dataset);
+    put_pictures(self, NAMES("c/1.heic"));
+    snprintf(part, sizeof part, "%s/c: this class folder holds no pictures (", self->root);
+    assert_refused(self, ALEXNET_FORMAT, part);
+    assert_refused(self, ALEXNET_FORMAT, "only 1 picture of a format that is not read (1 .heic)");
+}
+
+/* A pipe would be waited for. */
+static void test_pipe(void **state) {
+    const scratch *self = *state;
+    put_pictures(self, NAMES("a/1.jpg", "b/1.jpg"));
+    char *pipe = an_path_join(self->root, "b/pipe.jpg");
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    free(pipe);
+    an_dataset *dataset = opened(self->root, AN_SPLIT_TRAIN);
+    assert_int_equal(dataset->count, 2);
+    an_dataset_close(dataset);
 }
 
 /* Root may read everything, and so becomes somebody else meanwhile. */
@@ -386,6 +417,8 @@ int main(void) {
         SCRATCH_TEST(test_folder),
         SCRATCH_TEST(test_folder_of_splits),
         SCRATCH_TEST(test_folders_that_will_not_do),
+        SCRATCH_TEST(test_unread),
+        SCRATCH_TEST(test_pipe),
         SCRATCH_TEST(test_unreadable_folder),
         SCRATCH_TEST(test_other_classes),
         SCRATCH_TEST(test_cifar10),

@@ -250,8 +250,9 @@ static alexnet_classifier *open_classifier(void) {
     return classifier;
 }
 
-static void count_broken(void *context, const char *message) {
-    assert_non_null(strstr(message, "broken.jpg"));
+static void count_broken(void *context, const char *path, const alexnet_error *why) {
+    assert_non_null(strstr(path, "broken.jpg"));
+    assert_non_null(strstr(why->message, "broken.jpg"));
     ++*(int *)context;
 }
 
