@@ -1,6 +1,9 @@
 # What `cmake --install` puts where: the command with its manual and completion, both libraries and
-# the plug-in, the header, and the pkg-config file.
-install(TARGETS alexnet alexnet_static alexnet_shared)
+# the plug-in, the header, and the files by which pkg-config and CMake find the library.
+include(CMakePackageConfigHelpers)
+install(TARGETS alexnet alexnet_static)
+install(TARGETS alexnet_shared EXPORT alexnetTargets
+    INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(TARGET alexnet-cuda)
     install(TARGETS alexnet-cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/alexnet)
 endif()
@@ -36,6 +39,15 @@ file(RELATIVE_PATH ALEXNET_PC_PREFIX
 configure_file(cmake/alexnet.pc.in alexnet.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/alexnet.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
+# find_package(alexnet) gives alexnet::alexnet, the shared library.
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/alexnet)
+install(EXPORT alexnetTargets NAMESPACE alexnet:: DESTINATION ${package})
+configure_package_config_file(cmake/alexnetConfig.cmake.in alexnetConfig.cmake
+    INSTALL_DESTINATION ${package})
+write_basic_package_version_file(alexnetConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/alexnetConfig.cmake
+    ${PROJECT_BINARY_DIR}/alexnetConfigVersion.cmake DESTINATION ${package})
+
 # made(NAME FOLDER arguments...): a file that the command itself prints.
 function(made name folder)
     set(file ${PROJECT_BINARY_DIR}/made/${name})
@@ -49,3 +61,9 @@ made(alexnet ${CMAKE_INSTALL_DATADIR}/bash-completion/completions completion bas
 made(_alexnet ${CMAKE_INSTALL_DATADIR}/zsh/site-functions completion zsh)
 get_property(files GLOBAL PROPERTY alexnet_made)
 add_custom_target(alexnet_documents ALL DEPENDS ${files})
+
+# The last word; a package that is being made (DESTDIR) needs none.
+install(CODE "set(lib \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}\")
+if(NOT DEFINED ENV{DESTDIR})
+    include(\"${PROJECT_SOURCE_DIR}/cmake/installed.cmake\")
+endif()")
