@@ -118,6 +118,7 @@ const an_command an_command_check = {
     .examples = "  alexnet check --arch alexnet-paper\n"
                 "  alexnet check --device reference --input-size 67 --classes 10",
     .options = options,
+    .idle = "progress",
     .size = sizeof(check_settings),
     .run = run,
 };

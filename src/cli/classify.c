@@ -47,10 +47,10 @@ static void print_answers(const char *path, const alexnet_prediction *top, int c
     an_print_name(stdout, path);
     printf("%s\n", terminal.colour ? "\033[0m" : "");
     for (int i = 0; i < count; i++) {
-        const int room = columns - an_columns(top[i].label);
+        const int room = an_columns_left(columns, top[i].label);
         printf("  ");
         an_print_name(stdout, top[i].label);
-        printf("%*s %6.2f %%", room > 0 ? room : 0, "", 100 * (double)top[i].probability);
+        printf("%*s %6.2f %%", room, "", 100 * (double)top[i].probability);
         if (terminal.is_terminal)
             printf("  %s%s%s", terminal.colour ? "\033[32m" : "",
                    an_bar((double)top[i].probability, bar_columns, terminal.utf8).text,
@@ -189,6 +189,7 @@ const an_command an_command_classify = {
                 "  alexnet classify --weights runs/shapes-1/best.safetensors cat.jpg\n"
                 "  alexnet classify --weights best.safetensors --top 3 --json photos/",
     .options = options,
+    .idle = "seed",
     .size = sizeof(classify_settings),
     .run = run,
 };

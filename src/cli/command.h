@@ -16,6 +16,9 @@ typedef struct an_command {
     const char *text;      /* paragraphs for --help and the manual */
     const char *examples;  /* lines one can paste */
     const an_option *options;
+    /* Common options that it takes as every command does, but that do nothing here: help and
+     * completion leave them out. "arch|seed"; NULL: none. */
+    const char *idle;
     size_t size;                     /* of the settings' struct, which begins with an_common */
     void (*prepare)(void *settings); /* fills in defaults that the table does not; NULL: none */
     /* Does the work. INVALID is wrong usage (2), INTERRUPTED 130, any other failure 1. */

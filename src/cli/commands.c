@@ -44,10 +44,10 @@ void an_command_help(FILE *stream, const an_command *command) {
             command->arguments[0] ? " " : "", command->arguments, command->text);
     if (command->options && command->options->name) {
         fprintf(stream, "\nOptions:\n");
-        an_options_help(stream, command->options, NULL, settings);
+        an_options_help(stream, command->options, NULL, NULL, settings);
     }
     fprintf(stream, "\nCommon options:\n");
-    an_options_help(stream, an_common_options, command->options, settings);
+    an_options_help(stream, an_common_options, command->options, command->idle, settings);
     if (command->examples)
         fprintf(stream, "\nExamples:\n%s\n", command->examples);
     free(settings);

@@ -101,6 +101,7 @@ const an_command an_command_compare = {
     .examples = "  alexnet compare runs/cifar-1 runs/cifar-2\n"
                 "  alexnet compare --out recipes.svg runs/*",
     .options = options,
+    .idle = "arch|weights|device|precision|batch|threads|seed|progress",
     .size = sizeof(compare_settings),
     .run = run,
 };

@@ -8,7 +8,8 @@ static void each_option(const an_command *command, void (*row)(const an_option *
     for (const an_option *option = command->options; option && option->name; option++)
         row(option);
     for (const an_option *option = an_common_options; option->name; option++)
-        if (an_option_find(command->options, option->name) == option)
+        if (an_option_find(command->options, option->name) == option &&
+            !an_option_is_among(option, command->idle))
             row(option);
 }
 
@@ -35,6 +36,17 @@ static void bash_choices(const an_option *option) {
     printf("' ;;\n");
 }
 
+/* What the first argument may be, where that is one of a few words: up to the end or what follows a
+ * word in `arguments`. */
+static void print_first_words(const char *arguments) {
+    if (!strchr(arguments, '|'))
+        return;
+    for (const char *word = arguments; word; word = strchr(word, '|')) {
+        word += *word == '|';
+        printf("%.*s ", (int)strcspn(word, "| "), word);
+    }
+}
+
 static void print_bash(void) {
     printf(
         "# bash completion for alexnet; made by `alexnet completion bash`\n"
@@ -46,6 +58,8 @@ static void print_bash(void) {
         each_option(*command, bash_choices);
         printf("        *) [[ $word != -* ]] || words='");
         each_option(*command, bash_name);
+        printf("'\n           [[ $word = -* || $COMP_CWORD != 2 ]] || words='");
+        print_first_words((*command)->arguments);
         printf("' ;;\n        esac ;;\n");
     }
     printf("    *) words='--help --version");
@@ -101,6 +115,11 @@ static void print_zsh(void) {
     for (const an_command *const *command = an_commands; *command; command++) {
         printf("    %s)\n        _arguments", (*command)->name);
         each_option(*command, zsh_option);
+        if (strchr((*command)->arguments, '|')) {
+            printf(" \\\n            '1:what:(");
+            print_first_words((*command)->arguments);
+            printf(")'");
+        }
         printf(" \\\n            '*:argument:_files' ;;\n");
     }
     printf("    esac\n}\n_alexnet \"$@\"\n");
@@ -127,6 +146,7 @@ const an_command an_command_completion = {
     .title = "print the completion script for a shell",
     .text = "Prints what makes a shell complete this command's options and their values.",
     .examples = "  source <(alexnet completion bash)",
+    .idle = "arch|weights|device|precision|batch|threads|seed|json|progress",
     .size = sizeof(an_common),
     .run = run,
 };

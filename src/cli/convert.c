@@ -203,6 +203,7 @@ const an_command an_command_convert = {
         "    --calibrate shapes\n"
         "  alexnet classify --weights small.safetensors --precision int8 cat.jpg",
     .options = options,
+    .idle = "weights",
     .size = sizeof(convert_settings),
     .run = run,
 };

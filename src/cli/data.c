@@ -197,6 +197,7 @@ const an_command an_command_data = {
                 "  alexnet data --fast --json imagenet\n"
                 "  alexnet data train-photos --val other-photos",
     .options = options,
+    .idle = "arch|weights|device|precision|batch",
     .size = sizeof(data_settings),
     .run = run,
 };

@@ -168,7 +168,7 @@ static int by_size(const void *a, const void *b, void *counts) {
 static void print_class(const data_part *part, int index) {
     printf("  ");
     an_print_name(stdout, part->dataset->class_names[index]);
-    printf("%*s %8s\n", 30 - an_columns(part->dataset->class_names[index]), "",
+    printf("%*s %8s\n", an_columns_left(30, part->dataset->class_names[index]), "",
            an_thousands(part->class_counts[index]).text);
 }
 

@@ -284,6 +284,7 @@ const an_command an_command_demo = {
     .examples = "  alexnet demo\n"
                 "  alexnet demo --data photos",
     .options = options,
+    .idle = "weights",
     .size = sizeof(demo_settings),
     .run = run,
 };

@@ -150,7 +150,7 @@ void an_eval_report_print(const an_dataset *dataset, const an_confusion *confusi
         const an_class_result *result = &confusion->results[worst[i]];
         printf("  ");
         an_print_name(stdout, dataset->class_names[worst[i]]);
-        printf("%*s %8s  %7s  %7s  ", 28 - an_columns(dataset->class_names[worst[i]]), "",
+        printf("%*s %8s  %7s  %7s  ", an_columns_left(28, dataset->class_names[worst[i]]), "",
                an_thousands(result->images).text,
                an_percent((double)result->top1 / result->images).text,
                an_percent((double)result->top5 / result->images).text);

@@ -152,6 +152,7 @@ const an_command an_command_features = {
     .examples = "  alexnet features --weights best.safetensors --out photos.npy photos/\n"
                 "  alexnet features --weights best.safetensors --layer pool5 cat.jpg",
     .options = options,
+    .idle = "seed",
     .size = sizeof(features_settings),
     .run = run,
 };

@@ -1,5 +1,6 @@
 /* alexnet forward: preprocessed inputs to logits or a layer's activations, .npy to .npy. */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/classifier.h"
 #include "cli/command.h"
@@ -91,8 +92,17 @@ cleanup:
     return status;
 }
 
+static bool are_one_file(const char *a, const char *b) {
+    struct stat one, other;
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
 static alexnet_status run(void *chosen, char **arguments, int count, alexnet_error *error) {
     (void)count;
+    if (are_one_file(arguments[0], arguments[1]))
+        return an_fail(error, ALEXNET_INVALID, "%s: would be written over what is read from it",
+                       arguments[1]);
     return forward(chosen, arguments[0], arguments[1], error);
 }
 

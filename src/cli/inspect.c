@@ -274,6 +274,7 @@ const an_command an_command_inspect = {
                 "  alexnet inspect activations --weights best.safetensors --out cat cat.jpg\n"
                 "  alexnet inspect curves --format svg runs/shapes-1",
     .options = options,
+    .idle = "batch|seed|progress",
     .size = sizeof(inspect_settings),
     .prepare = prepare,
     .run = run,

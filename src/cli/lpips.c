@@ -249,6 +249,7 @@ const an_command an_command_lpips = {
     .examples = "  alexnet lpips --weights torchvision a.png b.png\n"
                 "  alexnet lpips --weights torchvision --linear alex.pth photos/ compressed/",
     .options = options,
+    .idle = "batch|seed",
     .size = sizeof(lpips_settings),
     .run = run,
 };

@@ -90,6 +90,7 @@ const an_command an_command_man = {
     .title = "print the manual page",
     .text = "Prints the manual page alexnet(1), which is made from the tables of options.",
     .examples = "  alexnet man | man -l -",
+    .idle = "arch|weights|device|precision|batch|threads|seed|json|progress",
     .size = sizeof(an_common),
     .run = run,
 };

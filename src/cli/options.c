@@ -451,12 +451,22 @@ static void wrap(FILE *stream, const char *text, int column, int indent, int wid
     fputc('\n', stream);
 }
 
+bool an_option_is_among(const an_option *option, const char *names) {
+    const size_t length = strlen(option->name);
+    for (; names; names = strchr(names, '|')) {
+        names += *names == '|';
+        if (strcspn(names, "|") == length && strncmp(names, option->name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
 void an_options_help(FILE *stream, const an_option *options, const an_option *hidden,
-                     const void *settings) {
+                     const char *idle, const void *settings) {
     enum { indent = 24, width = 90 };
     for (const an_option *option = options; option && option->name; option++) {
         char left[64], details[1024], right[1200];
-        if (find_in(hidden, option->name, strlen(option->name)))
+        if (find_in(hidden, option->name, strlen(option->name)) || an_option_is_among(option, idle))
             continue;
         snprintf(left, sizeof left, "--%s%s%s", option->name, takes_value(option) ? " " : "",
                  takes_value(option) ? option->value : "");

@@ -103,9 +103,13 @@ const char *an_option_choices(const an_option *option, char *text, size_t size);
 /* A setting as text: "128", "yes", or what `unset` says. */
 void an_option_format(const an_option *option, const void *settings, char *text, size_t size);
 
-/* Writes --help's lines for a table; rows that `hidden` (NULL: none) has too are left out. */
+/* Whether an option is one of "arch|seed"; NULL: there are none. */
+bool an_option_is_among(const an_option *option, const char *names);
+
+/* Writes --help's lines for a table; rows that `hidden` (NULL: none) has too, and those that are
+ * among `idle`, are left out. */
 void an_options_help(FILE *stream, const an_option *options, const an_option *hidden,
-                     const void *settings);
+                     const char *idle, const void *settings);
 
 /* Writes "name  value" for every row of a table, as at the start of a training run. */
 void an_options_print(FILE *stream, const an_option *options, const void *settings);

@@ -100,11 +100,37 @@ void an_print_name(FILE *stream, const char *name) {
         fputc((unsigned char)*name < 32 || *name == 127 ? '?' : *name, stream);
 }
 
+/* Whether a terminal gives a character two columns: Unicode's East Asian Width W and F, by blocks.
+ */
+static bool is_wide(uint32_t character) {
+    static const struct {
+        uint32_t first, last;
+    } blocks[] = {{0x1100, 0x115F},   {0x2E80, 0x303E},  {0x3041, 0xA4CF}, {0xAC00, 0xD7A3},
+                  {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},  {0xFF01, 0xFF60}, {0xFFE0, 0xFFE6},
+                  {0x1F300, 0x1FAFF}, {0x20000, 0x3FFFD}};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        if (character >= blocks[i].first && character <= blocks[i].last)
+            return true;
+    return false;
+}
+
 int an_columns(const char *text) {
     int columns = 0;
-    for (; *text; text++)
-        columns += ((unsigned char)*text & 0xC0) != 0x80; /* not inside a character */
+    while (*text) {
+        const unsigned char first = (unsigned char)*text++;
+        uint32_t character = first < 0xE0   ? first & 0x1Fu
+                             : first < 0xF0 ? first & 0xFu
+                                            : first & 7u;
+        for (; ((unsigned char)*text & 0xC0) == 0x80; text++)
+            character = character << 6 | ((unsigned char)*text & 0x3Fu);
+        columns += first >= 0xE0 && is_wide(character) ? 2 : 1;
+    }
     return columns;
+}
+
+int an_columns_left(int columns, const char *text) {
+    const int taken = an_columns(text);
+    return taken < columns ? columns - taken : 0;
 }
 
 alexnet_status an_print_json(json_t *json, alexnet_error *error) {

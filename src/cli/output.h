@@ -43,8 +43,11 @@ an_text an_bar(double fraction, int width, bool utf8);
  * steer the terminal. */
 void an_print_name(FILE *stream, const char *name);
 
-/* Columns that a text takes on the terminal: its UTF-8 characters. */
+/* Columns that a text of UTF-8 takes on the terminal, where Chinese characters take two. */
 int an_columns(const char *text);
+
+/* What a text leaves of so many columns; 0 where it takes all of them. */
+int an_columns_left(int columns, const char *text);
 
 /*
  * Prints a document on stdout and releases it. NULL, which jansson's builders return where memory

@@ -218,6 +218,7 @@ const an_command an_command_pack = {
                 "  alexnet pack imagenet imagenet-256 --square --quality 92\n"
                 "  alexnet pack cifar-10-batches-bin cifar --resize 0 --raw",
     .options = options,
+    .idle = "arch|weights|device|precision|batch",
     .size = sizeof(pack_settings),
     .run = run,
 };

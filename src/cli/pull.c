@@ -290,6 +290,7 @@ const an_command an_command_pull = {
         "  alexnet pull --url https://example.org/best.safetensors --out best.safetensors \\\n"
         "    --sha256 f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2",
     .options = options,
+    .idle = "arch|weights|device|precision|batch|threads|seed",
     .size = sizeof(pull_settings),
     .run = run,
 };

@@ -365,6 +365,7 @@ const an_command an_command_similar = {
         "  alexnet similar --weights best.safetensors --index photos.index --json photos/\n"
         "  alexnet similar --weights best.safetensors --index photos.index cat.jpg",
     .options = options,
+    .idle = "seed",
     .size = sizeof(similar_settings),
     .run = run,
 };

@@ -195,6 +195,7 @@ const an_command an_command_summary = {
                 "  alexnet summary --arch alexnet-paper --classes 10\n"
                 "  alexnet summary --arch torchvision --input-size 63",
     .options = options,
+    .idle = "device|precision|threads|seed|progress",
     .size = sizeof(summary_settings),
     .run = run,
 };

@@ -120,6 +120,11 @@ static alexnet_status recognise(const char *path, const uint8_t *bytes, size_t s
             *out = *format;
             return ALEXNET_OK;
         }
+    if (size == 0) {
+        (void)an_fail(error, ALEXNET_FORMAT, "%s: is empty (0 bytes); copy or download it again",
+                      path);
+        return ALEXNET_FORMAT;
+    }
     (void)an_fail(error, ALEXNET_FORMAT,
                   "%s: is none of the formats of weights known here (%s), or is damaged", path,
                   list_formats(false, names, sizeof names));

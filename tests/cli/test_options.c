@@ -34,7 +34,7 @@ static void test_wrapping(void **state) {
             {0}};
         FILE *stream = open_memstream(&got, &size);
         assert_non_null(stream);
-        an_options_help(stream, options, NULL, &value);
+        an_options_help(stream, options, NULL, NULL, &value);
         fclose(stream);
         snprintf(expected, sizeof expected, "--%s SHARE %s (0 to 1; default: 0)", name, help);
         squeeze(got);

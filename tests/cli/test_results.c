@@ -236,6 +236,9 @@ static void test_wrong_weights(void **state) {
     (void)state;
     expect(1, "torchvision", "classify --arch torchvision --weights w.safetensors pictures");
     expect(1, "pictures/a.ppm", "classify --weights pictures/a.ppm pictures");
+    write_text("nothing.safetensors", "");
+    expect(1, "nothing.safetensors: is empty (0 bytes)",
+           "classify --weights nothing.safetensors pictures");
     expect(1, "10 classes apart", "eval --weights w.safetensors pictures-two");
 }
 
@@ -424,6 +427,7 @@ static void test_features_and_forward(void **state) {
     json = document("forward --classes 5 --arch alexnet-code in.npy out.npy");
     json_decref(json);
     expect(2, "conv9", "forward --weights w.safetensors --layer conv9 in.npy out.npy");
+    expect(2, "over what is read from it", "forward --weights w.safetensors in.npy ./in.npy");
     expect(1, "not a .npy", "forward --weights w.safetensors pictures/a.ppm out.npy");
     expect(1, "N x 3 x H x H", "forward --weights w.safetensors f.npy out.npy");
 }

@@ -30,8 +30,7 @@ static void has_help(const char *name) {
     assert_int_equal(got->code, 0);
     assert_string_equal(got->err, "");
     assert_ptr_equal(strstr(got->out, usage), got->out);
-    assert_non_null(strstr(got->out, "--json"));
-    assert_non_null(strstr(got->out, "--progress"));
+    assert_non_null(strstr(got->out, "--help"));
     static const char word[] = "default:";
     for (const char *at = got->out; (at = strstr(at, word)); at += strlen(word))
         assert_non_null(strchr(" \n", at[strlen(word)])); /* lines are broken between words */
@@ -86,6 +85,12 @@ static void test_help(void **state) {
     each_command(has_help);
     assert_int_equal(alexnet("help summary")->code, 0);
     assert_non_null(strstr(alexnet("inspect --help")->out, "(-1 to 1048575; default: -1)"));
+    /* What does nothing is not told of, but taken. */
+    assert_null(strstr(alexnet("compare --help")->out, "--weights"));
+    assert_non_null(strstr(alexnet("compare --help")->out, "--json"));
+    assert_non_null(strstr(alexnet("summary --help")->out, "--batch"));
+    assert_null(strstr(alexnet("man --help")->out, "--json"));
+    assert_int_equal(alexnet("summary --device reference --seed 3")->code, 0);
     assert_int_equal(alexnet("-h")->code, 0);
     const outcome *got = alexnet("--version");
     assert_int_equal(got->code, 0);
@@ -164,7 +169,11 @@ static void test_documents(void **state) {
         system("bash -c '. ./completion.bash; COMP_WORDS=(alexnet bench --arch caffe-);"
                "COMP_CWORD=3; _alexnet; [ \"${COMPREPLY[*]}\" = caffe-alexnet ]'"),
         0);
+    assert_int_equal(system("bash -c '. ./completion.bash; COMP_WORDS=(alexnet inspect s);"
+                            "COMP_CWORD=2; _alexnet; [ \"${COMPREPLY[*]}\" = saliency ]'"),
+                     0);
     assert_non_null(strstr(alexnet("completion zsh")->out, "--input-size="));
+    assert_non_null(strstr(alexnet("completion zsh")->out, "'1:what:(infer train loader peak )'"));
     const outcome *manual = alexnet("man");
     assert_int_equal(manual->code, 0);
     assert_non_null(strstr(manual->out, ".B \\-\\-input\\-size"));
