@@ -1,15 +1,8 @@
 #include "inspect/pango.h"
 
-#include <dlfcn.h>
-#include <stddef.h>
-#include <string.h>
+#include "core/library.h"
 
-static const char library_name[] = "libpangocairo-1.0.so.0";
-
-static const struct {
-    const char *name;
-    size_t offset;
-} functions[] = {
+static const an_library_function functions[] = {
     {"pango_cairo_create_layout", offsetof(an_pango, cairo_create_layout)},
     {"pango_cairo_update_layout", offsetof(an_pango, cairo_update_layout)},
     {"pango_cairo_show_layout_line", offsetof(an_pango, cairo_show_layout_line)},
@@ -31,21 +24,14 @@ static const struct {
     {"g_object_unref", offsetof(an_pango, g_object_unref)},
 };
 
+static const char *const names[] = {"libpangocairo-1.0.so.0", NULL};
+
+static const an_library libpangocairo = {.names = names,
+                                         .what = "Pango, which writes text in pictures",
+                                         .package = "libpangocairo-1.0-0",
+                                         .functions = functions,
+                                         .function_count = sizeof functions / sizeof *functions};
+
 alexnet_status an_pango_load(an_pango *pango, alexnet_error *error) {
-    *pango = (an_pango){0};
-    void *library = dlopen(library_name, RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        return an_fail(error, ALEXNET_UNSUPPORTED,
-                       "Pango, which writes text in pictures, cannot be loaded: %s; install "
-                       "libpangocairo-1.0-0",
-                       dlerror());
-    /* It is never unloaded: GLib's types last as long as the process. */
-    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        void *found = dlsym(library, functions[i].name); /* those of the libraries under it, too */
-        if (!found)
-            return an_fail(error, ALEXNET_UNSUPPORTED, "%s lacks the function %s", library_name,
-                           functions[i].name);
-        memcpy((char *)pango + functions[i].offset, &found, sizeof found);
-    }
-    return ALEXNET_OK;
+    return an_library_load(&libpangocairo, pango, error);
 }
