@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/descent.h"
 #include "core/file.h"
 #include "core/memory.h"
-#include "core/steps.h"
 #include "data/image.h"
 
 static alexnet_status no_memory(alexnet_error *error) {
@@ -37,17 +37,17 @@ static bool may_be_read(const char *path) {
     return stat(path, &info) != 0 || S_ISREG(info.st_mode);
 }
 
-static alexnet_status add_folder(an_pictures *pictures, const char *folder, const an_step *above,
+static alexnet_status add_folder(an_pictures *pictures, const char *folder, const an_descent *above,
                                  an_unread *unread, alexnet_error *error);
 
 /* Adds what lies in a folder under a name; takes `path` over. */
-static alexnet_status add_entry(an_pictures *pictures, char *path, const an_step *in,
+static alexnet_status add_entry(an_pictures *pictures, char *path, const an_descent *in,
                                 an_unread *unread, alexnet_error *error) {
     alexnet_status status = ALEXNET_OK;
     if (!path)
         return no_memory(error);
     if (an_is_folder(path)) {
-        if (in->depth < AN_MOST_STEPS)
+        if (in->depth < AN_DEEPEST)
             status = add_folder(pictures, path, in, unread, error);
     } else if (may_be_read(path)) {
         if (an_image_has_name(path))
@@ -58,11 +58,11 @@ static alexnet_status add_entry(an_pictures *pictures, char *path, const an_step
     return status;
 }
 
-static alexnet_status add_folder(an_pictures *pictures, const char *folder, const an_step *above,
+static alexnet_status add_folder(an_pictures *pictures, const char *folder, const an_descent *above,
                                  an_unread *unread, alexnet_error *error) {
     struct dirent **entries;
-    an_step here;
-    if (!an_step_into(folder, above, &here))
+    an_descent here;
+    if (!an_descend(folder, above, &here))
         return ALEXNET_OK;
     const int count = scandir(folder, &entries, NULL, by_name);
     if (count < 0)

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/descent.h"
 #include "core/file.h"
 #include "core/memory.h"
-#include "core/steps.h"
 #include "data/dataset.h"
 
 /* A picture: its path from the data set's folder, as a place in the list's text. */
@@ -69,13 +69,13 @@ static alexnet_status add_entry(folder *self, const char *path, alexnet_error *e
 
 /* What is done with each thing in the folder `in`; `path` is whole. */
 typedef alexnet_status (*visitor)(void *context, const char *path, bool is_folder,
-                                  const an_step *in, alexnet_error *error);
+                                  const an_descent *in, alexnet_error *error);
 
 /* Visits what a folder holds, in no order, but for hidden names. */
-static alexnet_status list_folder(const char *path, const an_step *above, visitor visit,
+static alexnet_status list_folder(const char *path, const an_descent *above, visitor visit,
                                   void *context, alexnet_error *error) {
-    an_step here;
-    if (!an_step_into(path, above, &here))
+    an_descent here;
+    if (!an_descend(path, above, &here))
         return an_fail(error, ALEXNET_IO,
                        "%s: this link leads back up, to a folder that it lies in; take it away",
                        path);
@@ -114,7 +114,7 @@ static alexnet_status list_folder(const char *path, const an_step *above, visito
 
 /* Takes a class folder's pictures, also those of the folders inside it. */
 static alexnet_status visit_class(void *context, const char *path, bool is_folder,
-                                  const an_step *in, alexnet_error *error) {
+                                  const an_descent *in, alexnet_error *error) {
     folder *self = context;
     if (!is_folder && an_image_has_name(path))
         return add_entry(self, path + strlen(self->root) + 1, error);
@@ -122,9 +122,9 @@ static alexnet_status visit_class(void *context, const char *path, bool is_folde
         an_unread_count(&self->unread, path);
         return ALEXNET_OK;
     }
-    if (in->depth >= AN_MOST_STEPS)
+    if (in->depth >= AN_DEEPEST)
         return an_fail(error, ALEXNET_IO, "%s: folders lie more than %d deep; move them up", path,
-                       AN_MOST_STEPS);
+                       AN_DEEPEST);
     return list_folder(path, in, visit_class, self, error);
 }
 
@@ -135,8 +135,8 @@ typedef struct class_list {
     bool pictures; /* there are pictures beside them */
 } class_list;
 
-static alexnet_status visit_root(void *context, const char *path, bool is_folder, const an_step *in,
-                                 alexnet_error *error) {
+static alexnet_status visit_root(void *context, const char *path, bool is_folder,
+                                 const an_descent *in, alexnet_error *error) {
     (void)in;
     class_list *list = context;
     if (!is_folder) {
@@ -176,7 +176,7 @@ static alexnet_status list_classes(folder *self, const class_list *classes, size
                                    alexnet_error *error) {
     const char *root = self->root;
     int empty_classes = 0;
-    an_step top;
+    an_descent top;
     if (classes->count == 0)
         return an_fail(error, ALEXNET_FORMAT,
                        classes->pictures
@@ -190,7 +190,7 @@ static alexnet_status list_classes(folder *self, const class_list *classes, size
                        "%s: holds a single class folder, %s; to tell classes apart takes two or "
                        "more (or name the folder above or below)",
                        root, classes->names[0]);
-    an_step_into(root, NULL, &top);
+    an_descend(root, NULL, &top);
     for (size_t i = 0; i < classes->count; i++) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/%s", root, classes->names[i]);

@@ -1,11 +1,11 @@
-#include "core/steps.h"
+#include "core/descent.h"
 
 #include <stddef.h>
 #include <sys/stat.h>
 
-bool an_step_into(const char *folder, const an_step *above, an_step *out) {
+bool an_descend(const char *folder, const an_descent *above, an_descent *out) {
     struct stat info;
-    *out = (an_step){.above = above, .depth = above ? above->depth + 1 : 0};
+    *out = (an_descent){.above = above, .depth = above ? above->depth + 1 : 0};
     if (stat(folder, &info) != 0)
         return true; /* reading it will say why */
     out->device = info.st_dev;
