@@ -138,9 +138,7 @@ static alexnet_status classify(const classify_settings *settings, const an_pictu
         AN_TRY_CLEANUP(classify_batch(settings, classifier, pictures->paths + done, count, logits,
                                       failures, display, document, &broken, error));
     }
-    for (size_t i = 0; document && i < pictures->empty_count; i++)
-        json_array_append_new(
-            document, an_pictures_failure(pictures->empty[i].path, &pictures->empty[i].why));
+    an_pictures_add_empty(pictures, document);
     if (broken + pictures->empty_count > 0)
         status = an_fail(error, ALEXNET_FORMAT, "%s",
                          an_pictures_missed(broken, pictures->count, pictures->empty_count).text);

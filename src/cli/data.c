@@ -185,11 +185,10 @@ const an_command an_command_data = {
     .text =
         "Looks at every picture of a data set of any kind, on every core: how many there are of\n"
         "each class, of what sizes, formats and colours; which classes have none; which pictures\n"
-        "are broken or odd (CMYK, a PNG named .jpg, turned by EXIF); and which are there more "
-        "than\n"
-        "once, with the same bytes, the same pixels, or so alike that one is the other in another\n"
-        "size or quality. Of a data set with a held-out part both are looked at, and pictures\n"
-        "found in both are named: they make a network look better than it is.\n"
+        "are broken or odd (CMYK, a PNG named .jpg, turned by EXIF); and which are there more\n"
+        "than once, with the same bytes, the same pixels, or so alike that one is the other in\n"
+        "another size or quality. Of a data set with a held-out part both are looked at, and\n"
+        "pictures found in both are named: they make a network look better than it is.\n"
         "\n"
         "What is found is the result: the exit code is 0 also where pictures are broken.",
     .examples = "  alexnet data photos\n"

@@ -72,7 +72,7 @@ static alexnet_status fill(sheet *self, alexnet_error *error) {
     for (size_t c = 0; c < self->classes; c++) {
         const size_t count = self->part->class_counts[c];
         snprintf(self->notes[c].text, sizeof self->notes[c].text, "%.60s picture%s",
-                 an_thousands(count).text, count == 1 ? "" : "s");
+                 an_thousands(count).text, an_plural(count));
         self->rows[c].label = dataset->class_names[c];
         self->rows[c].note = self->notes[c].text;
         self->rows[c].images = self->images + c * self->per_class;

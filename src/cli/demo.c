@@ -5,7 +5,6 @@
 
 #include "cli/classifier.h"
 #include "cli/command.h"
-#include "cli/interrupt.h"
 #include "cli/training.h"
 #include "core/file.h"
 #include "core/memory.h"
@@ -82,14 +81,7 @@ static alexnet_status train(const demo_settings *settings, const char *folder,
                             an_train_result *result, alexnet_error *error) {
     const an_train_settings run = run_of(settings);
     an_training_view view = {.display = an_display_begin(&settings->common), .folder = folder};
-    const an_train_observer observer = an_training_observer(&view);
-    an_interrupt_watch();
-    const alexnet_status status = an_train(&run, folder, false, &observer, result, error);
-    an_display_end(&view.display);
-    if (status == ALEXNET_INTERRUPTED)
-        return an_fail(error, status, "stopped, with a checkpoint; to go on: %s train --resume %s",
-                       program_invocation_name, folder);
-    return status;
+    return an_training_run(&view, &run, false, result, error);
 }
 
 /* Classifies held-out pictures and lays them out on one sheet with the network's answers. */

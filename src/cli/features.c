@@ -73,13 +73,11 @@ static alexnet_status print_result(const features_settings *settings, const an_r
                                    alexnet_error *error) {
     if (!settings->common.json) {
         printf("%s of %s picture%s to %s\n", result->name, an_thousands(pictures->count).text,
-               pictures->count == 1 ? "" : "s", settings->out);
+               an_plural(pictures->count), settings->out);
         return ALEXNET_OK;
     }
     json_t *files = json_array();
-    for (size_t i = 0; i < pictures->empty_count; i++)
-        json_array_append_new(
-            failed, an_pictures_failure(pictures->empty[i].path, &pictures->empty[i].why));
+    an_pictures_add_empty(pictures, failed);
     for (size_t i = 0; i < pictures->count; i++)
         json_array_append_new(files, an_json_string(pictures->paths[i]));
     return an_print_json(json_pack("{s:s, s:o, s:o, s:O, s:o}", "layer", result->name, "shape",

@@ -452,13 +452,7 @@ static void wrap(FILE *stream, const char *text, int column, int indent, int wid
 }
 
 bool an_option_is_among(const an_option *option, const char *names) {
-    const size_t length = strlen(option->name);
-    for (; names; names = strchr(names, '|')) {
-        names += *names == '|';
-        if (strcspn(names, "|") == length && strncmp(names, option->name, length) == 0)
-            return true;
-    }
-    return false;
+    return names && position(option->name, names) >= 0;
 }
 
 void an_options_help(FILE *stream, const an_option *options, const an_option *hidden,

@@ -140,6 +140,12 @@ json_t *an_pictures_failure(const char *path, const alexnet_error *why) {
                      an_json_string(why->message));
 }
 
+void an_pictures_add_empty(const an_pictures *pictures, json_t *list) {
+    for (size_t i = 0; list && i < pictures->empty_count; i++)
+        json_array_append_new(
+            list, an_pictures_failure(pictures->empty[i].path, &pictures->empty[i].why));
+}
+
 void an_pictures_free(an_pictures *pictures) {
     for (size_t i = 0; i < pictures->count; i++)
         free(pictures->paths[i]);

@@ -37,6 +37,9 @@ an_text an_pictures_missed(size_t broken, size_t count, size_t empty);
 /* The same for programs, of a picture, or a folder without any: {"file": path, "error": why}. */
 json_t *an_pictures_failure(const char *path, const alexnet_error *why);
 
+/* Appends that of each folder without any picture to `list`; NULL: there is none. */
+void an_pictures_add_empty(const an_pictures *pictures, json_t *list);
+
 void an_pictures_free(an_pictures *pictures);
 
 #endif

@@ -249,7 +249,6 @@ static json_t *finds_json(const similar *search, size_t query) {
 }
 
 static alexnet_status print_all(const similar *search, alexnet_error *error) {
-    const an_pictures *searched = &search->searched;
     json_t *document = search->settings->common.json ? json_array() : NULL;
     for (size_t i = 0; i < search->queries; i++) {
         if (!features_of(search, query_at(search, i)))
@@ -262,9 +261,7 @@ static alexnet_status print_all(const similar *search, alexnet_error *error) {
     if (!document)
         return ALEXNET_OK;
     json_array_extend(document, search->failed);
-    for (size_t i = 0; i < searched->empty_count; i++)
-        json_array_append_new(
-            document, an_pictures_failure(searched->empty[i].path, &searched->empty[i].why));
+    an_pictures_add_empty(&search->searched, document);
     return an_print_json(document, error);
 }
 

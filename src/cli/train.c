@@ -1,10 +1,8 @@
 /* alexnet train: trains a network, or goes on with a run. */
-#include <errno.h> /* program_invocation_name */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/interrupt.h"
 #include "cli/network.h"
 #include "cli/train_options.h"
 #include "cli/training.h"
@@ -160,15 +158,9 @@ static alexnet_status run(void *settings, char **arguments, int count, alexnet_e
                              .folder = folder,
                              .print_settings = print_settings,
                              .context = chosen};
-    const an_train_observer observer = an_training_observer(&view);
     an_train_result result;
-    an_interrupt_watch();
     const alexnet_status status =
-        an_train(&chosen->run, folder, chosen->resume != NULL, &observer, &result, error);
-    an_display_end(&view.display);
-    if (status == ALEXNET_INTERRUPTED)
-        return an_fail(error, status, "stopped, with a checkpoint; to go on: %s train --resume %s",
-                       program_invocation_name, folder);
+        an_training_run(&view, &chosen->run, chosen->resume != NULL, &result, error);
     if (status != ALEXNET_OK)
         return an_weights_failed(&chosen->common, status, error);
     if (chosen->common.json)

@@ -1,5 +1,6 @@
 #include "cli/training.h"
 
+#include <errno.h> /* program_invocation_name */
 #include <time.h>
 
 #include "cli/interrupt.h"
@@ -141,14 +142,23 @@ static bool stop(void *context) {
     return an_interrupted();
 }
 
-an_train_observer an_training_observer(an_training_view *view) {
-    return (an_train_observer){.context = view,
-                               .started = started,
-                               .stepped = stepped,
-                               .validating = validating,
-                               .epoch = epoch,
-                               .warned = warned,
-                               .stop = stop};
+alexnet_status an_training_run(an_training_view *view, const an_train_settings *settings,
+                               bool resume, an_train_result *result, alexnet_error *error) {
+    const an_train_observer observer = {.context = view,
+                                        .started = started,
+                                        .stepped = stepped,
+                                        .validating = validating,
+                                        .epoch = epoch,
+                                        .warned = warned,
+                                        .stop = stop};
+    an_interrupt_watch();
+    const alexnet_status status =
+        an_train(settings, view->folder, resume, &observer, result, error);
+    an_display_end(&view->display);
+    if (status == ALEXNET_INTERRUPTED)
+        return an_fail(error, status, "stopped, with a checkpoint; to go on: %s train --resume %s",
+                       program_invocation_name, view->folder);
+    return status;
 }
 
 json_t *an_training_json(const an_train_result *result, const char *folder) {

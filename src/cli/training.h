@@ -15,8 +15,10 @@ typedef struct an_training_view {
     bool undrawn;  /* ... and that curves cannot be drawn */
 } an_training_view;
 
-/* An observer that shows a run in `view` and stops it when the user interrupts. */
-an_train_observer an_training_observer(an_training_view *view);
+/* an_train, shown in `view`, which ends with it. INTERRUPTED, with what goes on, where the user
+ * stops it. */
+alexnet_status an_training_run(an_training_view *view, const an_train_settings *settings,
+                               bool resume, an_train_result *result, alexnet_error *error);
 
 /* The result as the contract's JSON; `folder` is the run's. */
 json_t *an_training_json(const an_train_result *result, const char *folder);

@@ -306,10 +306,10 @@ static bool comes_by_itself(const an_cuda_plan *plan) {
 
 static alexnet_status forward(an_cuda_plan *plan, const void *batch, size_t bytes, int images,
                               float *logits, alexnet_error *error) {
-    const bool by_itself = comes_by_itself(plan);
     const bool usual = !plan->base.options.training && !plan->base.options.times;
-    AN_TRY(by_itself ? an_device_write(plan->device, plan->arrival[plan->slot], batch, bytes, error)
-                     : await_input(plan, batch, bytes, error));
+    AN_TRY(comes_by_itself(plan)
+               ? an_device_write(plan->device, plan->arrival[plan->slot], batch, bytes, error)
+               : await_input(plan, batch, bytes, error));
     AN_TRY(
         usual ? run_usual(plan, &plan->forwards[plan->pictures], enqueue_forward, NULL, NULL, error)
               : enqueue_forward(plan, NULL, NULL, error));
