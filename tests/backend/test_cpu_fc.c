@@ -108,7 +108,8 @@ static void compute(const an_fc_engine *engine, fc_case *c) {
     const int together = c->plain ? c->outputs : engine->packed_together;
     const size_t bytes = c->plain ? 0 : engine->packed_bytes(c->inputs, c->outputs);
     an_guarded packed = an_guard(bytes / sizeof(float));
-    an_guarded workspace = an_guard(engine->workspace_bytes(c->images, c->inputs) / sizeof(float));
+    an_guarded workspace =
+        an_guard(engine->workspace_bytes(c->images, c->inputs, c->outputs) / sizeof(float));
     for (int first = 0; first < c->outputs && !c->plain; first += together) {
         const int left = c->outputs - first, last = first + (left < together ? left : together);
         engine->pack(&(an_fc_packing){.inputs = c->inputs,
@@ -118,6 +119,8 @@ static void compute(const an_fc_engine *engine, fc_case *c) {
                                       .w = c->w.data + (size_t)first * c->inputs,
                                       .packed = packed.data});
     }
+    if (!c->plain && engine->arrange)
+        assert_ok(engine->arrange(c->inputs, c->outputs, packed.data, error));
     engine->forward(&(an_fc_job){.images = c->images,
                                  .inputs = c->inputs,
                                  .outputs = c->outputs,

@@ -53,7 +53,7 @@ size_t an_fc_packed_bytes(const an_fc *fc) {
 
 size_t an_fc_workspace_bytes(const an_fc *fc) {
     const int inputs = inputs_of(fc), outputs = outputs_of(fc);
-    const size_t forward = fc->engine->workspace_bytes(fc->images, inputs);
+    const size_t forward = fc->engine->workspace_bytes(fc->images, inputs, outputs);
     const size_t backward =
         fc->training ? fc->engine->backward_workspace_bytes(fc->images, inputs, outputs) : 0;
     return forward > backward ? forward : backward;
@@ -61,6 +61,11 @@ size_t an_fc_workspace_bytes(const an_fc *fc) {
 
 void an_fc_pack(const an_fc *fc, int first, int last, const float *w, void *packed) {
     fc->engine->pack(&(an_fc_packing){inputs_of(fc), outputs_of(fc), first, last, w, packed});
+}
+
+alexnet_status an_fc_arrange(const an_fc *fc, void *packed, alexnet_error *error) {
+    return fc->engine->arrange ? fc->engine->arrange(inputs_of(fc), outputs_of(fc), packed, error)
+                               : ALEXNET_OK;
 }
 
 void an_fc_forward(const an_fc *fc, int images, const float *x, const float *w, const float *b,

@@ -41,6 +41,9 @@ size_t an_fc_workspace_bytes(const an_fc *fc);
 /* Packs plain weights w of outputs [first, last); see an_fc_packing. */
 void an_fc_pack(const an_fc *fc, int first, int last, const float *w, void *packed);
 
+/* Once all outputs are packed: makes the weights fit for an_fc_forward. */
+alexnet_status an_fc_arrange(const an_fc *fc, void *packed, alexnet_error *error);
+
 /* y (N, O) = x w^T + b, with ReLU on top where asked for; w plain or packed. */
 void an_fc_forward(const an_fc *fc, int images, const float *x, const float *w, const float *b,
                    bool relu, float *y, void *workspace);

@@ -126,8 +126,8 @@ static alexnet_status cpu_create(const an_network *network, const an_plan_option
 
 /* Packs a fully connected layer's weights, and gives the plain ones back piece by piece: with 151
  * MB of fc6 both together would be the peak of all memory. */
-static void pack_fc(const an_fc *fc, const an_weights *weights, int index, const float *values,
-                    float *packed) {
+static alexnet_status pack_fc(const an_fc *fc, const an_weights *weights, int index,
+                              const float *values, float *packed, alexnet_error *error) {
     const int outputs = fc->layer->spec.units, at_a_time = fc->engine->packed_together;
     const size_t inputs = an_shape_count(fc->layer->in);
     for (int first = 0, last; first < outputs; first = last) {
@@ -135,6 +135,7 @@ static void pack_fc(const an_fc *fc, const an_weights *weights, int index, const
         an_fc_pack(fc, first, last, values + first * inputs, packed);
         an_weights_forget(weights, index, first * inputs, (last - first) * inputs);
     }
+    return an_fc_arrange(fc, packed, error);
 }
 
 static alexnet_status load_for_inference(an_cpu_plan *plan, const an_weights *weights,
@@ -154,7 +155,7 @@ static alexnet_status load_for_inference(an_cpu_plan *plan, const an_weights *we
         if (parameter->is_bias)
             memcpy(plan->packed[i], values, parameter->count * sizeof *values);
         else if (is_fc(it))
-            pack_fc(&it->fc, weights, i, values, plan->packed[i]);
+            AN_TRY(pack_fc(&it->fc, weights, i, values, plan->packed[i], error));
         else
             AN_TRY(an_conv_pack(&it->conv, values, range, plan->packed[i], plan->workspace, error));
         an_weights_release(weights, i);

@@ -6,7 +6,8 @@
 
 enum { few_images = 8 }; /* up to so many, reading the weights takes longer than multiplying */
 
-static size_t fc_workspace_bytes(int images, int inputs) {
+static size_t fc_workspace_bytes(int images, int inputs, int outputs) {
+    (void)outputs;
     return images <= few_images ? 0 : fc_many_bytes(images, inputs);
 }
 
@@ -14,6 +15,6 @@ static void fc_forward(const an_fc_job *job) {
     (job->images <= few_images ? fc_forward_few : fc_forward_many)(job);
 }
 
-SPARSE_ENGINE(fp32, AN_FP32, float)
-SPARSE_ENGINE(bf16, AN_BF16, uint16_t)
-SPARSE_ENGINE(int8, AN_INT8, int8_t)
+SPARSE_ENGINE(fp32, AN_FP32)
+SPARSE_ENGINE(bf16, AN_BF16)
+SPARSE_ENGINE(int8, AN_INT8)

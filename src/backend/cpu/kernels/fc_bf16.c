@@ -48,8 +48,13 @@ static size_t packed_bytes(int inputs, int outputs) {
     return fc_panels(outputs) * fc_panel_bytes(inputs);
 }
 
-static size_t workspace_bytes(int images, int inputs) {
+static size_t lines_bytes(int images, int inputs) {
     return (size_t)images * fc_lines(inputs) * fc_line;
+}
+
+static size_t workspace_bytes(int images, int inputs, int outputs) {
+    (void)outputs;
+    return lines_bytes(images, inputs);
 }
 
 /* Which of 16 are there when `count` are left. */
@@ -242,8 +247,8 @@ static void backward_input(int images, int inputs, int outputs, const float *w, 
 /* What the gradient of the weights needs: dy turned over, outputs in the place of images, and x in
  * panels of inputs. */
 static size_t backward_workspace_bytes(int images, int inputs, int outputs) {
-    const size_t weights = workspace_bytes(outputs, images) + packed_bytes(images, inputs);
-    const size_t input = workspace_bytes(images, outputs);
+    const size_t weights = lines_bytes(outputs, images) + packed_bytes(images, inputs);
+    const size_t input = lines_bytes(images, outputs);
     return weights > input ? weights : input;
 }
 
@@ -323,7 +328,7 @@ static void backward_weights(const an_fc_gradient *job) {
     const fc_cut cut = fc_cut_images(job->outputs);
     const int lines = fc_lines(job->images), panels = fc_panels(job->inputs);
     char *turned = job->workspace;
-    char *packed = turned + workspace_bytes(job->outputs, job->images);
+    char *packed = turned + lines_bytes(job->outputs, job->images);
 #pragma omp parallel
     {
 #pragma omp for schedule(static) nowait

@@ -54,8 +54,10 @@ typedef struct an_fc_engine {
     size_t (*packed_bytes)(int inputs, int outputs);
     int packed_together;
     void (*pack)(const an_fc_packing *job);
+    /* Once all outputs are packed; NULL: nothing is left to do then. */
+    alexnet_status (*arrange)(int inputs, int outputs, void *packed, alexnet_error *error);
     /* Of forward; does not grow when images become fewer. */
-    size_t (*workspace_bytes)(int images, int inputs);
+    size_t (*workspace_bytes)(int images, int inputs, int outputs);
     void (*forward)(const an_fc_job *job);
     /* Training, with plain weights; NULL: not in this type. dx (N, I) = dy (N, O) w (O, I). */
     size_t (*backward_workspace_bytes)(int images, int inputs, int outputs);
