@@ -263,6 +263,65 @@ static void skipping_zeros(void **state) {
     }
 }
 
+/* Float32 weights of more bytes than are turned over at a time. */
+static void skipping_in_slabs(void **state) {
+    (void)state;
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
+        fc_case c = sparse_case(2500, 4096, 5);
+        check_sparse((*k)->fc_sparse[AN_FP32], AN_FP32, &c);
+        free_case(&c);
+    }
+}
+
+/* Weights of each output that are a power of two times numbers between 1 and 2, or a few times
+ * smaller: over 30 powers, and outputs over 40 more. */
+static void weights_of_all_sizes(fc_case *c) {
+    for (int o = 0; o < c->outputs; o++)
+        for (int i = 0; i < c->inputs; i++) {
+            float *w = &c->w.data[(size_t)o * c->inputs + i];
+            *w = ldexpf(*w < 0 ? *w - 1 : *w + 1, o % 3 * 20 - 20 - i * 7 % 31);
+            if (i == o % 7)
+                *w = 0;
+        }
+}
+
+/* What the smallest weights of an output are multiples of, in units of the exponent of its largest:
+ * as many bits below as the type has. */
+static float least_step(const fc_case *c, an_precision type, int o) {
+    int exponent;
+    (void)frexpf(largest(c->w.data + (size_t)o * c->inputs, c->inputs), &exponent);
+    return ldexpf(1, exponent - (type == AN_BF16 ? 22 : 38));
+}
+
+/* One input alone gives the weights back: to the bit, but for those far smaller than the largest of
+ * their output; however large the input is. */
+static void skipping_keeps_weights(void **state) {
+    (void)state;
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
+        for (int t = 0; t < 2; t++) {
+            fc_case c = sparse_case(45, 300, 0);
+            weights_of_all_sizes(&c);
+            memset(c.b.data, 0, c.b.count * sizeof(float));
+            for (int i = 0; i < c.inputs; i++) {
+                const int power = i % 3 * 70 - 70;
+                c.x.data[i] = ldexpf(1, power);
+                compute((*k)->fc_sparse[sparse_types[t]], &c);
+                for (int o = 0; o < c.outputs; o++) {
+                    const float w = c.w.data[(size_t)o * c.inputs + i];
+                    const float step = least_step(&c, sparse_types[t], o);
+                    const float found = ldexpf(c.y.data[o], -power);
+                    const float expected = t == 1 ? bfloat16(w) : w;
+                    const bool exact = fabsf(w) >= step * (t == 1 ? 0x1p8f : 0x1p24f);
+                    if (!(exact ? found == expected : fabsf(found - w) <= step / 2))
+                        fail_msg("type %d: %a rather than %a", t, (double)found, (double)expected);
+                }
+                c.x.data[i] = 0;
+            }
+            free_case(&c);
+        }
+    }
+}
+
 /* A weight that is no number shows in its output, whether its input is zero or not. */
 static void skipping_hides_no_nan(void **state) {
     (void)state;
@@ -481,6 +540,8 @@ int main(void) {
         cmocka_unit_test(in_bfloat16),
         cmocka_unit_test(in_int8),
         cmocka_unit_test(skipping_zeros),
+        cmocka_unit_test(skipping_in_slabs),
+        cmocka_unit_test(skipping_keeps_weights),
         cmocka_unit_test(skipping_hides_no_nan),
         cmocka_unit_test(gradients_in_float32),
         cmocka_unit_test(gradients_in_bfloat16),

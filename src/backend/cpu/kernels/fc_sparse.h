@@ -140,7 +140,7 @@ static void sparse_finish(const sparse_work *work, int first) {
         for (int o = 0; o < sparse_group; o += AN_BLOCK)
             store(total + o, load(total + o) + load(work->sums + c * width + first + o));
     for (int o = 0; o < smaller(sparse_group, job->outputs - first); o++)
-        fc_output(job, 0, first + o, total[o] * scales[o] * work->lower);
+        fc_output(job, 0, first + o, total[o] * work->lower * scales[o]);
 }
 
 /* `sum_up` is sparse_sum_up of one type. */
