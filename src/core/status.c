@@ -36,7 +36,8 @@ alexnet_status an_fail_in(alexnet_error *error, alexnet_status status, const cha
         int used = vsnprintf(error->message, sizeof error->message, format, arguments);
         va_end(arguments);
         if (used >= 0 && (size_t)used < sizeof error->message)
-            snprintf(error->message + used, sizeof error->message - (size_t)used, ": %s", inner);
+            snprintf(error->message + used, sizeof error->message - (size_t)used, ": %.*s",
+                     (int)(sizeof inner - (size_t)used), inner);
         blank_controls(error->message);
         error->status = status;
     }

@@ -175,7 +175,7 @@ static void sparse_forward(an_precision type, const an_fc_job *job,
         return sparse_arrange(type, inputs, outputs, packed, error);                               \
     }                                                                                              \
     static void sparse_sum_up_##name(const sparse_work *work, int p, int chunk) {                  \
-        sparse_sum_up(type, work, p, chunk);                                                   \
+        sparse_sum_up(type, work, p, chunk);                                                       \
     }                                                                                              \
     static void sparse_forward_##name(const an_fc_job *job) {                                      \
         sparse_forward(type, job, sparse_sum_up_##name);                                           \
