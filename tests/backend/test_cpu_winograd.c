@@ -10,6 +10,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/memory.h"
 #include "core/random.h"
@@ -24,6 +25,20 @@ static float *numbers(size_t count, uint64_t item) {
     const an_random stream = an_random_stream(3, AN_RANDOM_TEST, 0, item);
     an_random_fill_normal(&stream, 0, count, 1, block);
     return block;
+}
+
+/* A first layer, in steps. */
+static an_layer strided_layer(int window, int stride, int pad, an_shape in, int maps) {
+    return (an_layer){.spec = {.name = "conv1",
+                               .type = AN_CONV,
+                               .kernel = window,
+                               .stride = stride,
+                               .pad = pad,
+                               .groups = 1,
+                               .units = maps},
+                      .in = in,
+                      .out = {maps, (in.h + 2 * pad - window) / stride + 1,
+                              (in.w + 2 * pad - window) / stride + 1}};
 }
 
 static an_layer layer_of(int window, int pad, int groups, an_shape in, int maps) {
@@ -49,8 +64,8 @@ static void each_product(const an_layer *layer, int images, taking *take, void *
             for (int k = 0; k < depth; k++)
                 for (int i = 0; i < spec->kernel * spec->kernel; i++)
                     for (int p = 0; p < out.h * out.w; p++) {
-                        const int h = p / out.w + i / spec->kernel - spec->pad;
-                        const int w = p % out.w + i % spec->kernel - spec->pad;
+                        const int h = p / out.w * spec->stride + i / spec->kernel - spec->pad;
+                        const int w = p % out.w * spec->stride + i % spec->kernel - spec->pad;
                         if (h < 0 || h >= in.h || w < 0 || w >= in.w)
                             continue;
                         const size_t map = (size_t)n * in.c + o / maps * depth + k;
@@ -100,8 +115,9 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     an_winograd_options options = {AN_PASS_FORWARD, images, 2, kernels->block, int16};
     const double most = int16 ? tolerance_int16 : tolerance;
     const an_winograd forward = an_winograd_of(layer, algorithm, &options);
+    const bool plain_input = layer->spec.stride > 1;
     options.int16 = false;
-    options.pass = AN_PASS_INPUT;
+    options.pass = plain_input ? AN_PASS_FORWARD : AN_PASS_INPUT;
     const an_winograd backward = an_winograd_of(layer, algorithm, &options);
     options.pass = AN_PASS_WEIGHTS;
     const an_winograd gradient = an_winograd_of(layer, algorithm, &options);
@@ -117,7 +133,10 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
                           12);
     sums s = {x, w, dy, zeros(out), zeros(in), zeros(weights)};
     each_product(layer, images, add, &s);
-    kernels->block_maps(layer->in, images, x, blocked);
+    if (plain_input)
+        memcpy(blocked, x, in * sizeof *x);
+    else
+        kernels->block_maps(layer->in, images, x, blocked);
     kernels->block_maps(layer->out, images, dy, blocked_dy);
 
     kernels->winograd_weights(&forward, w, u, work);
@@ -128,11 +147,13 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
         s.y[i] = fmax(0, s.y[i] + bias[i / pixels % (size_t)layer->out.c]);
     assert_close("forward", kernels->name, (int)algorithm, s.y, plain, out, most);
 
-    kernels->winograd_weights(&backward, w, v, work);
-    kernels->winograd_forward(&backward, images, blocked_dy, v, NULL, false, result, work);
-    kernels->unblock_maps(layer->in, images, result, plain);
-    assert_close("gradient of the input", kernels->name, (int)algorithm, s.dx, plain, in,
-                 tolerance);
+    if (!plain_input) {
+        kernels->winograd_weights(&backward, w, v, work);
+        kernels->winograd_forward(&backward, images, blocked_dy, v, NULL, false, result, work);
+        kernels->unblock_maps(layer->in, images, result, plain);
+        assert_close("gradient of the input", kernels->name, (int)algorithm, s.dx, plain, in,
+                     tolerance);
+    }
 
     kernels->winograd_gradient(&gradient, images, blocked, blocked_dy, dw, db, u, work);
     assert_close("gradient of the weights", kernels->name, (int)algorithm, s.dw, dw, weights,
@@ -168,10 +189,33 @@ static void every_algorithm(const an_kernels *kernels, bool int16) {
     }
 }
 
+/* First layers by their phases: AlexNet's, whose last column is left over; one whose last row of
+ * windows reaches over the edge; and windows of other sizes. */
+static void every_phase(const an_kernels *kernels, bool int16) {
+    const int maps = 2 * kernels->block;
+    an_layer layers[] = {
+        strided_layer(11, 4, 2, (an_shape){3, 31, 40}, maps),
+        strided_layer(11, 4, 0, (an_shape){1, 30, 27}, maps),
+        strided_layer(9, 2, 3, (an_shape){4, 15, 13}, maps),
+        strided_layer(5, 2, 1, (an_shape){8, 8, 9}, 2 * maps),
+    };
+    layers[1].out.h++;
+    for (size_t l = 0; l < sizeof layers / sizeof *layers; l++) {
+        assert_true(an_winograd_fits_phases(&layers[l], kernels->block));
+        const bool wide = layers[l].spec.kernel == 9; /* 5 steps of 2 */
+        const int from = wide ? AN_WINOGRAD_2_5 : AN_WINOGRAD_2_3;
+        const int to = wide ? AN_WINOGRAD_4_5 : AN_WINOGRAD_5_3;
+        for (int a = from; a <= to; a++)
+            check(kernels, (an_winograd_algorithm)a, &layers[l], 3, int16);
+    }
+}
+
 static void every_instruction_set(void **state) {
     (void)state;
-    for (const an_kernels *const *k = an_kernel_tables(); *k; k++)
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
         every_algorithm(*k, false);
+        every_phase(*k, false);
+    }
 }
 
 static void integers(void **state) {
@@ -179,6 +223,7 @@ static void integers(void **state) {
     if (!an_can_int8())
         skip();
     every_algorithm(an_kernels_best(), true);
+    every_phase(an_kernels_best(), true);
 }
 
 static int chosen(const an_layer *layer, int images) {
@@ -199,6 +244,10 @@ static void chooses(void **state) {
     assert_false(an_winograd_fits(&strided, 16));
     const an_layer few = layer_of(3, 1, 1, (an_shape){16, 13, 13}, 384);
     assert_false(an_winograd_fits(&few, 16));
+    const an_layer conv1 = strided_layer(11, 4, 0, (an_shape){3, 227, 227}, 96);
+    assert_int_equal(chosen(&conv1, 64), AN_WINOGRAD_4_3);
+    const an_layer sevens = strided_layer(7, 2, 1, (an_shape){4, 224, 224}, 96);
+    assert_false(an_winograd_fits_phases(&sevens, 16));
 }
 
 int main(void) {

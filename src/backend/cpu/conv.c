@@ -41,16 +41,21 @@ static alexnet_status make_pass(an_conv_pass *pass, const an_dnnl *dnnl, an_conv
     return status;
 }
 
+/* Whether oneDNN does nothing, but for the gradient of the input. */
+static bool own_but_input(const an_conv *conv) {
+    return conv->own || conv->is_first;
+}
+
 static alexnet_status make_passes(an_conv *conv, const an_conv_options *options, an_convolution *c,
                                   an_layout plain, alexnet_error *error) {
     const an_dnnl *dnnl = conv->dnnl;
     c->pass = AN_PASS_FORWARD;
-    if (!conv->is_first)
+    if (!own_but_input(conv))
         AN_TRY(make_pass(&conv->forward, dnnl, c, plain, error));
     if (!options->training)
         return ALEXNET_OK;
     c->pass = AN_PASS_WEIGHTS;
-    if (!conv->is_first)
+    if (!own_but_input(conv))
         AN_TRY(make_pass(&conv->weights, dnnl, c, plain, error));
     c->pass = AN_PASS_INPUT;
     return options->input_gradient ? make_pass(&conv->input, dnnl, c, plain, error) : ALEXNET_OK;
@@ -91,6 +96,15 @@ static an_winograd winograd_of(const an_conv *conv, an_pass pass, const an_conv_
                                .int16 = forward && options->precision != AN_FP32 && an_can_int8()});
 }
 
+/* By Winograd's algorithm: all passes, but not to the gradient of an input that is plain. */
+static void make_own(an_conv *conv, const an_conv_options *options) {
+    conv->winograd = winograd_of(conv, AN_PASS_FORWARD, options);
+    if (options->training)
+        conv->winograd_weights = winograd_of(conv, AN_PASS_WEIGHTS, options);
+    if (options->input_gradient && !options->plain_input)
+        conv->winograd_input = winograd_of(conv, AN_PASS_INPUT, options);
+}
+
 alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels *kernels,
                             const an_layer *layer, const an_conv_options *options,
                             alexnet_error *error) {
@@ -98,22 +112,21 @@ alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels
     conv->kernels = kernels;
     conv->dnnl = dnnl;
     conv->images = options->images;
-    conv->own = !options->plain_input && an_winograd_fits(layer, kernels->block);
-    if (conv->own) {
-        conv->winograd = winograd_of(conv, AN_PASS_FORWARD, options);
-        if (options->training)
-            conv->winograd_weights = winograd_of(conv, AN_PASS_WEIGHTS, options);
-        if (options->input_gradient)
-            conv->winograd_input = winograd_of(conv, AN_PASS_INPUT, options);
-        return ALEXNET_OK;
-    }
-    conv->is_first = options->plain_input && an_first_fits(layer);
+    conv->training = options->training;
+    const bool first = options->plain_input;
+    conv->own =
+        first ? options->precision != AN_INT8 && an_winograd_fits_phases(layer, kernels->block)
+              : an_winograd_fits(layer, kernels->block);
+    conv->is_first = first && !conv->own && an_first_fits(layer);
     if (conv->is_first)
         AN_TRY(an_first_make(&conv->first, kernels, layer, options->precision, options->threads,
                              error));
-    conv->training = options->training;
-    return conv->is_first && !options->input_gradient ? ALEXNET_OK
-                                                      : make_by_dnnl(conv, options, error);
+    if (conv->own)
+        make_own(conv, options);
+    const bool done = conv->own && !first;
+    return done || (own_but_input(conv) && !options->input_gradient)
+               ? ALEXNET_OK
+               : make_by_dnnl(conv, options, error);
 }
 
 static void free_pass(an_conv_pass *pass) {
@@ -156,14 +169,13 @@ static size_t backward_bytes(const an_winograd *w) {
 size_t an_conv_workspace_bytes(const an_conv *conv) {
     if (!conv->layer)
         return 0;
-    if (conv->own)
-        return larger(
-            sizeof(float) * an_winograd_work_floats(&conv->winograd),
-            larger(backward_bytes(&conv->winograd_input), backward_bytes(&conv->winograd_weights)));
-    const size_t input = conv->input.weight_bytes + conv->input.scratch_bytes;
-    const size_t weights = conv->weights.weight_bytes + conv->weights.scratch_bytes;
-    const size_t forward = conv->is_first ? an_first_workspace_bytes(&conv->first, conv->training)
-                                          : conv->forward.scratch_bytes;
+    const size_t input = larger(conv->input.weight_bytes + conv->input.scratch_bytes,
+                                backward_bytes(&conv->winograd_input));
+    const size_t weights = larger(conv->weights.weight_bytes + conv->weights.scratch_bytes,
+                                  backward_bytes(&conv->winograd_weights));
+    const size_t forward = conv->own ? sizeof(float) * an_winograd_work_floats(&conv->winograd)
+                           : conv->is_first ? an_first_workspace_bytes(&conv->first, conv->training)
+                                            : conv->forward.scratch_bytes;
     return aligned(larger(forward, larger(input, weights)));
 }
 
@@ -209,7 +221,7 @@ alexnet_status an_conv_forward(const an_conv *conv, int images, const float *x, 
 
 alexnet_status an_conv_backward_input(const an_conv *conv, const float *weights, const float *dy,
                                       float *dx, void *workspace, alexnet_error *error) {
-    if (conv->own) {
+    if (conv->winograd_input.tile > 0) {
         const an_winograd *w = &conv->winograd_input;
         float *transformed = workspace, *work = transformed + an_winograd_weight_floats(w);
         conv->kernels->winograd_weights(w, weights, transformed, work);

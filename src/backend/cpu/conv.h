@@ -1,6 +1,7 @@
 /*
  * Convolutions on blocked activations (the network's input: plain): by Winograd's algorithm where
- * that fits, the first by kernels for few maps (first.h), others by oneDNN.
+ * that fits, a first one with a stride by its phases, or else by kernels for few maps (first.h);
+ * others, and the gradient of a plain input, by oneDNN.
  *
  * Each wants weights in a form of its own, another for each pass. A plan for inference packs them
  * once and forgets the plain ones; a plan for training keeps plain master weights and packs them in
@@ -26,7 +27,7 @@ typedef struct an_conv {
     const an_kernels *kernels;
     const an_dnnl *dnnl;
     int images;
-    bool own; /* by Winograd's algorithm: */
+    bool own; /* by Winograd's algorithm, but for the gradient of a plain input: */
     an_winograd winograd, winograd_input, winograd_weights;
     bool is_first, training; /* all but the gradient of the input by: */
     an_first first;

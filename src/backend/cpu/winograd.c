@@ -20,6 +20,10 @@ static const struct {
     [AN_PASS_WEIGHTS] = {(size_t)2 << 20, 112},
 };
 
+static int divide_up(int a, int b) {
+    return (a + b - 1) / b;
+}
+
 bool an_winograd_fits(const an_layer *layer, int block) {
     const an_layer_spec *spec = &layer->spec;
     return (spec->kernel == 3 || spec->kernel == 5) && spec->stride == 1 &&
@@ -29,22 +33,46 @@ bool an_winograd_fits(const an_layer *layer, int block) {
            spec->units / spec->groups % (2 * block) == 0;
 }
 
-static int divide_up(int a, int b) {
-    return (a + b - 1) / b;
+bool an_winograd_fits_phases(const an_layer *layer, int block) {
+    const an_layer_spec *spec = &layer->spec;
+    const int window = divide_up(spec->kernel, spec->stride);
+    return spec->stride > 1 && (window == 3 || window == 5) && spec->groups == 1 &&
+           block % spec->stride == 0 && layer->in.c * spec->stride * spec->stride % block == 0 &&
+           spec->units % (2 * block) == 0;
+}
+
+/* How a layer's input is seen, in which steps, and by windows of which size. */
+typedef struct view {
+    an_winograd_phases phases;
+    an_shape in;
+    int window, pad;
+} view;
+
+static view view_of(const an_layer *layer) {
+    const an_layer_spec *spec = &layer->spec;
+    const int stride = spec->stride, window = divide_up(spec->kernel, stride);
+    if (stride == 1)
+        return (view){.phases = {.stride = 1}, .in = layer->in, .window = window, .pad = spec->pad};
+    const an_shape maps = {layer->in.c * stride * stride, layer->out.h + window - 1,
+                           layer->out.w + window - 1};
+    return (view){
+        .phases = {stride, spec->kernel, spec->pad, layer->in}, .in = maps, .window = window};
 }
 
 an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorithm,
                            const an_winograd_options *options) {
     const bool backward = options->pass == AN_PASS_INPUT;
     const an_layer_spec *spec = &layer->spec;
+    const view input = view_of(layer);
     const int images = options->images, chunk_tiles = portions[options->pass].chunk_tiles;
     an_winograd w = {.algorithm = algorithm,
                      .tile = sizes[algorithm].tile,
                      .window = sizes[algorithm].window,
                      .groups = spec->groups,
-                     .in = backward ? layer->out : layer->in,
+                     .phases = input.phases,
+                     .in = backward ? layer->out : input.in,
                      .out = backward ? layer->in : layer->out,
-                     .pad = backward ? spec->kernel - 1 - spec->pad : spec->pad,
+                     .pad = backward ? spec->kernel - 1 - spec->pad : input.pad,
                      .turned = backward,
                      .int16 = options->int16,
                      .block = options->block,
@@ -72,12 +100,20 @@ static double cost(const an_winograd *w, int images) {
     return w->points * w->points * (tiles + multiplications_per_read);
 }
 
+/* Errors of the first layer go through all others, and make more units fall on the other side of
+ * ReLU's zero or of another maximum. F(5x5, 3x3) has twice those of F(4x4, 3x3). */
+static bool rounds_too_much(const an_winograd *w, an_pass pass) {
+    return w->phases.stride > 1 && w->tile > 4 && pass == AN_PASS_FORWARD;
+}
+
 an_winograd an_winograd_choose(const an_layer *layer, const an_winograd_options *options) {
     an_winograd best = {0};
     for (int a = 0; a < AN_WINOGRAD_ALGORITHMS; a++) {
-        if (sizes[a].window != layer->spec.kernel)
+        if (sizes[a].window != view_of(layer).window)
             continue;
         const an_winograd w = an_winograd_of(layer, (an_winograd_algorithm)a, options);
+        if (rounds_too_much(&w, options->pass))
+            continue;
         if (best.tile == 0 || cost(&w, options->images) < cost(&best, options->images))
             best = w;
     }
@@ -95,7 +131,9 @@ size_t an_winograd_work_floats(const an_winograd *w) {
     const size_t chunks = divide_up(w->round * w->tiles_down * w->tiles_across, w->chunk);
     const size_t rows = points * chunks * w->chunk;
     const size_t products = w->threads * points * w->chunk * 2 * w->block;
-    const size_t forward = rows * w->in.c + products;
+    const size_t phases =
+        w->phases.stride > 1 ? (size_t)w->threads * w->in.h * w->in.w * w->block : 0;
+    const size_t forward = rows * w->in.c + products + phases;
     if (!w->int16)
         return forward;
     const size_t panels = w->threads * points * w->in.c / w->groups * 2 * w->block;

@@ -16,6 +16,12 @@
  * around and its maps exchanged. That of the weights is the transposed one:
  *
  *     dw = G^T [ sum over tiles (B^T d B) . (A dY A^T) ] G
+ *
+ * A first convolution with a stride S is one with stride 1 of S^2 times as many maps. Its image's
+ * pixels (c, S h + p, S w + q) are pixel (h, w) of map (c, p, q), a phase of it, and its window has
+ * K / S, rounded up, pixels a side; weights that do not exist are zero. So 11 x 11 windows in steps
+ * of 4 are 3 x 3 windows of 48 maps, and F(4x4, 3x3) needs 3.2 times fewer multiplications than
+ * the 11 x 11, F(5x5, 3x3) 3.9.
  */
 #ifndef AN_BACKEND_CPU_WINOGRAD_H
 #define AN_BACKEND_CPU_WINOGRAD_H
@@ -36,12 +42,20 @@ typedef enum an_winograd_algorithm {
     AN_WINOGRAD_ALGORITHMS
 } an_winograd_algorithm;
 
+/* An image that is seen as the maps of its phases. */
+typedef struct an_winograd_phases {
+    int stride; /* S; 1: it is not, and the rest is 0 */
+    int kernel, pad;
+    an_shape image; /* plain */
+} an_winograd_phases;
+
 /* One pass of a convolution, as the kernels see it. */
 typedef struct an_winograd {
     an_winograd_algorithm algorithm;
     int tile, window, points; /* m, r, p */
     int groups;
-    an_shape in, out;
+    an_winograd_phases phases;
+    an_shape in, out; /* in: of phases */
     int pad;
     bool turned; /* weights come for the opposite direction: this is the gradient of the input */
     bool int16;  /* its products are those of integers: inference in less than float32 */
@@ -56,6 +70,10 @@ typedef struct an_winograd {
 
 /* Whether the kernels with blocks of B maps can do a layer: window, stride, and whole blocks. */
 bool an_winograd_fits(const an_layer *layer, int block);
+
+/* Whether they can do the first layer by its phases, from plain images; not to the gradient of its
+ * input. */
+bool an_winograd_fits_phases(const an_layer *layer, int block);
 
 /* How a plan uses it. */
 typedef struct an_winograd_options {

@@ -5,7 +5,8 @@
  *     weights  (panel, point, C / groups, 2B)  a panel is 2B maps of the output, one group's
  *     products (point, tile, 2B)               a chunk's tiles by a panel, in a core's own cache
  *
- * Threads first share the inputs among them, then pairs of chunk and panel.
+ * Threads first share the inputs among them, then pairs of chunk and panel. Where the inputs are
+ * phases of plain images, a thread takes those of a block of maps out of the image before.
  */
 #include "backend/cpu/kernels/winograd_tables.h"
 
@@ -107,9 +108,15 @@ typedef struct winograd_round {
     int depth;  /* C / groups */
     float *inputs;
     float *products;   /* one set a thread */
+    float *phases;     /* a block of maps (H, W, B) a thread */
     int16_t *integers; /* int16: the inputs, and what one is worth (chunk, point, tile) */
     float *units;
 } winograd_round;
+
+/* Floats of a block of maps of one image. */
+static inline size_t block_floats(const an_winograd *w) {
+    return (size_t)w->in.h * w->in.w * AN_BLOCK;
+}
 
 static winograd_round winograd_round_of(const an_winograd *w, int images, float *work) {
     winograd_round round = {.w = w,
@@ -121,7 +128,8 @@ static winograd_round winograd_round_of(const an_winograd *w, int images, float 
     round.chunks = (images * round.tiles + w->chunk - 1) / w->chunk;
     const size_t rows = (size_t)round.chunks * w->chunk * round.points;
     round.products = work + rows * w->in.c;
-    round.units = round.products + (size_t)w->threads * round.points * w->chunk * panel;
+    round.phases = round.products + (size_t)w->threads * round.points * w->chunk * panel;
+    round.units = round.phases + (w->phases.stride > 1 ? w->threads * block_floats(w) : 0);
     round.integers = (int16_t *)(void *)(round.units + rows);
     return round;
 }
@@ -160,11 +168,58 @@ static inline void read_tile(const float *picture, int height, int width, int to
     }
 }
 
+/* Every S pixels of a row of a plain image, from column `first` on, next to each other in `count`
+ * pixels of some maps; zero outside the image. A row of NULL is outside of it. */
+static inline __attribute__((always_inline)) void
+take_phases_of_row(const int stride, const float *row, int width, int first, int count, float *to) {
+    for (int i = 0; i < count; i++, first += stride, to += AN_BLOCK) {
+        if (row && first >= 0 && first + stride <= width)
+            memcpy(to, row + first, stride * sizeof *to);
+        else
+            for (int q = 0; q < stride; q++)
+                to[q] = row && first + q >= 0 && first + q < width ? row[first + q] : 0;
+    }
+}
+
+/* A block of maps, the phases (c, p, q) of a plain image, to `to` (H, W, B). */
+static void take_phases(const an_winograd *w, const float *image, int block, float *to) {
+    const int stride = w->phases.stride, pad = w->phases.pad;
+    const an_shape in = w->phases.image;
+    for (int lane = 0; lane < AN_BLOCK; lane += stride) {
+        const int map = block * AN_BLOCK + lane, p = map / stride % stride;
+        const float *plane = image + (size_t)(map / stride / stride) * in.h * in.w;
+        for (int h = 0; h < w->in.h; h++) {
+            const int from = h * stride + p - pad;
+            const float *row = from >= 0 && from < in.h ? plane + (size_t)from * in.w : NULL;
+            float *line = to + (size_t)h * w->in.w * AN_BLOCK + lane;
+            if (stride == 4) /* that of every AlexNet */
+                take_phases_of_row(4, row, in.w, -pad, w->in.w, line);
+            else
+                take_phases_of_row(stride, row, in.w, -pad, w->in.w, line);
+        }
+    }
+}
+
+/* Floats of an image as it comes. */
+static inline size_t image_floats(const an_winograd *w) {
+    return an_shape_count(w->phases.stride > 1 ? w->phases.image : w->in);
+}
+
+/* A block of maps (H, W, B) of an image. */
+static const float *maps_of(const winograd_round *round, int image, int block, const float *x) {
+    const an_winograd *w = round->w;
+    const float *from = x + image * image_floats(w);
+    if (w->phases.stride == 1)
+        return from + block * block_floats(w);
+    float *phases = round->phases + omp_get_thread_num() * block_floats(w);
+    take_phases(w, from, block, phases);
+    return phases;
+}
+
 /* All tiles of one block of maps of one image, transformed. */
 static void transform_inputs(const winograd_round *round, int image, int block, const float *x) {
     const an_winograd *w = round->w;
-    const int blocks = w->in.c / AN_BLOCK;
-    const float *picture = x + ((size_t)image * blocks + block) * w->in.h * w->in.w * AN_BLOCK;
+    const float *picture = maps_of(round, image, block, x);
     int index = image * round->tiles;
     vec tile[most_points * most_points], values[most_points * most_points];
     for (int row = 0; row < w->tiles_down; row++) {
@@ -281,7 +336,7 @@ static void multiply(const winograd_round *round, int chunk, int panel_index,
 
 static void winograd_forward(const an_winograd *w, int images, const float *x, const float *weights,
                              const float *bias, bool relu, float *y, float *work) {
-    const size_t in = an_shape_count(w->in), out = an_shape_count(w->out);
+    const size_t in = image_floats(w), out = an_shape_count(w->out);
     const int blocks = w->in.c / AN_BLOCK, panels = w->out.c / panel;
     for (int first = 0; first < images; first += w->round) {
         const winograd_round round = winograd_round_of(w, smaller(w->round, images - first), work);
@@ -313,26 +368,47 @@ static void winograd_forward(const an_winograd *w, int images, const float *x, c
 
 /* ---- Weights. */
 
-/* Where the weight of output map o and input map k (of its group) begins among plain weights (O, I
- * / groups, r, r), of which w does the forward direction or the other. */
+/* Where the weights of output map o and input map k (of its group) begin among plain weights (O, I
+ * / groups, r, r), of which w does the forward direction or the other; or (O, C, K, K), of which k
+ * is a phase of map c. */
 static inline size_t weight_at(const an_winograd *w, int o, int k) {
     const int window = w->window * w->window, depth = w->in.c / w->groups;
+    const int stride = w->phases.stride, kernel = w->phases.kernel;
+    if (stride > 1)
+        return ((size_t)o * w->phases.image.c + k / stride / stride) * kernel * kernel;
     if (!w->turned)
         return ((size_t)o * depth + k) * window;
     const int maps = w->out.c / w->groups, group = o / maps;
     return (((size_t)group * depth + k) * maps + o % maps) * window;
 }
 
+/* Where each tap of an input map's window is, from there on; -1: there is none. */
+typedef struct window_taps {
+    int at[most_points * most_points];
+} window_taps;
+
+static window_taps window_taps_of(const an_winograd *w, int k) {
+    const int stride = w->phases.stride, kernel = w->phases.kernel;
+    window_taps taps;
+    for (int i = 0; i < w->window * w->window; i++) {
+        const int row = k / stride % stride + i / w->window * stride;
+        const int column = k % stride + i % w->window * stride;
+        taps.at[i] = stride == 1 ? i : row < kernel && column < kernel ? row * kernel + column : -1;
+    }
+    return taps;
+}
+
 /* One block of output maps and one input map, at every point. */
 static void transform_weights(const an_winograd *w, int block, int k, const float *plain,
                               float *to) {
     const int window = w->window * w->window;
+    const window_taps places = window_taps_of(w, k);
     const size_t distance = (size_t)(w->in.c / w->groups) * panel;
     vec values[most_points * most_points], taps[most_points * most_points];
     for (int lane = 0; lane < AN_BLOCK; lane++) {
         const float *from = plain + weight_at(w, block * AN_BLOCK + lane, k);
         for (int i = 0; i < window; i++)
-            taps[w->turned ? window - 1 - i : i][lane] = from[i];
+            taps[w->turned ? window - 1 - i : i][lane] = places.at[i] < 0 ? 0 : from[places.at[i]];
     }
     transforms[w->algorithm].weights(taps, values);
     for (int p = 0; p < w->points * w->points; p++)
@@ -418,6 +494,7 @@ static void accumulate_chunk(const winograd_round *round, int chunk, int panel_i
 static void transform_gradient(const an_winograd *w, int block, int k, const float *from,
                                float *dw) {
     const size_t distance = (size_t)(w->in.c / w->groups) * panel;
+    const window_taps places = window_taps_of(w, k);
     vec values[most_points * most_points], taps[most_points * most_points];
     for (int p = 0; p < w->points * w->points; p++)
         values[p] = load(from + p * distance);
@@ -425,13 +502,14 @@ static void transform_gradient(const an_winograd *w, int block, int k, const flo
     for (int lane = 0; lane < AN_BLOCK; lane++) {
         float *to = dw + weight_at(w, block * AN_BLOCK + lane, k);
         for (int i = 0; i < w->window * w->window; i++)
-            to[i] = taps[i][lane];
+            if (places.at[i] >= 0)
+                to[places.at[i]] = taps[i][lane];
     }
 }
 
 static void winograd_gradient(const an_winograd *w, int images, const float *x, const float *dy,
                               float *dw, float *db, float *gradient, float *work) {
-    const size_t in = an_shape_count(w->in), out = an_shape_count(w->out);
+    const size_t in = image_floats(w), out = an_shape_count(w->out);
     const int blocks = w->in.c / AN_BLOCK, panels = w->out.c / panel;
     const int depth = w->in.c / w->groups;
     const size_t size = (size_t)w->points * w->points * depth * panel; /* of a panel's gradient */
