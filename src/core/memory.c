@@ -84,7 +84,7 @@ static bool padded_bytes(size_t count, size_t *out) {
     size_t bytes;
     if (!an_multiply(count, sizeof(float), &bytes) || bytes > SIZE_MAX - AN_ALIGNMENT)
         return false;
-    *out = (bytes + AN_ALIGNMENT - 1) / AN_ALIGNMENT * AN_ALIGNMENT;
+    *out = an_aligned(bytes);
     return true;
 }
 

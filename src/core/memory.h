@@ -15,6 +15,11 @@
 /* Blocks start on a cache line, which is also the width of an AVX-512 register. */
 enum { AN_ALIGNMENT = 64 };
 
+/* Bytes up to the next multiple of that. */
+static inline size_t an_aligned(size_t bytes) {
+    return (bytes + AN_ALIGNMENT - 1) / AN_ALIGNMENT * AN_ALIGNMENT;
+}
+
 /*
  * `count` * `size` bytes, zeroed, aligned to AN_ALIGNMENT. *out is freed with an_free; NULL after a
  * failure. `what` names the block in the message. Zero bytes give a valid pointer.

@@ -265,7 +265,7 @@ typedef struct passes {
 /* Makes a place of `size` bytes at *offset; behind it, aligned, *offset. */
 static void *carve(uint8_t *block, size_t *offset, size_t size) {
     void *at = block ? block + *offset : NULL;
-    *offset += (size + AN_ALIGNMENT - 1) / AN_ALIGNMENT * AN_ALIGNMENT;
+    *offset += an_aligned(size);
     return at;
 }
 

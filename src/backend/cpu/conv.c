@@ -2,11 +2,6 @@
 
 #include "core/memory.h"
 
-/* Bytes up to the next aligned place. */
-static size_t aligned(size_t bytes) {
-    return (bytes + AN_ALIGNMENT - 1) / AN_ALIGNMENT * AN_ALIGNMENT;
-}
-
 /*
  * Whether to ask oneDNN for Winograd's algorithm (Lavin and Gray 2016, oneDNN has F(4x4, 3x3)). It
  * needs 1.5 to 2.6 times fewer multiplications on 13 x 13 pixels, but four times the weights, so it
@@ -33,7 +28,7 @@ static alexnet_status make_pass(an_conv_pass *pass, const an_dnnl *dnnl, an_conv
         return an_fail(error, ALEXNET_UNSUPPORTED,
                        "%s: oneDNN has no convolution like this; use --device reference",
                        c->layer->spec.name);
-    pass->weight_bytes = aligned(an_layout_bytes(packed));
+    pass->weight_bytes = an_aligned(an_layout_bytes(packed));
     const alexnet_status status = c->pass == AN_PASS_WEIGHTS
                                       ? an_reorder_make(dnnl, packed, plain, &pass->reorder, error)
                                       : an_reorder_make(dnnl, plain, packed, &pass->reorder, error);
@@ -176,7 +171,7 @@ size_t an_conv_workspace_bytes(const an_conv *conv) {
     const size_t forward = conv->own ? sizeof(float) * an_winograd_work_floats(&conv->winograd)
                            : conv->is_first ? an_first_workspace_bytes(&conv->first, conv->training)
                                             : conv->forward.scratch_bytes;
-    return aligned(larger(forward, larger(input, weights)));
+    return an_aligned(larger(forward, larger(input, weights)));
 }
 
 /* oneDNN takes what it only reads as writable, too. */

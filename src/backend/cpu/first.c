@@ -10,10 +10,6 @@ static int divided_up(int a, int b) {
     return (a + b - 1) / b;
 }
 
-static size_t aligned(size_t bytes) {
-    return (bytes + AN_ALIGNMENT - 1) / AN_ALIGNMENT * AN_ALIGNMENT;
-}
-
 /* Words in one row of a filter. */
 static int row_words(const an_first_work *work) {
     return divided_up(work->layer->spec.kernel, work->elements);
@@ -58,7 +54,7 @@ static size_t gradient_bytes(const an_first_work *work) {
     const size_t dy = (size_t)work->maps * AN_FIRST_GRADIENT_ROWS * pairs;
     const size_t x = (size_t)layer->in.c * rows * work->line;
     const size_t row = (size_t)work->line + (size_t)(work->elements - 1) * layer->spec.stride;
-    return aligned((sums + dy + x + row) * sizeof(uint32_t));
+    return an_aligned((sums + dy + x + row) * sizeof(uint32_t));
 }
 
 alexnet_status an_first_make(an_first *first, const an_kernels *kernels, const an_layer *layer,
@@ -79,7 +75,7 @@ alexnet_status an_first_make(an_first *first, const an_kernels *kernels, const a
     work->weight_bytes = (size_t)work->maps * work->words * sizeof(uint32_t);
     const size_t picture = (size_t)layer->in.c * work->rows * work->phases * work->columns;
     const size_t plain = (size_t)work->columns * stride + work->elements;
-    work->scratch_bytes = aligned((picture + plain) * sizeof(uint32_t));
+    work->scratch_bytes = an_aligned((picture + plain) * sizeof(uint32_t));
     work->line = (divided_up(layer->out.w, work->elements) - 1) * work->elements * stride + kernel;
     work->gradient_bytes = gradient_bytes(work);
     void *offsets;
@@ -97,7 +93,7 @@ void an_first_free(an_first *first) {
 size_t an_first_packed_bytes(const an_first *first) {
     const an_first_work *work = &first->work;
     const size_t behind = (2 * (size_t)work->maps + 1) * sizeof(float);
-    return work->weight_bytes + (first->precision == AN_INT8 ? aligned(behind) : 0);
+    return work->weight_bytes + (first->precision == AN_INT8 ? an_aligned(behind) : 0);
 }
 
 size_t an_first_workspace_bytes(const an_first *first, bool training) {

@@ -55,7 +55,7 @@ static inline __m512 fc_finish(const an_fc_job *job, const fc_images *images, in
 
 static size_t workspace_bytes(int images, int inputs, int outputs) {
     (void)outputs;
-    const size_t scales = ((size_t)images * sizeof(float) + 63) / 64 * 64;
+    const size_t scales = an_aligned((size_t)images * sizeof(float));
     return scales + (size_t)images * fc_lines(inputs) * fc_line;
 }
 

@@ -33,7 +33,7 @@ typedef struct sparse_work {
 } sparse_work;
 
 static size_t sparse_list_bytes(int inputs) {
-    return (inputs * sizeof(sparse_input) + AN_ALIGNMENT - 1) / AN_ALIGNMENT * AN_ALIGNMENT;
+    return an_aligned(inputs * sizeof(sparse_input));
 }
 
 /* The list and the sums. */

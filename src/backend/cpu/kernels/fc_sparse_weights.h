@@ -4,10 +4,9 @@
  *
  * An output's weights are numbers times its scale. For bytes that is 1/127 of the largest. Floats
  * keep sign and mantissa, but of the exponent only 4 of 8 bits: the scale is the power of two with
- * which the largest weight has exponent 15 of 15. As float32 has its numbers without an exponent,
- * what is smaller than 2^-14 of the largest keeps its first bits, down to 2^-37 of the largest in
- * float32 (2^-21 in bfloat16); every other weight is kept to the bit. So float32 takes 28 bits,
- * bfloat16 12.
+ * which the largest weight has exponent 15 of 15. What would need one below 1 is subnormal, as in
+ * float32 itself: weights below 2^-14 of the largest are rounded to multiples of 2^-37 of it
+ * (bfloat16: 2^-21). Every other weight is kept to the bit. So float32 takes 28 bits, bfloat16 12.
  *
  * Outputs are stored in groups of 8 vectors. A word has 4 bits to spare for each number in it, and
  * those of 7 vectors of words (float32; of bfloat16, which has two in a word, 3) hold the last
@@ -78,7 +77,8 @@ static inline __attribute__((always_inline)) void sparse_store(const an_precisio
     sparse_whole_words(type, numbers, words);
     const vecu last = (words[stored] & bits.number) | (words[stored] & bits.sign) >> 4;
     for (int k = 0; k < stored; k++) {
-        const vecu word = words[k] | (last >> 4 * k << bits.spare_at & bits.spare);
+        const vecu word =
+            (words[k] & (bits.sign | bits.number)) | (last >> 4 * k << bits.spare_at & bits.spare);
         memcpy(to + k * sizeof word, &word, sizeof word);
     }
 }
@@ -148,8 +148,7 @@ enum { sparse_bias = 112 };
 
 static size_t sparse_packed_bytes(an_precision type, int inputs, int outputs) {
     const int width = sparse_width(outputs);
-    const size_t bytes = inputs * sparse_row_bytes(type, width) + width * sizeof(float);
-    return (bytes + AN_ALIGNMENT - 1) / AN_ALIGNMENT * AN_ALIGNMENT;
+    return an_aligned(inputs * sparse_row_bytes(type, width) + width * sizeof(float));
 }
 
 static float *sparse_scales(an_precision type, int inputs, int outputs, const void *packed) {
@@ -160,7 +159,8 @@ static float *sparse_scales(an_precision type, int inputs, int outputs, const vo
 /* ---- Packing. */
 
 /* How weights become numbers, for each output of a group: times one factor and the other, of which
- * the product may be no float; bytes divided by one. */
+ * the product may be no float; bytes divided by one. What comes of weights that are not finite is
+ * of no account. */
 typedef struct sparse_scaling {
     float one[sparse_group], other[sparse_group];
 } sparse_scaling;
@@ -204,7 +204,9 @@ static inline __attribute__((always_inline)) void
 sparse_numbers(const an_precision type, const sparse_scaling *scaling, float *weights) {
     for (int o = 0; o < sparse_group; o += AN_BLOCK) {
         const vec w = load(weights + o), one = load(scaling->one + o);
-        store(weights + o, type == AN_INT8 ? w / one : w * one * load(scaling->other + o));
+        const vec bytes = w / one, floats = w * one * load(scaling->other + o);
+        store(weights + o,
+              type == AN_INT8 ? only((bytes >= -127) & (bytes <= 127), bytes) : floats);
     }
 }
 
@@ -241,7 +243,8 @@ sparse_pack_group(const an_precision type, const an_fc_packing *job, int o) {
     float *scales = sparse_scales(type, inputs, job->outputs, job->packed) + o;
     sparse_scaling scaling;
     for (int c = 0; c < sparse_group; c++)
-        scales[c] = sparse_scale(type, c < count ? inputs : 0, w + (size_t)c * inputs, c, &scaling);
+        scales[c] = c < count ? sparse_scale(type, inputs, w + (size_t)c * inputs, c, &scaling)
+                              : sparse_scale(type, 0, NULL, c, &scaling);
     const int slab = sparse_slab(inputs, rows.bytes);
     for (int first = 0; first < inputs; first += slab) {
         const int some = smaller(slab, inputs - first);
