@@ -205,8 +205,7 @@ sparse_numbers(const an_precision type, const sparse_scaling *scaling, float *we
     for (int o = 0; o < sparse_group; o += AN_BLOCK) {
         const vec w = load(weights + o), one = load(scaling->one + o);
         const vec bytes = w / one, floats = w * one * load(scaling->other + o);
-        store(weights + o,
-              type == AN_INT8 ? only((bytes >= -127) & (bytes <= 127), bytes) : floats);
+        store(weights + o, type == AN_INT8 ? only((bytes > -128) & (bytes < 128), bytes) : floats);
     }
 }
 
