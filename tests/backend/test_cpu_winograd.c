@@ -27,9 +27,8 @@ static float *numbers(size_t count, uint64_t item) {
     return block;
 }
 
-/* A first layer, in steps. */
 static an_layer strided_layer(int window, int stride, int pad, an_shape in, int maps) {
-    return (an_layer){.spec = {.name = "conv1",
+    return (an_layer){.spec = {.name = "conv",
                                .type = AN_CONV,
                                .kernel = window,
                                .stride = stride,
@@ -42,15 +41,9 @@ static an_layer strided_layer(int window, int stride, int pad, an_shape in, int 
 }
 
 static an_layer layer_of(int window, int pad, int groups, an_shape in, int maps) {
-    return (an_layer){.spec = {.name = "conv",
-                               .type = AN_CONV,
-                               .kernel = window,
-                               .stride = 1,
-                               .pad = pad,
-                               .groups = groups,
-                               .units = maps},
-                      .in = in,
-                      .out = {maps, in.h + 2 * pad - window + 1, in.w + 2 * pad - window + 1}};
+    an_layer layer = strided_layer(window, 1, pad, in, maps);
+    layer.spec.groups = groups;
+    return layer;
 }
 
 /* Calls `take` for each pair of an input and an output element that a weight connects. */

@@ -49,19 +49,22 @@ static inline __attribute__((always_inline)) sparse_bits sparse_bits_of(const an
                            : (sparse_bits){0x80000000, 0x07ffffff, 0x78000000, 27};
 }
 
-/* Numbers that fill a group, as words of whole float32 or bfloat16. Numbers of bfloat16 are rounded
- * to the nearest even; those of output k and k + AN_BLOCK share a word. */
+/* B numbers as bfloat16, rounded to the nearest even. */
+static inline vecu sparse_halves(const float *numbers) {
+    const vecu bits = (vecu)load(numbers);
+    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+/* Numbers that fill a group, as words of whole float32 or bfloat16; of these, numbers k and k +
+ * AN_BLOCK share a word. */
 static inline __attribute__((always_inline)) void
 sparse_whole_words(const an_precision type, const float *numbers, vecu *words) {
-    for (int k = 0; k < sparse_vectors; k++) {
-        vecu bits = (vecu)load(numbers + (size_t)k * AN_BLOCK);
-        if (type == AN_BF16) {
-            bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-            words[k / 2] = k % 2 ? words[k / 2] | bits << 16 : bits;
-        } else {
-            words[k] = bits;
-        }
-    }
+    if (type == AN_BF16)
+        for (int k = 0; k < sparse_vectors / 2; k++, numbers += (size_t)2 * AN_BLOCK)
+            words[k] = sparse_halves(numbers) | sparse_halves(numbers + AN_BLOCK) << 16;
+    else
+        for (int k = 0; k < sparse_vectors; k++, numbers += AN_BLOCK)
+            words[k] = (vecu)load(numbers);
 }
 
 static inline __attribute__((always_inline)) void sparse_store(const an_precision type,

@@ -389,7 +389,7 @@ typedef struct window_taps {
 
 static window_taps window_taps_of(const an_winograd *w, int k) {
     const int stride = w->phases.stride, kernel = w->phases.kernel;
-    window_taps taps;
+    window_taps taps = {{0}};
     for (int i = 0; i < w->window * w->window; i++) {
         const int row = k / stride % stride + i / w->window * stride;
         const int column = k % stride + i % w->window * stride;
