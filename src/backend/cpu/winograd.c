@@ -52,7 +52,10 @@ static view view_of(const an_layer *layer) {
     const an_layer_spec *spec = &layer->spec;
     const int stride = spec->stride, window = divide_up(spec->kernel, stride);
     if (stride == 1)
-        return (view){.phases = {.stride = 1}, .in = layer->in, .window = window, .pad = spec->pad};
+        return (view){.phases = {.stride = 1, .kernel = window},
+                      .in = layer->in,
+                      .window = window,
+                      .pad = spec->pad};
     const an_shape maps = {layer->in.c * stride * stride, layer->out.h + window - 1,
                            layer->out.w + window - 1};
     return (view){

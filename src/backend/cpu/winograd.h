@@ -44,8 +44,8 @@ typedef enum an_winograd_algorithm {
 
 /* An image that is seen as the maps of its phases. */
 typedef struct an_winograd_phases {
-    int stride; /* S; 1: it is not, and the rest is 0 */
-    int kernel, pad;
+    int stride, kernel; /* S, K; with S = 1 it is not, and the rest is 0 */
+    int pad;
     an_shape image; /* plain */
 } an_winograd_phases;
 

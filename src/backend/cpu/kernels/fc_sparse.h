@@ -181,7 +181,7 @@ static void sparse_forward(an_precision type, const an_fc_job *job,
         sparse_forward(type, job, sparse_sum_up_##name);                                           \
     }                                                                                              \
     static const an_fc_engine sparse_##name = {.packed_bytes = sparse_packed_bytes_##name,         \
-                                               .packed_together = 512,                             \
+                                               .packed_together = sparse_packed_together,          \
                                                .pack = sparse_pack_##name,                         \
                                                .arrange = sparse_arrange_##name,                   \
                                                .workspace_bytes = sparse_workspace_bytes,          \

@@ -23,6 +23,7 @@ enum {
     sparse_group = sparse_vectors * AN_BLOCK, /* outputs */
     sparse_panel = 4096,                      /* outputs, at most */
     sparse_tile = 16,                         /* inputs that are packed together */
+    sparse_packed_together = 512,             /* outputs, whole groups */
     sparse_slab_bytes = 32 << 20,             /* at most */
     sparse_top = 15                           /* exponent of an output's largest weight */
 };

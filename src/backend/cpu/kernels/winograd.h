@@ -390,11 +390,11 @@ typedef struct window_taps {
 static window_taps window_taps_of(const an_winograd *w, int k) {
     const int stride = w->phases.stride, kernel = w->phases.kernel;
     window_taps taps = {{0}};
-    for (int i = 0; i < w->window * w->window; i++) {
-        const int row = k / stride % stride + i / w->window * stride;
-        const int column = k % stride + i % w->window * stride;
-        taps.at[i] = stride == 1 ? i : row < kernel && column < kernel ? row * kernel + column : -1;
-    }
+    const int top = k / stride % stride, left = k % stride;
+    int *at = taps.at;
+    for (int row = top; row < top + w->window * stride; row += stride)
+        for (int column = left; column < left + w->window * stride; column += stride)
+            *at++ = row < kernel && column < kernel ? row * kernel + column : -1;
     return taps;
 }
 
