@@ -212,11 +212,11 @@ const char *an_plan_fallback(const an_plan *plan, an_precision asked) {
                      "TF32 is computed on GPUs only; computing in float32"},
         [AN_BF16] = {"this GPU has no bfloat16 instructions (those of compute capability 8.0 and "
                      "later have); computing in float32",
-                     "this processor has no bfloat16 instructions (AVX512_BF16); computing in "
-                     "float32"},
+                     "this processor has no instructions for bfloat16 (AVX2 for inference, "
+                     "AVX512_BF16 for training); computing in float32"},
         [AN_FP16] = {NULL, "float16 is computed on GPUs only; computing in float32"},
         [AN_INT8] = {"int8 is not computed on GPUs; computing in float32",
-                     "this processor has no int8 instructions (AVX512_VNNI); computing in float32"},
+                     "this processor has no instructions for int8 (AVX2); computing in float32"},
     };
     if (plan->options.precision == asked)
         return NULL;

@@ -71,6 +71,17 @@ static double model_int8(const fc_case *c, int n, int o) {
     return (double)sum * (double)w_scale * (double)x_scale;
 }
 
+/* Of pairs of 16-bit integers: weights are bytes, an image has 15 bits and a sign. */
+static double model_pairs(const fc_case *c, int n, int o) {
+    const float *x = c->x.data + (size_t)n * c->inputs, *w = c->w.data + (size_t)o * c->inputs;
+    const float x_most = largest(x, c->inputs), w_scale = largest(w, c->inputs) / 127;
+    const float factor = 32767 / x_most;
+    double sum = 0;
+    for (int i = 0; i < c->inputs; i++)
+        sum += (double)rintf(x[i] * factor) * (double)rintf(w[i] / w_scale);
+    return sum * (double)w_scale * (double)(x_most / 32767);
+}
+
 /* The engines of fewer bits where this machine can run them; NULL elsewhere. */
 static const an_fc_engine *engine_bf16(void) {
 #ifdef __x86_64__
@@ -206,6 +217,18 @@ static void in_int8(void **state) {
             for (size_t j = 0; j < c.x.count && !with_sign; j++)
                 c.x.data[j] = fabsf(c.x.data[j]);
             check(engine, model_int8, 2e-6, &c);
+            free_case(&c);
+        }
+    }
+}
+
+static void in_int8_by_pairs(void **state) {
+    (void)state;
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
+        for (int i = 0; i < size_count && (*k)->fc_int8; i++) {
+            fc_case c = make_case(sizes[i][0], sizes[i][1], sizes[i][2], as_it_is);
+            c.relu = i % 2;
+            check((*k)->fc_int8, model_pairs, 1e-6 * sqrt(c.inputs), &c);
             free_case(&c);
         }
     }
@@ -457,13 +480,7 @@ static void gradients_of_biases(void **state) {
 }
 
 /* Weights that were int8 before come back as the same integers. */
-static void int8_weights_survive(void **state) {
-    (void)state;
-    const an_fc_engine *engine = engine_int8();
-    if (!engine) {
-        skip();
-        return;
-    }
+static void weights_survive(const an_fc_engine *engine) {
     enum { inputs = 255 };
     for (int k = 1; k < 200; k++) {
         fc_case c = make_case(1, inputs, 1, as_it_is);
@@ -477,6 +494,15 @@ static void int8_weights_survive(void **state) {
         assert_true(fabs((double)c.y.data[0] - expected) <= 1e-6 * (1 + fabs(expected)));
         free_case(&c);
     }
+}
+
+static void int8_weights_survive(void **state) {
+    (void)state;
+    if (engine_int8())
+        weights_survive(engine_int8());
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++)
+        if ((*k)->fc_int8)
+            weights_survive((*k)->fc_int8);
 }
 
 /* What is no number shows in its own image, and nowhere else. */
@@ -501,6 +527,8 @@ static void nan_is_not_hidden(void **state) {
     for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
         nan_stays(&(*k)->fc, 3, true);
         nan_stays(&(*k)->fc, 20, true);
+        if ((*k)->fc_int8)
+            nan_stays((*k)->fc_int8, 3, false);
     }
     if (engine_bf16())
         nan_stays(engine_bf16(), 3, false);
@@ -530,6 +558,8 @@ static void same_for_any_threads(void **state) {
         same_bits(&(*k)->fc, 20, true);
         for (int i = 0; i < 3; i++)
             same_bits((*k)->fc_sparse[sparse_types[i]], 1, false);
+        if ((*k)->fc_int8)
+            same_bits((*k)->fc_int8, 20, false);
     }
     if (engine_bf16())
         same_bits(engine_bf16(), 20, false);
@@ -542,6 +572,7 @@ int main(void) {
         cmocka_unit_test(in_float32),
         cmocka_unit_test(in_bfloat16),
         cmocka_unit_test(in_int8),
+        cmocka_unit_test(in_int8_by_pairs),
         cmocka_unit_test(skipping_zeros),
         cmocka_unit_test(skipping_in_slabs),
         cmocka_unit_test(skipping_keeps_weights),

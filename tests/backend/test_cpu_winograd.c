@@ -101,7 +101,7 @@ static double *zeros(size_t count) {
 }
 
 static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, const an_layer *layer,
-                  int images, bool int16) {
+                  int images, an_int16 int16) {
     const size_t in = images * an_shape_count(layer->in), out = images * an_shape_count(layer->out);
     const size_t weights = (size_t)layer->out.c * layer->in.c / layer->spec.groups *
                            layer->spec.kernel * layer->spec.kernel;
@@ -109,7 +109,7 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     const double most = int16 ? tolerance_int16 : tolerance;
     const an_winograd forward = an_winograd_of(layer, algorithm, &options);
     const bool plain_input = layer->spec.stride > 1;
-    options.int16 = false;
+    options.int16 = AN_INT16_NONE;
     options.pass = plain_input ? AN_PASS_FORWARD : AN_PASS_INPUT;
     const an_winograd backward = an_winograd_of(layer, algorithm, &options);
     options.pass = AN_PASS_WEIGHTS;
@@ -165,7 +165,7 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     free(s.dw);
 }
 
-static void every_algorithm(const an_kernels *kernels, bool int16) {
+static void every_algorithm(const an_kernels *kernels, an_int16 int16) {
     const int one = 2 * kernels->block; /* the fewest maps of a group */
     const an_layer layers[] = {
         layer_of(3, 1, 1, (an_shape){one, 13, 13}, 2 * one),
@@ -184,7 +184,7 @@ static void every_algorithm(const an_kernels *kernels, bool int16) {
 
 /* First layers by their phases: AlexNet's, whose last column is left over; one whose last row of
  * windows reaches over the edge; and windows of other sizes. */
-static void every_phase(const an_kernels *kernels, bool int16) {
+static void every_phase(const an_kernels *kernels, an_int16 int16) {
     const int maps = 2 * kernels->block;
     an_layer layers[] = {
         strided_layer(11, 4, 2, (an_shape){3, 31, 40}, maps),
@@ -206,21 +206,61 @@ static void every_phase(const an_kernels *kernels, bool int16) {
 static void every_instruction_set(void **state) {
     (void)state;
     for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
-        every_algorithm(*k, false);
-        every_phase(*k, false);
+        every_algorithm(*k, AN_INT16_NONE);
+        every_phase(*k, AN_INT16_NONE);
     }
 }
 
 static void integers(void **state) {
     (void)state;
-    if (!an_can_int8())
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
+        for (int i = AN_INT16_PAIRS; i <= (int)an_can_int16(*k); i++) {
+            every_algorithm(*k, (an_int16)i);
+            every_phase(*k, (an_int16)i);
+        }
+    }
+}
+
+/* y of a layer by one way to multiply integers. */
+static float *forward_by(const an_kernels *kernels, const an_layer *layer, an_int16 int16,
+                         const float *x, const float *weights) {
+    const an_winograd_options options = {AN_PASS_FORWARD, 1, 2, kernels->block, int16};
+    const an_winograd w = an_winograd_of(layer, AN_WINOGRAD_4_5, &options);
+    float *y = numbers(an_shape_count(layer->out), 3);
+    float *u = numbers(an_winograd_weight_floats(&w), 4);
+    float *work = numbers(an_winograd_work_floats(&w), 5);
+    kernels->winograd_weights(&w, weights, u, work);
+    kernels->winograd_forward(&w, 1, x, u, NULL, false, y, work);
+    an_free(u);
+    an_free(work);
+    return y;
+}
+
+/* However integers are multiplied, the sums are exact. */
+static void integers_to_the_same_bits(void **state) {
+    (void)state;
+    bool done = false;
+    for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
+        if (an_can_int16(*k) != AN_INT16_VNNI)
+            continue;
+        const int maps = 2 * (*k)->block;
+        const an_layer layer = layer_of(5, 2, 1, (an_shape){maps, 9, 7}, maps);
+        const size_t count = an_shape_count(layer.in);
+        float *x = numbers(count, 1), *weights = numbers((size_t)maps * maps * 25, 2);
+        float *pairs = forward_by(*k, &layer, AN_INT16_PAIRS, x, weights);
+        float *vnni = forward_by(*k, &layer, AN_INT16_VNNI, x, weights);
+        assert_memory_equal(pairs, vnni, count * sizeof *x);
+        float *const all[] = {x, weights, pairs, vnni};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            an_free(all[i]);
+        done = true;
+    }
+    if (!done)
         skip();
-    every_algorithm(an_kernels_best(), true);
-    every_phase(an_kernels_best(), true);
 }
 
 static int chosen(const an_layer *layer, int images) {
-    const an_winograd_options options = {AN_PASS_FORWARD, images, 2, 16, false};
+    const an_winograd_options options = {AN_PASS_FORWARD, images, 2, 16, AN_INT16_NONE};
     return (int)an_winograd_choose(layer, &options).algorithm;
 }
 
@@ -247,6 +287,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_instruction_set),
         cmocka_unit_test(integers),
+        cmocka_unit_test(integers_to_the_same_bits),
         cmocka_unit_test(chooses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

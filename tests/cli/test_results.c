@@ -323,15 +323,15 @@ static void test_convert(void **state) {
 static void test_fallback(void **state) {
     (void)state;
     json_t *exact = logits_of("--weights w.safetensors");
-    setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 1);
+    setenv("ONEDNN_MAX_CPU_ISA", "SSE41", 1);
     setenv("CUDA_VISIBLE_DEVICES", "", 1); /* a GPU may have the instructions */
     const outcome *got =
         alexnet("eval --weights w.safetensors --weights w.safetensors --limit 4 shapes:40 "
                 "--precision bf16 --progress none");
-    const char *line = strstr(got->err, "no bfloat16 instructions");
+    const char *line = strstr(got->err, "no instructions for bfloat16");
     assert_int_equal(got->code, 0);
     assert_non_null(line);
-    assert_null(strstr(line + 1, "no bfloat16")); /* once for both networks */
+    assert_null(strstr(line + 1, "no instructions")); /* once for both networks */
     json_t *found = logits_of("--weights w.safetensors --precision int8");
     assert_true(distance(exact, found) < 1e-5);
     json_decref(found);
@@ -345,7 +345,7 @@ static void test_fallback(void **state) {
                   "--progress none",
                   input_size);
     assert_int_equal(got->code, 0);
-    assert_non_null(strstr(got->err, "no bfloat16 instructions"));
+    assert_non_null(strstr(got->err, "no instructions for bfloat16"));
     got = alexnet("bench infer --batch 1 --threads 1 --input-size %d --classes %d --precision fp16 "
                   "--progress none",
                   input_size, classes);

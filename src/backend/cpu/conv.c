@@ -83,12 +83,13 @@ cleanup:
 static an_winograd winograd_of(const an_conv *conv, an_pass pass, const an_conv_options *options) {
     const bool forward = pass == AN_PASS_FORWARD && !options->training;
     return an_winograd_choose(
-        conv->layer,
-        &(an_winograd_options){.pass = pass,
-                               .images = options->images,
-                               .threads = options->threads,
-                               .block = conv->kernels->block,
-                               .int16 = forward && options->precision != AN_FP32 && an_can_int8()});
+        conv->layer, &(an_winograd_options){.pass = pass,
+                                            .images = options->images,
+                                            .threads = options->threads,
+                                            .block = conv->kernels->block,
+                                            .int16 = forward && options->precision != AN_FP32
+                                                         ? an_can_int16(conv->kernels)
+                                                         : AN_INT16_NONE});
 }
 
 /* By Winograd's algorithm: all passes, but not to the gradient of an input that is plain. */
@@ -100,6 +101,12 @@ static void make_own(an_conv *conv, const an_conv_options *options) {
         conv->winograd_input = winograd_of(conv, AN_PASS_INPUT, options);
 }
 
+/* What the words of the first convolution's direct sum have (first.h): what can be multiplied. */
+static an_precision words_of(an_precision precision) {
+    const bool can = precision == AN_BF16 ? an_can_bf16() : precision == AN_INT8 && an_can_int8();
+    return can ? precision : AN_FP32;
+}
+
 alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels *kernels,
                             const an_layer *layer, const an_conv_options *options,
                             alexnet_error *error) {
@@ -109,13 +116,12 @@ alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels
     conv->images = options->images;
     conv->training = options->training;
     const bool first = options->plain_input;
-    conv->own =
-        first ? options->precision != AN_INT8 && an_winograd_fits_phases(layer, kernels->block)
-              : an_winograd_fits(layer, kernels->block);
+    const an_precision words = words_of(options->precision);
+    conv->own = first ? words != AN_INT8 && an_winograd_fits_phases(layer, kernels->block)
+                      : an_winograd_fits(layer, kernels->block);
     conv->is_first = first && !conv->own && an_first_fits(layer);
     if (conv->is_first)
-        AN_TRY(an_first_make(&conv->first, kernels, layer, options->precision, options->threads,
-                             error));
+        AN_TRY(an_first_make(&conv->first, kernels, layer, words, options->threads, error));
     if (conv->own)
         make_own(conv, options);
     const bool done = conv->own && !first;

@@ -49,6 +49,10 @@ bool an_dnnl_allows_avx2(void) {
     return allows(dnnl_cpu_isa_avx2);
 }
 
+bool an_dnnl_allows_avx2_vnni(void) {
+    return allows(dnnl_cpu_isa_avx2_vnni);
+}
+
 /* ---- Layouts: a value in version 2, a handle in version 3. */
 
 #if DNNL_VERSION_MAJOR >= 3

@@ -35,6 +35,7 @@ bool an_dnnl_allows_avx512(void);
 bool an_dnnl_allows_bf16(void);
 bool an_dnnl_allows_vnni(void);
 bool an_dnnl_allows_avx2(void);
+bool an_dnnl_allows_avx2_vnni(void);
 
 /* The version compiled against, "2.6.3". */
 #define AN_TEXT_OF(x) #x

@@ -14,13 +14,15 @@ static const an_fc_engine *engine_of(const an_kernels *kernels, int inputs,
     if (skips_zeros(options))
         return kernels->fc_sparse[options->precision];
 #ifdef __x86_64__
-    if (options->precision == AN_BF16)
+    if (options->precision == AN_BF16 && an_can_bf16())
         return &an_fc_bf16;
-    if (!options->training && options->precision == AN_INT8 && inputs <= most_int8_inputs)
+    if (options->precision == AN_INT8 && an_can_int8() && inputs <= most_int8_inputs)
         return &an_fc_int8;
 #else
-    (void)inputs, (void)options;
+    (void)inputs;
 #endif
+    if (options->precision == AN_INT8 && kernels->fc_int8)
+        return kernels->fc_int8;
     return &kernels->fc;
 }
 

@@ -80,6 +80,18 @@ static double bandwidth(bool copy, double seconds) {
     return best;
 }
 
+/* Of what is multiplied in less than float32: by `own`, instructions of its own, where they are
+ * there, else as 16-bit integers. */
+static an_rate arithmetic_below(bool can, double (*own)(int rounds), const char *by,
+                                double seconds) {
+    const an_kernels *kernels = an_kernels_best();
+    double (*const integers)(int rounds) = kernels->multiply_adds_int16[an_can_int16(kernels)];
+    if (can)
+        return (an_rate){arithmetic(own, seconds), by};
+    return integers ? (an_rate){arithmetic(integers, seconds), "16-bit integers"}
+                    : (an_rate){0, "AVX2"};
+}
+
 an_rate an_cpu_limit(an_limit limit, double seconds) {
     const an_kernels *kernels = an_kernels_best();
     an_rate rate = {0, ""};
@@ -88,14 +100,10 @@ an_rate an_cpu_limit(an_limit limit, double seconds) {
         rate = (an_rate){arithmetic(kernels->multiply_adds, seconds), kernels->name};
         break;
     case AN_LIMIT_BF16:
-        rate.by = "AVX512_BF16";
-        if (an_can_bf16())
-            rate.a_second = arithmetic(an_multiply_adds_bf16, seconds);
+        rate = arithmetic_below(an_can_bf16(), an_multiply_adds_bf16, "AVX512_BF16", seconds);
         break;
     case AN_LIMIT_INT8:
-        rate.by = "AVX512_VNNI";
-        if (an_can_int8())
-            rate.a_second = arithmetic(an_multiply_adds_int8, seconds);
+        rate = arithmetic_below(an_can_int8(), an_multiply_adds_int8, "AVX512_VNNI", seconds);
         break;
     case AN_LIMIT_READ:
     case AN_LIMIT_COPY:

@@ -99,10 +99,12 @@ static alexnet_status create_parts(an_cpu_plan *plan, alexnet_error *error) {
     return take_parameters(plan, error);
 }
 
-/* The precision, or float32 where the processor cannot. */
-static an_precision possible(an_precision precision) {
-    const bool can = precision == AN_BF16 ? an_can_bf16() : precision == AN_INT8 && an_can_int8();
-    return can ? precision : AN_FP32;
+/* The precision, or float32 where the processor cannot: for training in bfloat16 it needs its own
+ * instructions, for inference those for integers do, too. */
+static an_precision possible(const an_plan_options *options) {
+    const bool less = options->precision == AN_BF16 || options->precision == AN_INT8;
+    const bool can = options->training ? an_can_bf16() : an_can_int16(an_kernels_best());
+    return less && can ? options->precision : AN_FP32;
 }
 
 static alexnet_status cpu_create(const an_network *network, const an_plan_options *options,
@@ -114,7 +116,7 @@ static alexnet_status cpu_create(const an_network *network, const an_plan_option
     AN_TRY(an_alloc(&block, 1, sizeof(an_cpu_plan), "plan", error));
     an_cpu_plan *plan = block;
     plan->base = (an_plan){.backend = &an_backend_cpu, .network = *network, .options = *options};
-    plan->base.options.precision = possible(options->precision);
+    plan->base.options.precision = possible(options);
     const alexnet_status status = create_parts(plan, error);
     if (status != ALEXNET_OK) {
         cpu_destroy(&plan->base);

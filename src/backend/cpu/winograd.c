@@ -136,7 +136,7 @@ size_t an_winograd_work_floats(const an_winograd *w) {
     const size_t products = w->threads * points * w->chunk * 2 * w->block;
     const size_t phases =
         w->phases.stride > 1 ? (size_t)w->threads * w->in.h * w->in.w * w->block : 0;
-    const size_t forward = rows * w->in.c + products + phases;
+    const size_t forward = points * chunks * an_winograd_matrix_floats(w) + products + phases;
     if (!w->int16)
         return forward;
     const size_t panels = w->threads * points * w->in.c / w->groups * 2 * w->block;

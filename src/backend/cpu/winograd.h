@@ -42,6 +42,10 @@ typedef enum an_winograd_algorithm {
     AN_WINOGRAD_ALGORITHMS
 } an_winograd_algorithm;
 
+/* How pairs of 16-bit integers are multiplied: not at all, by instructions that AVX2 and AVX-512
+ * have in any case, or by those of AVX-VNNI and AVX512_VNNI. To the same bits. */
+typedef enum an_int16 { AN_INT16_NONE, AN_INT16_PAIRS, AN_INT16_VNNI } an_int16;
+
 /* An image that is seen as the maps of its phases. */
 typedef struct an_winograd_phases {
     int stride, kernel; /* S, K; with S = 1 it is not, and the rest is 0 */
@@ -57,10 +61,10 @@ typedef struct an_winograd {
     an_winograd_phases phases;
     an_shape in, out; /* in: of phases */
     int pad;
-    bool turned; /* weights come for the opposite direction: this is the gradient of the input */
-    bool int16;  /* its products are those of integers: inference in less than float32 */
-    int block;   /* B of the kernels */
-    int threads; /* as many as the workspace is for */
+    bool turned;    /* weights come for the opposite direction: this is the gradient of the input */
+    an_int16 int16; /* whether its products are those of integers: inference below float32 */
+    int block;      /* B of the kernels */
+    int threads;    /* as many as the workspace is for */
     int tiles_down, tiles_across;
     /* Images are done in rounds, whose transformed tiles fit the cache that the cores share, and
      * tiles in chunks, whose products fit a core's own. */
@@ -80,8 +84,8 @@ typedef struct an_winograd_options {
     an_pass pass;
     int images; /* of a batch */
     int threads;
-    int block;  /* B of the kernels */
-    bool int16; /* AN_PASS_FORWARD, where an_can_int8() */
+    int block;      /* B of the kernels */
+    an_int16 int16; /* AN_PASS_FORWARD: at most an_can_int16() */
 } an_winograd_options;
 
 /* How an algorithm of the layer's window does that. */
@@ -90,6 +94,12 @@ an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorith
 
 /* The same with the algorithm that is expected to be the fastest. */
 an_winograd an_winograd_choose(const an_layer *layer, const an_winograd_options *options);
+
+/* Floats from a chunk's inputs (tile, C) at one point to those at the next: a line of the cache
+ * more than they have, or in powers of two all points would be in the same sets of a cache. */
+static inline size_t an_winograd_matrix_floats(const an_winograd *w) {
+    return (size_t)w->chunk * w->in.c + 16;
+}
 
 /* Floats of the transformed weights, or of their gradient. */
 size_t an_winograd_weight_floats(const an_winograd *w);

@@ -3,6 +3,9 @@
 #include "backend/cpu/kernels/fc_gradient.h"
 #include "backend/cpu/kernels/fc_many.h"
 #include "backend/cpu/kernels/fc_sparse.h"
+#ifdef __AVX2__
+#include "backend/cpu/kernels/fc_pairs.h"
+#endif
 
 enum { few_images = 8 }; /* up to so many, reading the weights takes longer than multiplying */
 

@@ -27,6 +27,19 @@ bool an_can_int8(void) {
 #endif
 }
 
+an_int16 an_can_int16(const an_kernels *kernels) {
+#ifdef __x86_64__
+    if (kernels == &an_kernels_avx512)
+        return an_can_int8() ? AN_INT16_VNNI : AN_INT16_PAIRS;
+    if (kernels == &an_kernels_avx2)
+        return an_dnnl_allows_avx2_vnni() && __builtin_cpu_supports("avxvnni") ? AN_INT16_VNNI
+                                                                               : AN_INT16_PAIRS;
+#else
+    (void)kernels;
+#endif
+    return AN_INT16_NONE;
+}
+
 const an_kernels *an_kernels_best(void) {
 #ifdef __x86_64__
     if (can_avx512())

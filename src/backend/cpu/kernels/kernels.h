@@ -76,6 +76,7 @@ typedef struct an_kernels {
      * in AN_FP32, AN_BF16 or AN_INT8. */
     an_fc_engine fc;
     const an_fc_engine *fc_sparse[AN_INT8 + 1];
+    const an_fc_engine *fc_int8; /* of pairs of 16-bit integers; NULL: none */
     /* db (O) = sum over images of dy (N, O). */
     void (*sum_images)(int images, int outputs, const float *dy, float *db);
 
@@ -89,6 +90,7 @@ typedef struct an_kernels {
     /* For measuring limits, by the calling thread alone: does multiply-adds in registers and
      * returns how many operations that were; reads all of x, count a multiple of B. */
     double (*multiply_adds)(int rounds);
+    double (*multiply_adds_int16[AN_INT16_VNNI + 1])(int rounds); /* NULL: none by these */
     float (*read_through)(size_t count, const float *x);
 } an_kernels;
 
@@ -96,9 +98,11 @@ typedef struct an_kernels {
 const an_kernels *an_kernels_best(void);
 
 /* Whether this machine, and what oneDNN has been limited to, multiplies pairs of bfloat16
- * (AVX512_BF16), or quadruples of bytes (AVX512_VNNI). */
+ * (AVX512_BF16), or quadruples of bytes (AVX512_VNNI); and how `kernels`, which it can run, best
+ * multiply pairs of 16-bit integers. */
 bool an_can_bf16(void);
 bool an_can_int8(void);
+an_int16 an_can_int16(const an_kernels *kernels);
 
 /* As multiply_adds, by those instructions, which must be there. */
 double an_multiply_adds_bf16(int rounds);

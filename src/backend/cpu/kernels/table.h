@@ -2,14 +2,18 @@
  * (the name of the table) and AN_KERNELS_NAME, and sets the target. */
 #include "backend/cpu/kernels/vector.h"
 
+#include "backend/cpu/kernels/peak.h"
 #include "backend/cpu/kernels/product.h"
+
+#ifdef __AVX2__
+#include "backend/cpu/kernels/product_int16.h"
+#endif
 
 #include "backend/cpu/kernels/dropout.h"
 #include "backend/cpu/kernels/fc.h"
 #include "backend/cpu/kernels/first.h"
 #include "backend/cpu/kernels/layout.h"
 #include "backend/cpu/kernels/lrn.h"
-#include "backend/cpu/kernels/peak.h"
 #include "backend/cpu/kernels/pool.h"
 #include "backend/cpu/kernels/relu.h"
 #include "backend/cpu/kernels/update.h"
@@ -42,9 +46,16 @@ const an_kernels AN_KERNELS = {
            .backward_input = fc_backward_input,
            .backward_weights = fc_backward_weights},
     .fc_sparse = {[AN_FP32] = &sparse_fp32, [AN_BF16] = &sparse_bf16, [AN_INT8] = &sparse_int8},
+#ifdef __AVX2__
+    .fc_int8 = &fc_pairs,
+#endif
     .sum_images = sum_images,
     .dropout = dropout,
     .update = update,
     .multiply_adds = multiply_adds,
+#ifdef __AVX2__
+    .multiply_adds_int16 =
+        {[AN_INT16_PAIRS] = multiply_adds_pairs, [AN_INT16_VNNI] = multiply_adds_vnni},
+#endif
     .read_through = read_through,
 };

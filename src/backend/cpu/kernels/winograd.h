@@ -5,6 +5,10 @@
  *     weights  (panel, point, C / groups, 2B)  a panel is 2B maps of the output, one group's
  *     products (point, tile, 2B)               a chunk's tiles by a panel, in a core's own cache
  *
+ * In less than float32 the products are of 16-bit integers (product_int16.h): each tile has a scale
+ * at every point, and so has each map of the weights. They have 11 or 12 bits and a sign, which is
+ * finer than bfloat16's 8 bits, of which the transforms' own cancellation would not leave enough.
+ *
  * Threads first share the inputs among them, then pairs of chunk and panel. Where the inputs are
  * phases of plain images, a thread takes those of a block of maps out of the image before.
  */
@@ -92,10 +96,6 @@ static const winograd_transforms transforms[AN_WINOGRAD_ALGORITHMS] = {
     WINOGRAD_ROW(2, 5), WINOGRAD_ROW(4, 5),
 };
 
-#ifdef __AVX512F__
-#include "backend/cpu/kernels/winograd_int16.h"
-#endif
-
 /* ---- A round. */
 
 /* Where things lie. */
@@ -127,7 +127,7 @@ static winograd_round winograd_round_of(const an_winograd *w, int images, float 
                             .inputs = work};
     round.chunks = (images * round.tiles + w->chunk - 1) / w->chunk;
     const size_t rows = (size_t)round.chunks * w->chunk * round.points;
-    round.products = work + rows * w->in.c;
+    round.products = work + (size_t)round.chunks * round.points * an_winograd_matrix_floats(w);
     round.phases = round.products + (size_t)w->threads * round.points * w->chunk * panel;
     round.units = round.phases + (w->phases.stride > 1 ? w->threads * block_floats(w) : 0);
     round.integers = (int16_t *)(void *)(round.units + rows);
@@ -140,7 +140,9 @@ static inline size_t row_at(const winograd_round *round, int chunk, int point, i
 }
 
 static inline float *inputs_at(const winograd_round *round, int chunk, int point, int tile) {
-    return round->inputs + row_at(round, chunk, point, tile) * round->w->in.c;
+    const size_t matrix = an_winograd_matrix_floats(round->w);
+    return round->inputs + ((size_t)chunk * round->points + point) * matrix +
+           (size_t)tile * round->w->in.c;
 }
 
 /* The products, or output gradients, of the running thread's chunk. */
@@ -220,6 +222,7 @@ static const float *maps_of(const winograd_round *round, int image, int block, c
 static void transform_inputs(const winograd_round *round, int image, int block, const float *x) {
     const an_winograd *w = round->w;
     const float *picture = maps_of(round, image, block, x);
+    const size_t matrix = an_winograd_matrix_floats(w);
     int index = image * round->tiles;
     vec tile[most_points * most_points], values[most_points * most_points];
     for (int row = 0; row < w->tiles_down; row++) {
@@ -229,7 +232,7 @@ static void transform_inputs(const winograd_round *round, int image, int block, 
             transforms[w->algorithm].input(tile, values);
             float *to = inputs_at(round, index / w->chunk, 0, index % w->chunk) + block * AN_BLOCK;
             for (int p = 0; p < round->points; p++)
-                store(to + (size_t)p * w->chunk * w->in.c, values[p]);
+                store(to + p * matrix, values[p]);
         }
     }
 }
@@ -249,13 +252,14 @@ static void multiply_chunk(const winograd_round *round, int chunk, int panel_ind
         }
 }
 
-#ifdef __AVX512F__
+#ifdef __AVX2__
 /* A chunk's inputs at one point as integers. */
 static void quantise_inputs(const winograd_round *round, int chunk, int point) {
     const an_winograd *w = round->w;
+    const float most = largest_integer(round->depth);
     for (int t = 0; t < tiles_of(round, chunk); t++) {
         const size_t row = row_at(round, chunk, point, t);
-        quantise_row(w->in.c, round->depth, round->inputs + row * w->in.c,
+        quantise_row(w->in.c, most, inputs_at(round, chunk, point, t),
                      round->integers + row * w->in.c, round->units + row);
     }
 }
@@ -269,13 +273,13 @@ static void multiply_chunk_int16(const winograd_round *round, int chunk, int pan
     const size_t matrix = (size_t)depth * panel, first = (size_t)panel_index * round->points;
     const int16_t *b = (const int16_t *)(const void *)weights + first * matrix;
     const float *units = weights + (size_t)round->points * depth * w->out.c / 2 + first * panel;
+    product_int16_function *const *product = products_int16[w->int16];
     for (int p = 0; p < round->points; p++, b += matrix, units += panel)
         for (int t = 0, rows; t < tiles; t += rows) {
             rows = next_rows(tiles - t);
             const size_t row = row_at(round, chunk, p, t);
-            products_int16[rows - 1](depth / 2, round->integers + row * w->in.c + group * depth,
-                                     w->in.c, b, round->units + row, units,
-                                     products_at(round, p, t));
+            product[rows - 1](depth / 2, round->integers + row * w->in.c + group * depth, w->in.c,
+                              b, round->units + row, units, false, products_at(round, p, t));
         }
 }
 #endif
@@ -325,7 +329,7 @@ static void transform_outputs(const winograd_round *round, int chunk, int panel_
 
 static void multiply(const winograd_round *round, int chunk, int panel_index,
                      const float *weights) {
-#ifdef __AVX512F__
+#ifdef __AVX2__
     if (round->w->int16) {
         multiply_chunk_int16(round, chunk, panel_index, weights);
         return;
@@ -347,7 +351,7 @@ static void winograd_forward(const an_winograd *w, int images, const float *x, c
             for (int image = 0; image < round.images; image++)
                 for (int block = 0; block < blocks; block++)
                     transform_inputs(&round, image, block, x + first * in);
-#ifdef __AVX512F__
+#ifdef __AVX2__
             if (w->int16) {
 #pragma omp for collapse(2) schedule(static)
                 for (int chunk = 0; chunk < round.chunks; chunk++)
@@ -427,21 +431,22 @@ static void transform_panel(const an_winograd *w, int index, const float *plain,
 static void winograd_weights(const an_winograd *w, const float *plain, float *weights,
                              float *work) {
     const int panels = w->out.c / panel, points = w->points * w->points;
-    const size_t matrix = (size_t)(w->in.c / w->groups) * panel, size = matrix * points;
+    const int depth = w->in.c / w->groups;
+    const size_t matrix = (size_t)depth * panel, size = matrix * points;
 #pragma omp parallel for schedule(dynamic)
     for (int index = 0; index < panels; index++) {
         if (!w->int16) {
             transform_panel(w, index, plain, weights + index * size);
             continue;
         }
-#ifdef __AVX512F__
+#ifdef __AVX2__
         float *transformed = work + omp_get_thread_num() * size;
         int16_t *integers = (int16_t *)(void *)weights + index * size;
         float *units = weights + panels * size / 2 + (size_t)index * points * panel;
         transform_panel(w, index, plain, transformed);
         for (int p = 0; p < points; p++)
-            quantise_panel(w->in.c / w->groups, transformed + p * matrix, integers + p * matrix,
-                           units + p * panel);
+            quantise_panel(depth, largest_integer(depth), transformed + p * matrix,
+                           integers + p * matrix, units + p * panel);
 #endif
     }
     (void)work;
