@@ -71,20 +71,30 @@ static void repeatable(void **state) {
     check_repeatable(&an_backend_cpu, 2);
 }
 
-/* A NaN must reach the logits and the loss, where it is noticed. */
+/* A NaN must reach the logits and the loss, where it is noticed, and an infinity as one. */
 static void nan_is_not_hidden(void **state) {
     (void)state;
+    static const an_precision precisions[] = {AN_FP32, AN_BF16, AN_INT8};
     slim_arch small;
     const an_arch *arch;
     assert_ok(an_arch_find("alexnet", &arch, error));
     slim(arch, &small);
-    twins t = make_twins(&an_backend_cpu, &small.arch, 3, 67, (an_plan_options){.batch = 1});
-    t.weights[t.network.parameters[an_network_parameter(&t.network, "conv3.weight")].offset] = NAN;
-    const an_weights weights = an_weights_of(&t.network, t.weights);
-    assert_ok(an_plan_load(t.found, &weights, error));
-    assert_ok(an_plan_forward(t.found, t.input, 1, t.a, error));
-    assert_true(isnan(t.a[0]));
-    free_twins(&t);
+    for (int i = 0; i < 3 * 2 * 2; i++) {
+        const bool in_weights = i % 2;
+        const an_plan_options options = {.batch = i / 2 % 2 ? 9 : 1,
+                                         .precision = precisions[i / 4]};
+        twins t = make_twins(&an_backend_cpu, &small.arch, 3, 67, options);
+        const int weight = an_network_parameter(&t.network, "conv3.weight");
+        if (in_weights)
+            t.weights[t.network.parameters[weight].offset] = NAN;
+        else
+            t.input[100] = INFINITY;
+        const an_weights weights = an_weights_of(&t.network, t.weights);
+        assert_ok(an_plan_load(t.found, &weights, error));
+        assert_ok(an_plan_forward(t.found, t.input, 1, t.a, error));
+        assert_true(isnan(t.a[0]));
+        free_twins(&t);
+    }
 }
 
 static void note_release(void *context, int parameter) {
