@@ -8,17 +8,24 @@ static const struct {
     [AN_WINOGRAD_2_5] = {2, 5}, [AN_WINOGRAD_4_5] = {4, 5},
 };
 
-/* What is done at a time. Forward and to the input's gradient, a round's transformed tiles fit the
- * cores' own caches together, and a chunk's products what they leave of one. The weights' gradient
- * is read and written for every chunk, and is larger than those: so fewer and larger ones. */
-static const struct {
+/* What is done at a time: floats of a round's transformed tiles, and tiles of a chunk. */
+typedef struct portion {
     size_t round_floats;
     int chunk_tiles;
-} portions[] = {
-    [AN_PASS_FORWARD] = {(size_t)512 << 10, 28},
-    [AN_PASS_INPUT] = {(size_t)512 << 10, 28},
-    [AN_PASS_WEIGHTS] = {(size_t)2 << 20, 112},
-};
+} portion;
+
+/* Forward and to the input's gradient, a round's transformed tiles fit the cores' own caches
+ * together, and a chunk's products what they leave of one. But each round reads all weights, so
+ * that with vectors of 8 fewer and larger ones of both are faster where those are many MB. The
+ * weights' gradient is read and written for every chunk, and is larger than the caches, too. */
+static portion portion_of(const an_winograd *w, an_pass pass) {
+    const size_t mega = (size_t)1 << 20, weights = an_winograd_weight_floats(w) * sizeof(float);
+    if (pass == AN_PASS_WEIGHTS)
+        return (portion){2 * mega, 112};
+    if (w->block == 8 && weights > 8 * mega)
+        return (portion){w->int16 ? mega : 2 * mega, 56};
+    return (portion){mega / 2, 28};
+}
 
 static int divide_up(int a, int b) {
     return (a + b - 1) / b;
@@ -67,7 +74,7 @@ an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorith
     const bool backward = options->pass == AN_PASS_INPUT;
     const an_layer_spec *spec = &layer->spec;
     const view input = view_of(layer);
-    const int images = options->images, chunk_tiles = portions[options->pass].chunk_tiles;
+    const int images = options->images;
     an_winograd w = {.algorithm = algorithm,
                      .tile = sizes[algorithm].tile,
                      .window = sizes[algorithm].window,
@@ -85,22 +92,25 @@ an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorith
     w.tiles_across = divide_up(w.out.w, w.tile);
     const int tiles = w.tiles_down * w.tiles_across;
     const size_t image = (size_t)w.points * w.points * tiles * w.in.c;
-    const size_t most = portions[options->pass].round_floats / image;
+    const portion some = portion_of(&w, options->pass);
+    const size_t most = some.round_floats / image;
     const int round = most < 1 ? 1 : most < (size_t)images ? (int)most : images;
     w.round = divide_up(images, divide_up(images, round));
-    w.chunk = divide_up(w.round * tiles, divide_up(w.round * tiles, chunk_tiles));
+    w.chunk = divide_up(w.round * tiles, divide_up(w.round * tiles, some.chunk_tiles));
     return w;
 }
 
-/*
- * The cost of an algorithm, in multiplications for a pair of maps: its own, also of pixels that its
- * tiles have beyond the edge, and the reading of its transformed weights, each of which takes as
- * long as some multiplications.
- */
+/* How many multiplications take as long as reading a transformed weight: fewer of integers, which
+ * are half as long, where a vector of 8 does not multiply that many more of them. */
+static int multiplications_per_read(const an_winograd *w) {
+    return w->int16 && w->block == 8 ? 5 : 20;
+}
+
+/* The cost of an algorithm, in multiplications for a pair of maps: its own, also of pixels that its
+ * tiles have beyond the edge, and the reading of its transformed weights. */
 static double cost(const an_winograd *w, int images) {
-    enum { multiplications_per_read = 20 };
     const double tiles = (double)images * w->tiles_down * w->tiles_across;
-    return w->points * w->points * (tiles + multiplications_per_read);
+    return w->points * w->points * (tiles + multiplications_per_read(w));
 }
 
 /* Errors of the first layer go through all others, and make more units fall on the other side of
