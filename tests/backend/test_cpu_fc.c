@@ -498,8 +498,9 @@ static void weights_survive(const an_fc_engine *engine) {
 
 static void int8_weights_survive(void **state) {
     (void)state;
-    if (engine_int8())
-        weights_survive(engine_int8());
+    const an_fc_engine *engine = engine_int8();
+    if (engine)
+        weights_survive(engine);
     for (const an_kernels *const *k = an_kernel_tables(); *k; k++)
         if ((*k)->fc_int8)
             weights_survive((*k)->fc_int8);
@@ -530,10 +531,10 @@ static void nan_is_not_hidden(void **state) {
         if ((*k)->fc_int8)
             nan_stays((*k)->fc_int8, 3, false);
     }
-    if (engine_bf16())
-        nan_stays(engine_bf16(), 3, false);
-    if (engine_int8())
-        nan_stays(engine_int8(), 3, false);
+    const an_fc_engine *engines[] = {engine_bf16(), engine_int8()};
+    for (int i = 0; i < 2; i++)
+        if (engines[i])
+            nan_stays(engines[i], 3, false);
 }
 
 /* The same bits however many threads there are. */
@@ -561,10 +562,10 @@ static void same_for_any_threads(void **state) {
         if ((*k)->fc_int8)
             same_bits((*k)->fc_int8, 20, false);
     }
-    if (engine_bf16())
-        same_bits(engine_bf16(), 20, false);
-    if (engine_int8())
-        same_bits(engine_int8(), 20, false);
+    const an_fc_engine *engines[] = {engine_bf16(), engine_int8()};
+    for (int i = 0; i < 2; i++)
+        if (engines[i])
+            same_bits(engines[i], 20, false);
 }
 
 int main(void) {
