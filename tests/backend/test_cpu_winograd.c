@@ -121,9 +121,9 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     float *plain = numbers(largest, 9);
     float *u = numbers(an_winograd_weight_floats(&gradient), 10);
     float *v = numbers(an_winograd_weight_floats(&backward), 11);
-    float *work = numbers(an_winograd_work_floats(&forward) + an_winograd_work_floats(&backward) +
-                              an_winograd_work_floats(&gradient),
-                          12);
+    float *work = numbers(an_winograd_work_floats(&forward), 12);
+    float *backward_work = numbers(an_winograd_work_floats(&backward), 13);
+    float *gradient_work = numbers(an_winograd_work_floats(&gradient), 14);
     sums s = {x, w, dy, zeros(out), zeros(in), zeros(weights)};
     each_product(layer, images, add, &s);
     if (plain_input)
@@ -141,14 +141,15 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     assert_close("forward", kernels->name, (int)algorithm, s.y, plain, out, most);
 
     if (!plain_input) {
-        kernels->winograd_weights(&backward, w, v, work);
-        kernels->winograd_forward(&backward, images, blocked_dy, v, NULL, false, result, work);
+        kernels->winograd_weights(&backward, w, v, backward_work);
+        kernels->winograd_forward(&backward, images, blocked_dy, v, NULL, false, result,
+                                  backward_work);
         kernels->unblock_maps(layer->in, images, result, plain);
         assert_close("gradient of the input", kernels->name, (int)algorithm, s.dx, plain, in,
                      tolerance);
     }
 
-    kernels->winograd_gradient(&gradient, images, blocked, blocked_dy, dw, db, u, work);
+    kernels->winograd_gradient(&gradient, images, blocked, blocked_dy, dw, db, u, gradient_work);
     assert_close("gradient of the weights", kernels->name, (int)algorithm, s.dw, dw, weights,
                  tolerance);
     for (int o = 0; o < layer->out.c; o++) {
@@ -157,7 +158,9 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
             sum += i / pixels % (size_t)layer->out.c == (size_t)o ? dy[i] : 0;
         assert_true(fabs(db[o] - sum) < 1e-6 * (double)out);
     }
-    float *const all[] = {x, w, dy, bias, dw, db, blocked, blocked_dy, result, plain, u, v, work};
+    float *const all[] = {x,  w,       dy,         bias,          dw,
+                          db, blocked, blocked_dy, result,        plain,
+                          u,  v,       work,       backward_work, gradient_work};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         an_free(all[i]);
     free(s.y);

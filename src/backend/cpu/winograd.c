@@ -140,16 +140,14 @@ size_t an_winograd_weight_floats(const an_winograd *w) {
 }
 
 size_t an_winograd_work_floats(const an_winograd *w) {
-    const size_t points = (size_t)w->points * w->points;
+    const size_t points = (size_t)w->points * w->points, threads = w->threads;
     const size_t chunks = divide_up(w->round * w->tiles_down * w->tiles_across, w->chunk);
     const size_t rows = points * chunks * w->chunk;
-    const size_t products = w->threads * points * w->chunk * 2 * w->block;
-    const size_t phases =
-        w->phases.stride > 1 ? (size_t)w->threads * w->in.h * w->in.w * w->block : 0;
-    const size_t forward = points * chunks * an_winograd_matrix_floats(w) + products + phases;
+    const size_t products = threads * points * w->chunk * 2 * w->block;
+    const size_t own = products + threads * an_winograd_phase_floats(w);
     if (!w->int16)
-        return forward;
-    const size_t panels = w->threads * points * w->in.c / w->groups * 2 * w->block;
-    const size_t integers = forward + rows + rows * w->in.c / 2;
+        return own + points * chunks * an_winograd_matrix_floats(w);
+    const size_t panels = threads * points * w->in.c / w->groups * 2 * w->block;
+    const size_t integers = own + threads * points * w->in.c + rows + rows * w->in.c / 2;
     return integers > panels ? integers : panels;
 }

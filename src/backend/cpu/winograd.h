@@ -101,6 +101,14 @@ static inline size_t an_winograd_matrix_floats(const an_winograd *w) {
     return (size_t)w->chunk * w->in.c + 16;
 }
 
+/* Floats of the phases that a thread takes out of an image at a time: a block of maps, or of
+ * integers a row of tiles of all maps. */
+static inline size_t an_winograd_phase_floats(const an_winograd *w) {
+    if (w->phases.stride == 1)
+        return 0;
+    return (size_t)w->in.w * (w->int16 ? w->points * w->in.c : w->in.h * w->block);
+}
+
 /* Floats of the transformed weights, or of their gradient. */
 size_t an_winograd_weight_floats(const an_winograd *w);
 

@@ -9,8 +9,9 @@
  * at every point, and so has each map of the weights. They have 11 or 12 bits and a sign, which is
  * finer than bfloat16's 8 bits, of which the transforms' own cancellation would not leave enough.
  *
- * Threads first share the inputs among them, then pairs of chunk and panel. Where the inputs are
- * phases of plain images, a thread takes those of a block of maps out of the image before.
+ * Threads first share the inputs among them, then pairs of chunk and panel. A thread transforms one
+ * block of maps of all tiles at a time, or of integers, which have one scale, all maps of a tile;
+ * where the inputs are phases of plain images, it takes those out of the image before.
  */
 #include "backend/cpu/kernels/winograd_tables.h"
 
@@ -101,16 +102,17 @@ static const winograd_transforms transforms[AN_WINOGRAD_ALGORITHMS] = {
 /* Where things lie. */
 typedef struct winograd_round {
     const an_winograd *w;
-    int points; /* p^2 */
-    int images; /* of this round */
-    int tiles;  /* of an image */
-    int chunks; /* of this round */
-    int depth;  /* C / groups */
+    int points;      /* p^2 */
+    int images;      /* of this round */
+    int tiles;       /* of an image */
+    int chunks;      /* of this round */
+    int depth;       /* C / groups */
+    float *products; /* one set a thread */
+    float *phases;   /* what a thread has taken out of an image */
     float *inputs;
-    float *products;   /* one set a thread */
-    float *phases;     /* a block of maps (H, W, B) a thread */
-    int16_t *integers; /* int16: the inputs, and what one is worth (chunk, point, tile) */
+    int16_t *integers; /* int16: the inputs, what one is worth (chunk, point, tile), */
     float *units;
+    float *tile; /* and a tile before it is rounded (point, C) a thread */
 } winograd_round;
 
 /* Floats of a block of maps of one image. */
@@ -124,13 +126,14 @@ static winograd_round winograd_round_of(const an_winograd *w, int images, float 
                             .images = images,
                             .tiles = w->tiles_down * w->tiles_across,
                             .depth = w->in.c / w->groups,
-                            .inputs = work};
+                            .products = work};
     round.chunks = (images * round.tiles + w->chunk - 1) / w->chunk;
-    const size_t rows = (size_t)round.chunks * w->chunk * round.points;
-    round.products = work + (size_t)round.chunks * round.points * an_winograd_matrix_floats(w);
-    round.phases = round.products + (size_t)w->threads * round.points * w->chunk * panel;
-    round.units = round.phases + (w->phases.stride > 1 ? w->threads * block_floats(w) : 0);
-    round.integers = (int16_t *)(void *)(round.units + rows);
+    round.phases = work + (size_t)w->threads * round.points * w->chunk * panel;
+    round.inputs = round.phases + w->threads * an_winograd_phase_floats(w);
+    round.tile = round.inputs;
+    round.units = round.tile + (size_t)w->threads * round.points * w->in.c;
+    round.integers =
+        (int16_t *)(void *)(round.units + (size_t)round.chunks * w->chunk * round.points);
     return round;
 }
 
@@ -183,15 +186,17 @@ take_phases_of_row(const int stride, const float *row, int width, int first, int
     }
 }
 
-/* A block of maps, the phases (c, p, q) of a plain image, to `to` (H, W, B). */
-static void take_phases(const an_winograd *w, const float *image, int block, float *to) {
+/* Rows [top, top + rows) of a block of maps, the phases (c, p, q) of a plain image, to `to` (rows,
+ * W, B). */
+static void take_phases(const an_winograd *w, const float *image, int block, int top, int rows,
+                        float *to) {
     const int stride = w->phases.stride, pad = w->phases.pad;
     const an_shape in = w->phases.image;
     for (int lane = 0; lane < AN_BLOCK; lane += stride) {
         const int map = block * AN_BLOCK + lane, p = map / stride % stride;
         const float *plane = image + (size_t)(map / stride / stride) * in.h * in.w;
-        for (int h = 0; h < w->in.h; h++) {
-            const int from = h * stride + p - pad;
+        for (int h = 0; h < rows; h++) {
+            const int from = (top + h) * stride + p - pad;
             const float *row = from >= 0 && from < in.h ? plane + (size_t)from * in.w : NULL;
             float *line = to + (size_t)h * w->in.w * AN_BLOCK + lane;
             if (stride == 4) /* that of every AlexNet */
@@ -213,8 +218,8 @@ static const float *maps_of(const winograd_round *round, int image, int block, c
     const float *from = x + image * image_floats(w);
     if (w->phases.stride == 1)
         return from + block * block_floats(w);
-    float *phases = round->phases + omp_get_thread_num() * block_floats(w);
-    take_phases(w, from, block, phases);
+    float *phases = round->phases + omp_get_thread_num() * an_winograd_phase_floats(w);
+    take_phases(w, from, block, 0, w->in.h, phases);
     return phases;
 }
 
@@ -253,14 +258,56 @@ static void multiply_chunk(const winograd_round *round, int chunk, int panel_ind
 }
 
 #ifdef __AVX2__
-/* A chunk's inputs at one point as integers. */
-static void quantise_inputs(const winograd_round *round, int chunk, int point) {
+/* Where a row of tiles finds its pixels: the first row of each block of maps, `height` of them, of
+ * which the tiles begin with row `top`. */
+typedef struct strip {
+    const float *first;
+    size_t block; /* floats from one block to the next */
+    int height, top;
+} strip;
+
+static strip strip_of(const winograd_round *round, int image, int row, const float *x) {
     const an_winograd *w = round->w;
+    const float *from = x + image * image_floats(w);
+    if (w->phases.stride == 1)
+        return (strip){from, block_floats(w), w->in.h, row * w->tile - w->pad};
+    const int top = row * w->tile, rows = smaller(w->points, w->in.h - top);
+    const size_t block = (size_t)w->points * w->in.w * AN_BLOCK;
+    float *phases = round->phases + omp_get_thread_num() * an_winograd_phase_floats(w);
+    for (int b = 0; b < w->in.c / AN_BLOCK; b++)
+        take_phases(w, from, b, top, rows, phases + b * block);
+    return (strip){phases, block, rows, 0};
+}
+
+/* Tiles that a thread takes at a time: a row where the phases of one are taken out together. */
+static inline int tiles_together(const an_winograd *w) {
+    return w->phases.stride > 1 ? w->tiles_across : 1;
+}
+
+/* All maps of tiles from `first` of the round on, as many as are taken together, transformed and as
+ * integers. */
+static void transform_to_integers(const winograd_round *round, int first, const float *x) {
+    const an_winograd *w = round->w;
+    const int place = first % round->tiles;
+    const strip from = strip_of(round, first / round->tiles, place / w->tiles_across, x);
     const float most = largest_integer(round->depth);
-    for (int t = 0; t < tiles_of(round, chunk); t++) {
-        const size_t row = row_at(round, chunk, point, t);
-        quantise_row(w->in.c, most, inputs_at(round, chunk, point, t),
-                     round->integers + row * w->in.c, round->units + row);
+    const size_t maps = w->in.c;
+    float *transformed = round->tile + omp_get_thread_num() * round->points * maps;
+    vec tile[most_points * most_points], values[most_points * most_points];
+    for (int i = 0; i < tiles_together(w); i++) {
+        const int chunk = (first + i) / w->chunk, left = (place + i) % w->tiles_across * w->tile;
+        for (int b = 0; b < w->in.c / AN_BLOCK; b++) {
+            read_tile(from.first + b * from.block, from.height, w->in.w, from.top, left - w->pad,
+                      w->points, tile);
+            transforms[w->algorithm].input(tile, values);
+            for (int p = 0; p < round->points; p++)
+                store(transformed + p * maps + b * AN_BLOCK, values[p]);
+        }
+        for (int p = 0; p < round->points; p++) {
+            const size_t to = row_at(round, chunk, p, (first + i) % w->chunk);
+            quantise_row(w->in.c, most, transformed + p * maps, round->integers + to * maps,
+                         round->units + to);
+        }
     }
 }
 
@@ -338,27 +385,33 @@ static void multiply(const winograd_round *round, int chunk, int panel_index,
     multiply_chunk(round, chunk, panel_index, weights);
 }
 
+/* All inputs of a round, by the threads of the running team. */
+static void transform_round(const winograd_round *round, const float *x) {
+    const an_winograd *w = round->w;
+#ifdef __AVX2__
+    if (w->int16) {
+#pragma omp for schedule(static)
+        for (int tile = 0; tile < round->images * round->tiles; tile += tiles_together(w))
+            transform_to_integers(round, tile, x);
+        return;
+    }
+#endif
+#pragma omp for collapse(2) schedule(static)
+    for (int image = 0; image < round->images; image++)
+        for (int block = 0; block < w->in.c / AN_BLOCK; block++)
+            transform_inputs(round, image, block, x);
+}
+
 static void winograd_forward(const an_winograd *w, int images, const float *x, const float *weights,
                              const float *bias, bool relu, float *y, float *work) {
     const size_t in = image_floats(w), out = an_shape_count(w->out);
-    const int blocks = w->in.c / AN_BLOCK, panels = w->out.c / panel;
+    const int panels = w->out.c / panel;
     for (int first = 0; first < images; first += w->round) {
         const winograd_round round = winograd_round_of(w, smaller(w->round, images - first), work);
         const winograd_output to = {bias, relu, y + first * out};
 #pragma omp parallel
         {
-#pragma omp for collapse(2) schedule(static)
-            for (int image = 0; image < round.images; image++)
-                for (int block = 0; block < blocks; block++)
-                    transform_inputs(&round, image, block, x + first * in);
-#ifdef __AVX2__
-            if (w->int16) {
-#pragma omp for collapse(2) schedule(static)
-                for (int chunk = 0; chunk < round.chunks; chunk++)
-                    for (int p = 0; p < round.points; p++)
-                        quantise_inputs(&round, chunk, p);
-            }
-#endif
+            transform_round(&round, x + first * in);
 #pragma omp for collapse(2) schedule(dynamic) nowait
             for (int p = 0; p < panels; p++) {
                 for (int chunk = 0; chunk < round.chunks; chunk++) {
@@ -515,17 +568,14 @@ static void transform_gradient(const an_winograd *w, int block, int k, const flo
 static void winograd_gradient(const an_winograd *w, int images, const float *x, const float *dy,
                               float *dw, float *db, float *gradient, float *work) {
     const size_t in = image_floats(w), out = an_shape_count(w->out);
-    const int blocks = w->in.c / AN_BLOCK, panels = w->out.c / panel;
+    const int panels = w->out.c / panel;
     const int depth = w->in.c / w->groups;
     const size_t size = (size_t)w->points * w->points * depth * panel; /* of a panel's gradient */
     memset(db, 0, (size_t)w->out.c * sizeof *db);
 #pragma omp parallel
     for (int first = 0; first < images; first += w->round) {
         const winograd_round round = winograd_round_of(w, smaller(w->round, images - first), work);
-#pragma omp for collapse(2) schedule(static)
-        for (int image = 0; image < round.images; image++)
-            for (int block = 0; block < blocks; block++)
-                transform_inputs(&round, image, block, x + first * in);
+        transform_round(&round, x + first * in);
 #pragma omp for schedule(dynamic)
         for (int p = 0; p < panels; p++) {
             if (first == 0)
