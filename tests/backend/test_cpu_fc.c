@@ -523,18 +523,39 @@ static void nan_stays(const an_fc_engine *engine, int images, bool plain) {
     }
 }
 
+/* A weight that is none shows in its own output; and an infinite input is not taken for a number
+ * whose sign a ReLU could hide. */
+static void nan_weight_shows(const an_fc_engine *engine) {
+    fc_case c = make_case(3, 100, 40, as_it_is);
+    c.relu = true;
+    c.w.data[17 * 100 + 5] = NAN;
+    compute(engine, &c);
+    for (size_t j = 0; j < c.y.count; j++)
+        assert_int_equal(isnan(c.y.data[j]) != 0, j % 40 == 17);
+    c.w.data[17 * 100 + 5] = 1;
+    c.x.data[100 + 7] = INFINITY;
+    compute(engine, &c);
+    for (size_t j = 0; j < c.y.count; j++)
+        assert_int_equal(isnan(c.y.data[j]) != 0, j / 40 == 1);
+    free_case(&c);
+}
+
 static void nan_is_not_hidden(void **state) {
     (void)state;
     for (const an_kernels *const *k = an_kernel_tables(); *k; k++) {
         nan_stays(&(*k)->fc, 3, true);
         nan_stays(&(*k)->fc, 20, true);
-        if ((*k)->fc_int8)
+        if ((*k)->fc_int8) {
             nan_stays((*k)->fc_int8, 3, false);
+            nan_weight_shows((*k)->fc_int8);
+        }
     }
     const an_fc_engine *engines[] = {engine_bf16(), engine_int8()};
     for (int i = 0; i < 2; i++)
         if (engines[i])
             nan_stays(engines[i], 3, false);
+    if (engines[1])
+        nan_weight_shows(engines[1]);
 }
 
 /* The same bits however many threads there are. */

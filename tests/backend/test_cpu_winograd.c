@@ -186,7 +186,8 @@ static void every_algorithm(const an_kernels *kernels, an_int16 int16) {
 }
 
 /* First layers by their phases: AlexNet's, whose last column is left over; one whose last row of
- * windows reaches over the edge; and windows of other sizes. */
+ * windows reaches over the edge; and windows of other sizes. Of so many images rows of tiles are in
+ * two chunks. */
 static void every_phase(const an_kernels *kernels, an_int16 int16) {
     const int maps = 2 * kernels->block;
     an_layer layers[] = {
@@ -202,7 +203,7 @@ static void every_phase(const an_kernels *kernels, an_int16 int16) {
         const int from = wide ? AN_WINOGRAD_2_5 : AN_WINOGRAD_2_3;
         const int to = wide ? AN_WINOGRAD_4_5 : AN_WINOGRAD_5_3;
         for (int a = from; a <= to; a++)
-            check(kernels, (an_winograd_algorithm)a, &layers[l], 3, int16);
+            check(kernels, (an_winograd_algorithm)a, &layers[l], 4, int16);
     }
 }
 

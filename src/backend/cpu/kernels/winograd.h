@@ -271,12 +271,11 @@ static strip strip_of(const winograd_round *round, int image, int row, const flo
     const float *from = x + image * image_floats(w);
     if (w->phases.stride == 1)
         return (strip){from, block_floats(w), w->in.h, row * w->tile - w->pad};
-    const int top = row * w->tile, rows = smaller(w->points, w->in.h - top);
     const size_t block = (size_t)w->points * w->in.w * AN_BLOCK;
     float *phases = round->phases + omp_get_thread_num() * an_winograd_phase_floats(w);
     for (int b = 0; b < w->in.c / AN_BLOCK; b++)
-        take_phases(w, from, b, top, rows, phases + b * block);
-    return (strip){phases, block, rows, 0};
+        take_phases(w, from, b, row * w->tile, w->points, phases + b * block);
+    return (strip){phases, block, w->points, 0};
 }
 
 /* Tiles that a thread takes at a time: a row where the phases of one are taken out together. */
