@@ -195,10 +195,10 @@ static product_int16_function *const products_int16[][most_rows] = {
     [AN_INT16_VNNI] = {EACH_ROWS(PRODUCT_VNNI_NAME)},
 };
 
-/* As multiply_adds, by these. */
+/* As multiply_adds, by these; of zeros, so that no sum overflows. */
 static inline __attribute__((always_inline)) double multiply_pairs(pair_dot *const dot,
                                                                    int rounds) {
-    volatile int source = 1, sink;
+    volatile int source = 0, sink;
     const veci factor = source - (veci){0};
     veci sum[CHAINS];
     for (int i = 0; i < CHAINS; i++)

@@ -310,7 +310,7 @@ static void transform_to_integers(const winograd_round *round, int first, const 
     }
 }
 
-/* The same with integers: weights (panel, point, depth / 2, 2B, 2), then their units. */
+/* multiply_chunk of integers: weights (panel, point, depth / 2, 2B, 2), then their units. */
 static void multiply_chunk_int16(const winograd_round *round, int chunk, int panel_index,
                                  const float *weights) {
     const an_winograd *w = round->w;
