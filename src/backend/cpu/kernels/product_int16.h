@@ -106,7 +106,7 @@ static void quantise_panel(int depth, float most, const float *from, int16_t *to
 }
 
 /* sum + a pair of `a` times a pair of `b`, of all lanes: by AVX2's or AVX-512's own instructions,
- * and by VNNI's one. */
+ * and by VNNI's one. What stands for a NaN may overflow, and does so quietly. */
 typedef veci pair_dot(veci sum, veci a, veci b);
 
 #ifdef __AVX512F__
@@ -117,9 +117,9 @@ typedef veci pair_dot(veci sum, veci a, veci b);
 
 static inline __attribute__((always_inline)) veci dot_pairs(veci sum, veci a, veci b) {
 #ifdef __AVX512F__
-    return sum + (veci)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+    return (veci)_mm512_add_epi32((__m512i)sum, _mm512_madd_epi16((__m512i)a, (__m512i)b));
 #else
-    return sum + (veci)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+    return (veci)_mm256_add_epi32((__m256i)sum, _mm256_madd_epi16((__m256i)a, (__m256i)b));
 #endif
 }
 
