@@ -41,17 +41,12 @@ static float *pairs_scales(int inputs, int outputs, const void *packed) {
 /* One output's weights w (I) as bytes, which stand in pairs among those of a panel; returns their
  * scale, NaN where a weight is not finite. */
 static float pairs_pack_output(int inputs, const float *w, int8_t *to) {
-    float most = 0;
-    for (int i = 0; i < inputs; i++)
-        most = fabsf(w[i]) > most || isnan(w[i]) ? fabsf(w[i]) : most;
-    const float scale = most / 127;
+    const float scale = largest_magnitude(inputs, w) / 127;
     if (!(scale >= FLT_MIN && scale < INFINITY))
         return scale < FLT_MIN ? 0 : NAN;
     for (int i = 0; i < inputs; i += AN_BLOCK) {
-        float values[AN_BLOCK] = {0};
         int16_t integers[AN_BLOCK];
-        memcpy(values, w + i, smaller(AN_BLOCK, inputs - i) * sizeof *w);
-        store_integers(integers, load(values) / scale);
+        store_integers(integers, load_some(w + i, inputs - i) / scale);
         for (int j = 0; j < AN_BLOCK; j++)
             to[((i + j) / 2 * panel) * 2 + j % 2] = (int8_t)integers[j];
     }
@@ -87,7 +82,7 @@ static pairs_input pairs_input_of(const an_fc_job *job) {
 static size_t pairs_workspace_bytes(int images, int inputs, int outputs) {
     (void)outputs;
     return an_aligned(images * sizeof(float)) +
-           an_aligned(images * pairs_depth(inputs) * sizeof(int16_t));
+           an_aligned((size_t)images * pairs_depth(inputs) * sizeof(int16_t));
 }
 
 /* `count` bytes as 16-bit integers. */

@@ -68,18 +68,24 @@ static inline vec load_some(const float *from, int count) {
     return load(values);
 }
 
-/* A row of `count` values, filled up to whole vectors, as integers of at most `most`, and what one
- * of them is worth. */
-static void quantise_row(int count, float most, const float *from, int16_t *to, float *unit) {
+/* Of `count` values; NaN where one of them is. */
+static float largest_magnitude(int count, const float *from) {
     veci magnitudes = {0};
     int i = 0;
     for (; i + AN_BLOCK <= count; i += AN_BLOCK)
         magnitudes = larger_bits(magnitude(load(from + i)), magnitudes);
     if (i < count)
         magnitudes = larger_bits(magnitude(load_some(from + i, count - i)), magnitudes);
-    const float largest = largest_lane(magnitudes);
+    return largest_lane(magnitudes);
+}
+
+/* A row of `count` values, filled up to whole vectors, as integers of at most `most`, and what one
+ * of them is worth. */
+static void quantise_row(int count, float most, const float *from, int16_t *to, float *unit) {
+    const float largest = largest_magnitude(count, from);
     const vec factor = integers_per_unit(broadcast(largest), most);
-    for (i = 0; i + AN_BLOCK <= count; i += AN_BLOCK)
+    int i = 0;
+    for (; i + AN_BLOCK <= count; i += AN_BLOCK)
         store_integers(to + i, load(from + i) * factor);
     if (i < count)
         store_integers(to + i, load_some(from + i, count - i) * factor);

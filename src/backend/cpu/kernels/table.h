@@ -46,14 +46,12 @@ const an_kernels AN_KERNELS = {
            .backward_input = fc_backward_input,
            .backward_weights = fc_backward_weights},
     .fc_sparse = {[AN_FP32] = &sparse_fp32, [AN_BF16] = &sparse_bf16, [AN_INT8] = &sparse_int8},
-#ifdef __AVX2__
-    .fc_int8 = &fc_pairs,
-#endif
     .sum_images = sum_images,
     .dropout = dropout,
     .update = update,
     .multiply_adds = multiply_adds,
 #ifdef __AVX2__
+    .fc_int8 = &fc_pairs,
     .multiply_adds_int16 =
         {[AN_INT16_PAIRS] = multiply_adds_pairs, [AN_INT16_VNNI] = multiply_adds_vnni},
 #endif
