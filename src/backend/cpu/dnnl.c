@@ -45,6 +45,10 @@ bool an_dnnl_allows_vnni(void) {
     return allows(dnnl_cpu_isa_avx512_core_vnni);
 }
 
+bool an_dnnl_allows_amx(void) {
+    return allows(dnnl_cpu_isa_avx512_core_amx);
+}
+
 bool an_dnnl_allows_avx2(void) {
     return allows(dnnl_cpu_isa_avx2);
 }

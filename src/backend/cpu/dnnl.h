@@ -34,6 +34,7 @@ void an_dnnl_close(an_dnnl *dnnl);
 bool an_dnnl_allows_avx512(void);
 bool an_dnnl_allows_bf16(void);
 bool an_dnnl_allows_vnni(void);
+bool an_dnnl_allows_amx(void);
 bool an_dnnl_allows_avx2(void);
 bool an_dnnl_allows_avx2_vnni(void);
 

@@ -48,32 +48,11 @@ bool an_winograd_fits_phases(const an_layer *layer, int block) {
            spec->units % (2 * block) == 0;
 }
 
-/* How a layer's input is seen, in which steps, and by windows of which size. */
-typedef struct view {
-    an_winograd_phases phases;
-    an_shape in;
-    int window, pad;
-} view;
-
-static view view_of(const an_layer *layer) {
-    const an_layer_spec *spec = &layer->spec;
-    const int stride = spec->stride, window = divide_up(spec->kernel, stride);
-    if (stride == 1)
-        return (view){.phases = {.stride = 1, .kernel = window},
-                      .in = layer->in,
-                      .window = window,
-                      .pad = spec->pad};
-    const an_shape maps = {layer->in.c * stride * stride, layer->out.h + window - 1,
-                           layer->out.w + window - 1};
-    return (view){
-        .phases = {stride, spec->kernel, spec->pad, layer->in}, .in = maps, .window = window};
-}
-
 an_winograd an_winograd_of(const an_layer *layer, an_winograd_algorithm algorithm,
                            const an_winograd_options *options) {
     const bool backward = options->pass == AN_PASS_INPUT;
     const an_layer_spec *spec = &layer->spec;
-    const view input = view_of(layer);
+    const an_view input = an_view_of(layer);
     const int images = options->images;
     an_winograd w = {.algorithm = algorithm,
                      .tile = sizes[algorithm].tile,
@@ -122,7 +101,7 @@ static bool rounds_too_much(const an_winograd *w, an_pass pass) {
 an_winograd an_winograd_choose(const an_layer *layer, const an_winograd_options *options) {
     an_winograd best = {0};
     for (int a = 0; a < AN_WINOGRAD_ALGORITHMS; a++) {
-        if (sizes[a].window != view_of(layer).window)
+        if (sizes[a].window != an_view_of(layer).window)
             continue;
         const an_winograd w = an_winograd_of(layer, (an_winograd_algorithm)a, options);
         if (rounds_too_much(&w, options->pass))

@@ -17,11 +17,8 @@
  *
  *     dw = G^T [ sum over tiles (B^T d B) . (A dY A^T) ] G
  *
- * A first convolution with a stride S is one with stride 1 of S^2 times as many maps. Its image's
- * pixels (c, S h + p, S w + q) are pixel (h, w) of map (c, p, q), a phase of it, and its window has
- * K / S, rounded up, pixels a side; weights that do not exist are zero. So 11 x 11 windows in steps
- * of 4 are 3 x 3 windows of 48 maps, and F(4x4, 3x3) needs 3.2 times fewer multiplications than
- * the 11 x 11, F(5x5, 3x3) 3.9.
+ * A first convolution with a stride is seen in its phases (view.h). For 11 x 11 windows in steps of
+ * 4 F(4x4, 3x3) needs 3.2 times fewer multiplications than the 11 x 11, F(5x5, 3x3) 3.9.
  */
 #ifndef AN_BACKEND_CPU_WINOGRAD_H
 #define AN_BACKEND_CPU_WINOGRAD_H
@@ -30,7 +27,7 @@
 #include <stddef.h>
 
 #include "backend/cpu/pass.h"
-#include "model/network.h"
+#include "backend/cpu/view.h"
 
 /* F(m x m, r x r); the order is that of the kernels' table. */
 typedef enum an_winograd_algorithm {
@@ -46,19 +43,12 @@ typedef enum an_winograd_algorithm {
  * have in any case, or by those of AVX-VNNI and AVX512_VNNI. To the same bits. */
 typedef enum an_int16 { AN_INT16_NONE, AN_INT16_PAIRS, AN_INT16_VNNI } an_int16;
 
-/* An image that is seen as the maps of its phases. */
-typedef struct an_winograd_phases {
-    int stride, kernel; /* S, K; with S = 1 it is not, and the rest is 0 */
-    int pad;
-    an_shape image; /* plain */
-} an_winograd_phases;
-
 /* One pass of a convolution, as the kernels see it. */
 typedef struct an_winograd {
     an_winograd_algorithm algorithm;
     int tile, window, points; /* m, r, p */
     int groups;
-    an_winograd_phases phases;
+    an_phase_maps phases;
     an_shape in, out; /* in: of phases */
     int pad;
     bool turned;    /* weights come for the opposite direction: this is the gradient of the input */

@@ -3,6 +3,9 @@
 
 #ifdef __x86_64__
 #include <cpuid.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 #include "backend/cpu/dnnl.h"
@@ -20,7 +23,37 @@ static bool can_avx_vnni(void) {
     const unsigned avx_vnni = 1u << 4;
     return an_dnnl_allows_avx2_vnni() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & avx_vnni);
 }
+
+/* Linux lends a process the tiles' registers when it asks; from then on all its threads have them. */
+static bool tiles_lent;
+
+static void ask_for_tiles(void) {
+#ifdef __linux__
+    const long request = 0x1023, tile_data = 18; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+    tiles_lent = syscall(SYS_arch_prctl, request, tile_data) == 0;
 #endif
+}
+
+/* AMX's tiles, and its products of bfloat16 and of bytes: names that not every compiler knows. */
+static bool can_amx(void) {
+    static pthread_once_t asked = PTHREAD_ONCE_INIT;
+    unsigned a = 0, b, c, d = 0;
+    const unsigned bf16 = 1u << 22, tiles = 1u << 24, int8 = 1u << 25, all = bf16 | tiles | int8;
+    if (!can_avx512() || !an_dnnl_allows_amx() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) ||
+        (d & all) != all)
+        return false;
+    pthread_once(&asked, ask_for_tiles);
+    return tiles_lent;
+}
+#endif
+
+bool an_can_amx(void) {
+#ifdef __x86_64__
+    return can_amx() && an_can_bf16() && an_can_int8();
+#else
+    return false;
+#endif
+}
 
 bool an_can_bf16(void) {
 #ifdef __x86_64__

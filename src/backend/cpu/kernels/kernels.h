@@ -102,11 +102,14 @@ const an_kernels *an_kernels_best(void);
  * multiply pairs of 16-bit integers. */
 bool an_can_bf16(void);
 bool an_can_int8(void);
+bool an_can_amx(void); /* both, in tiles; amx.h */
 an_int16 an_can_int16(const an_kernels *kernels);
 
 /* As multiply_adds, by those instructions, which must be there. */
 double an_multiply_adds_bf16(int rounds);
 double an_multiply_adds_int8(int rounds);
+double an_multiply_adds_amx_bf16(int rounds);
+double an_multiply_adds_amx_int8(int rounds);
 
 /* Whether the kernels' normalisation fits a layer: across maps, 5 of them, beta = 0.75, towers of
  * whole blocks. Other layers go to the reference backend's functions. */

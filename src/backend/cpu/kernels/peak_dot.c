@@ -47,7 +47,45 @@ double an_multiply_adds_int8(int rounds) {
 }
 #pragma GCC pop_options
 
+#pragma GCC push_options
+#pragma GCC target("avx512f,amx-tile,amx-bf16,amx-int8")
+#include "backend/cpu/kernels/amx.h"
+
+/* Four products of two by two tiles of zeros, that nothing has to wait for. */
+double an_multiply_adds_amx_bf16(int rounds) {
+    amx_begin();
+    for (int round = 0; round < rounds; round++) {
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    amx_end();
+    return 2.0 * 4 * amx_rows * amx_rows * 32 * rounds;
+}
+
+double an_multiply_adds_amx_int8(int rounds) {
+    amx_begin();
+    for (int round = 0; round < rounds; round++) {
+        _tile_dpbusd(0, 4, 6);
+        _tile_dpbusd(1, 4, 7);
+        _tile_dpbusd(2, 5, 6);
+        _tile_dpbusd(3, 5, 7);
+    }
+    amx_end();
+    return 2.0 * 4 * amx_rows * amx_rows * 64 * rounds;
+}
+#pragma GCC pop_options
+
 #else
+
+double an_multiply_adds_amx_bf16(int rounds) {
+    return 0.0 * rounds;
+}
+
+double an_multiply_adds_amx_int8(int rounds) {
+    return 0.0 * rounds;
+}
 
 double an_multiply_adds_bf16(int rounds) {
     return 0.0 * rounds;
