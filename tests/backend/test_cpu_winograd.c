@@ -8,103 +8,28 @@
  * times as much as float32, of which the square root of the sums' length is saved where errors
  * cancel: 2e-2 at worst, and a quarter of that on average.
  */
-#include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "convolutions.h"
 #include "core/memory.h"
-#include "core/random.h"
 #include "kernel_tables.h"
 #include "testing.h"
 
 static const double tolerance = 8e-5, tolerance_int16 = 4e-2;
 
-static float *numbers(size_t count, uint64_t item) {
-    void *block;
-    assert_ok(an_alloc(&block, count, sizeof(float), "numbers", error));
-    const an_random stream = an_random_stream(3, AN_RANDOM_TEST, 0, item);
-    an_random_fill_normal(&stream, 0, count, 1, block);
-    return block;
-}
-
-static an_layer strided_layer(int window, int stride, int pad, an_shape in, int maps) {
-    return (an_layer){.spec = {.name = "conv",
-                               .type = AN_CONV,
-                               .kernel = window,
-                               .stride = stride,
-                               .pad = pad,
-                               .groups = 1,
-                               .units = maps},
-                      .in = in,
-                      .out = {maps, (in.h + 2 * pad - window) / stride + 1,
-                              (in.w + 2 * pad - window) / stride + 1}};
-}
-
-static an_layer layer_of(int window, int pad, int groups, an_shape in, int maps) {
-    an_layer layer = strided_layer(window, 1, pad, in, maps);
-    layer.spec.groups = groups;
-    return layer;
-}
-
-/* Calls `take` for each pair of an input and an output element that a weight connects. */
-typedef void taking(void *context, size_t x, size_t w, size_t y);
-static void each_product(const an_layer *layer, int images, taking *take, void *context) {
-    const an_layer_spec *spec = &layer->spec;
-    const an_shape in = layer->in, out = layer->out;
-    const int depth = in.c / spec->groups, maps = out.c / spec->groups;
-    for (int n = 0; n < images; n++)
-        for (int o = 0; o < out.c; o++)
-            for (int k = 0; k < depth; k++)
-                for (int i = 0; i < spec->kernel * spec->kernel; i++)
-                    for (int p = 0; p < out.h * out.w; p++) {
-                        const int h = p / out.w * spec->stride + i / spec->kernel - spec->pad;
-                        const int w = p % out.w * spec->stride + i % spec->kernel - spec->pad;
-                        if (h < 0 || h >= in.h || w < 0 || w >= in.w)
-                            continue;
-                        const size_t map = (size_t)n * in.c + o / maps * depth + k;
-                        take(context, (map * in.h + h) * in.w + w,
-                             ((size_t)o * depth + k) * spec->kernel * spec->kernel + i,
-                             ((size_t)n * out.c + o) * out.h * out.w + p);
-                    }
-}
-
-/* The sums as the textbook has them. */
-typedef struct sums {
-    const float *x, *w, *dy;
-    double *y, *dx, *dw;
-} sums;
-
-static void add(void *context, size_t x, size_t w, size_t y) {
-    sums *s = context;
-    s->y[y] += (double)s->x[x] * s->w[w];
-    s->dx[x] += (double)s->dy[y] * s->w[w];
-    s->dw[w] += (double)s->dy[y] * s->x[x];
-}
-
+/* an_assert_close, and by which kernels and algorithm. */
 static void assert_close(const char *what, const char *kernels, int algorithm,
                          const double *expected, const float *found, size_t count, double most) {
-    double squares = 0, worst = 0;
-    for (size_t i = 0; i < count; i++) {
-        squares += expected[i] * expected[i];
-        worst = fmax(worst, fabs(found[i] - expected[i]));
-    }
-    const double error_ = worst / sqrt(squares / (double)count);
-    if (!(error_ <= most))
-        fail_msg("%s, algorithm %d, %s: off by %g of the root mean square", kernels, algorithm,
-                 what, error_);
-}
-
-static double *zeros(size_t count) {
-    double *block = calloc(count, sizeof *block);
-    assert_non_null(block);
-    return block;
+    char where[128];
+    snprintf(where, sizeof where, "%s, algorithm %d, %s", kernels, algorithm, what);
+    an_assert_close(where, expected, found, count, most);
 }
 
 static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, const an_layer *layer,
                   int images, an_int16 int16) {
     const size_t in = images * an_shape_count(layer->in), out = images * an_shape_count(layer->out);
-    const size_t weights = (size_t)layer->out.c * layer->in.c / layer->spec.groups *
-                           layer->spec.kernel * layer->spec.kernel;
+    const size_t weights = an_weight_count(layer);
     an_winograd_options options = {AN_PASS_FORWARD, images, 2, kernels->block, int16};
     const double most = int16 ? tolerance_int16 : tolerance;
     const an_winograd forward = an_winograd_of(layer, algorithm, &options);
@@ -115,17 +40,18 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     options.pass = AN_PASS_WEIGHTS;
     const an_winograd gradient = an_winograd_of(layer, algorithm, &options);
     const size_t largest = in > out ? in : out;
-    float *x = numbers(in, 0), *w = numbers(weights, 1), *dy = numbers(out, 2);
-    float *bias = numbers((size_t)layer->out.c, 3), *dw = numbers(weights, 4), *db = numbers(64, 5);
-    float *blocked = numbers(in, 6), *blocked_dy = numbers(out, 7), *result = numbers(largest, 8);
-    float *plain = numbers(largest, 9);
-    float *u = numbers(an_winograd_weight_floats(&gradient), 10);
-    float *v = numbers(an_winograd_weight_floats(&backward), 11);
-    float *work = numbers(an_winograd_work_floats(&forward), 12);
-    float *backward_work = numbers(an_winograd_work_floats(&backward), 13);
-    float *gradient_work = numbers(an_winograd_work_floats(&gradient), 14);
-    sums s = {x, w, dy, zeros(out), zeros(in), zeros(weights)};
-    each_product(layer, images, add, &s);
+    float *x = an_numbers(in, 0), *w = an_numbers(weights, 1), *dy = an_numbers(out, 2);
+    float *bias = an_numbers((size_t)layer->out.c, 3), *dw = an_numbers(weights, 4),
+          *db = an_numbers(64, 5);
+    float *blocked = an_numbers(in, 6), *blocked_dy = an_numbers(out, 7),
+          *result = an_numbers(largest, 8);
+    float *plain = an_numbers(largest, 9);
+    float *u = an_numbers(an_winograd_weight_floats(&gradient), 10);
+    float *v = an_numbers(an_winograd_weight_floats(&backward), 11);
+    float *work = an_numbers(an_winograd_work_floats(&forward), 12);
+    float *backward_work = an_numbers(an_winograd_work_floats(&backward), 13);
+    float *gradient_work = an_numbers(an_winograd_work_floats(&gradient), 14);
+    an_sums s = an_sums_of(layer, images, x, w, dy);
     if (plain_input)
         memcpy(blocked, x, in * sizeof *x);
     else
@@ -135,9 +61,7 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     kernels->winograd_weights(&forward, w, u, work);
     kernels->winograd_forward(&forward, images, blocked, u, bias, true, result, work);
     kernels->unblock_maps(layer->out, images, result, plain);
-    const size_t pixels = (size_t)layer->out.h * layer->out.w;
-    for (size_t i = 0; i < out; i++)
-        s.y[i] = fmax(0, s.y[i] + bias[i / pixels % (size_t)layer->out.c]);
+    an_sums_finish(&s, layer, images, bias);
     assert_close("forward", kernels->name, (int)algorithm, s.y, plain, out, most);
 
     if (!plain_input) {
@@ -152,29 +76,22 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     kernels->winograd_gradient(&gradient, images, blocked, blocked_dy, dw, db, u, gradient_work);
     assert_close("gradient of the weights", kernels->name, (int)algorithm, s.dw, dw, weights,
                  tolerance);
-    for (int o = 0; o < layer->out.c; o++) {
-        double sum = 0;
-        for (size_t i = 0; i < out; i++)
-            sum += i / pixels % (size_t)layer->out.c == (size_t)o ? dy[i] : 0;
-        assert_true(fabs(db[o] - sum) < 1e-6 * (double)out);
-    }
+    an_assert_bias_gradient(layer, images, dy, db);
     float *const all[] = {x,  w,       dy,         bias,          dw,
                           db, blocked, blocked_dy, result,        plain,
                           u,  v,       work,       backward_work, gradient_work};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         an_free(all[i]);
-    free(s.y);
-    free(s.dx);
-    free(s.dw);
+    an_sums_free(&s);
 }
 
 static void every_algorithm(const an_kernels *kernels, an_int16 int16) {
     const int one = 2 * kernels->block; /* the fewest maps of a group */
     const an_layer layers[] = {
-        layer_of(3, 1, 1, (an_shape){one, 13, 13}, 2 * one),
-        layer_of(3, 0, 2, (an_shape){2 * one, 7, 10}, 2 * one),
-        layer_of(5, 2, 2, (an_shape){2 * one, 9, 6}, 2 * one),
-        layer_of(5, 0, 1, (an_shape){one, 6, 5}, one),
+        an_layer_of(3, 1, 1, (an_shape){one, 13, 13}, 2 * one),
+        an_layer_of(3, 0, 2, (an_shape){2 * one, 7, 10}, 2 * one),
+        an_layer_of(5, 2, 2, (an_shape){2 * one, 9, 6}, 2 * one),
+        an_layer_of(5, 0, 1, (an_shape){one, 6, 5}, one),
     };
     for (size_t l = 0; l < sizeof layers / sizeof *layers; l++) {
         assert_true(an_winograd_fits(&layers[l], kernels->block));
@@ -191,10 +108,10 @@ static void every_algorithm(const an_kernels *kernels, an_int16 int16) {
 static void every_phase(const an_kernels *kernels, an_int16 int16) {
     const int maps = 2 * kernels->block;
     an_layer layers[] = {
-        strided_layer(11, 4, 2, (an_shape){3, 31, 40}, maps),
-        strided_layer(11, 4, 0, (an_shape){1, 30, 27}, maps),
-        strided_layer(9, 2, 3, (an_shape){4, 15, 13}, maps),
-        strided_layer(5, 2, 1, (an_shape){8, 8, 9}, 2 * maps),
+        an_strided_layer(11, 4, 2, (an_shape){3, 31, 40}, maps),
+        an_strided_layer(11, 4, 0, (an_shape){1, 30, 27}, maps),
+        an_strided_layer(9, 2, 3, (an_shape){4, 15, 13}, maps),
+        an_strided_layer(5, 2, 1, (an_shape){8, 8, 9}, 2 * maps),
     };
     layers[1].out.h++;
     for (size_t l = 0; l < sizeof layers / sizeof *layers; l++) {
@@ -230,9 +147,9 @@ static float *forward_by(const an_kernels *kernels, const an_layer *layer, an_in
                          const float *x, const float *weights) {
     const an_winograd_options options = {AN_PASS_FORWARD, 1, 2, kernels->block, int16};
     const an_winograd w = an_winograd_of(layer, AN_WINOGRAD_4_5, &options);
-    float *y = numbers(an_shape_count(layer->out), 3);
-    float *u = numbers(an_winograd_weight_floats(&w), 4);
-    float *work = numbers(an_winograd_work_floats(&w), 5);
+    float *y = an_numbers(an_shape_count(layer->out), 3);
+    float *u = an_numbers(an_winograd_weight_floats(&w), 4);
+    float *work = an_numbers(an_winograd_work_floats(&w), 5);
     kernels->winograd_weights(&w, weights, u, work);
     kernels->winograd_forward(&w, 1, x, u, NULL, false, y, work);
     an_free(u);
@@ -248,9 +165,9 @@ static void integers_to_the_same_bits(void **state) {
         if (an_can_int16(*k) != AN_INT16_VNNI)
             continue;
         const int maps = 2 * (*k)->block;
-        const an_layer layer = layer_of(5, 2, 1, (an_shape){maps, 9, 7}, maps);
+        const an_layer layer = an_layer_of(5, 2, 1, (an_shape){maps, 9, 7}, maps);
         const size_t count = an_shape_count(layer.in);
-        float *x = numbers(count, 1), *weights = numbers((size_t)maps * maps * 25, 2);
+        float *x = an_numbers(count, 1), *weights = an_numbers((size_t)maps * maps * 25, 2);
         float *pairs = forward_by(*k, &layer, AN_INT16_PAIRS, x, weights);
         float *vnni = forward_by(*k, &layer, AN_INT16_VNNI, x, weights);
         assert_memory_equal(pairs, vnni, count * sizeof *x);
@@ -277,8 +194,8 @@ static int chosen_of_integers(const an_layer *layer, int images) {
 /* Larger tiles for larger batches, where transformed weights are shared. */
 static void chooses(void **state) {
     (void)state;
-    const an_layer conv2 = layer_of(5, 2, 1, (an_shape){96, 27, 27}, 256);
-    const an_layer conv3 = layer_of(3, 1, 1, (an_shape){256, 13, 13}, 384);
+    const an_layer conv2 = an_layer_of(5, 2, 1, (an_shape){96, 27, 27}, 256);
+    const an_layer conv3 = an_layer_of(3, 1, 1, (an_shape){256, 13, 13}, 384);
     assert_int_equal(chosen(&conv2, 1), AN_WINOGRAD_4_5);
     assert_int_equal(chosen(&conv3, 1), AN_WINOGRAD_2_3);
     assert_int_equal(chosen(&conv3, 64), AN_WINOGRAD_5_3);
@@ -286,11 +203,11 @@ static void chooses(void **state) {
     an_layer strided = conv3;
     strided.spec.stride = 2;
     assert_false(an_winograd_fits(&strided, 16));
-    const an_layer few = layer_of(3, 1, 1, (an_shape){16, 13, 13}, 384);
+    const an_layer few = an_layer_of(3, 1, 1, (an_shape){16, 13, 13}, 384);
     assert_false(an_winograd_fits(&few, 16));
-    const an_layer conv1 = strided_layer(11, 4, 0, (an_shape){3, 227, 227}, 96);
+    const an_layer conv1 = an_strided_layer(11, 4, 0, (an_shape){3, 227, 227}, 96);
     assert_int_equal(chosen(&conv1, 64), AN_WINOGRAD_4_3);
-    const an_layer sevens = strided_layer(7, 2, 1, (an_shape){4, 224, 224}, 96);
+    const an_layer sevens = an_strided_layer(7, 2, 1, (an_shape){4, 224, 224}, 96);
     assert_false(an_winograd_fits_phases(&sevens, 16));
 }
 

@@ -170,6 +170,7 @@ static bool takes_signed(const an_cpu_plan *plan, int l) {
     do
         l--;
     while (is_type(plan, l, AN_DROPOUT) || is_type(plan, l, AN_MAX_POOL) ||
+           is_type(plan, l, AN_LRN) || is_type(plan, l, AN_LRN_WITHIN) ||
            is_type(plan, l, AN_ADAPTIVE_AVG_POOL));
     return !is_type(plan, l, AN_RELU);
 }
@@ -193,6 +194,7 @@ static alexnet_status make_weighted(an_cpu_plan *plan, alexnet_error *error) {
                                      .plain_input = !it->in_blocked,
                                      .training = options->training,
                                      .input_gradient = it->dx >= 0,
+                                     .signed_input = takes_signed(plan, l),
                                      .precision = options->precision};
         AN_TRY(an_conv_make(&it->conv, &plan->dnnl, plan->kernels, it->layer, &how, error));
     }

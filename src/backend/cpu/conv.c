@@ -36,21 +36,16 @@ static alexnet_status make_pass(an_conv_pass *pass, const an_dnnl *dnnl, an_conv
     return status;
 }
 
-/* Whether oneDNN does nothing, but for the gradient of the input. */
-static bool own_but_input(const an_conv *conv) {
-    return conv->own || conv->is_first;
-}
-
 static alexnet_status make_passes(an_conv *conv, const an_conv_options *options, an_convolution *c,
                                   an_layout plain, alexnet_error *error) {
     const an_dnnl *dnnl = conv->dnnl;
     c->pass = AN_PASS_FORWARD;
-    if (!own_but_input(conv))
+    if (conv->way == AN_BY_DNNL)
         AN_TRY(make_pass(&conv->forward, dnnl, c, plain, error));
     if (!options->training)
         return ALEXNET_OK;
     c->pass = AN_PASS_WEIGHTS;
-    if (!own_but_input(conv))
+    if (conv->way == AN_BY_DNNL)
         AN_TRY(make_pass(&conv->weights, dnnl, c, plain, error));
     c->pass = AN_PASS_INPUT;
     return options->input_gradient ? make_pass(&conv->input, dnnl, c, plain, error) : ALEXNET_OK;
@@ -92,19 +87,52 @@ static an_winograd winograd_of(const an_conv *conv, an_pass pass, const an_conv_
                                                          : AN_INT16_NONE});
 }
 
-/* By Winograd's algorithm: all passes, but not to the gradient of an input that is plain. */
-static void make_own(an_conv *conv, const an_conv_options *options) {
+/* Whether the gradient of the input is by the same way as the other passes. */
+static bool input_likewise(const an_conv_options *options) {
+    return options->input_gradient && !options->plain_input;
+}
+
+static void make_winograd(an_conv *conv, const an_conv_options *options) {
     conv->winograd = winograd_of(conv, AN_PASS_FORWARD, options);
     if (options->training)
         conv->winograd_weights = winograd_of(conv, AN_PASS_WEIGHTS, options);
-    if (options->input_gradient && !options->plain_input)
+    if (input_likewise(options))
         conv->winograd_input = winograd_of(conv, AN_PASS_INPUT, options);
+}
+
+static an_amx_conv tiles_of(const an_conv *conv, an_pass pass, const an_conv_options *options) {
+    return an_amx_conv_of(conv->layer, &(an_amx_conv_options){.pass = pass,
+                                                              .precision = options->precision,
+                                                              .signed_input = options->signed_input,
+                                                              .images = options->images,
+                                                              .threads = options->threads});
+}
+
+static void make_tiles(an_conv *conv, const an_conv_options *options) {
+    conv->tiles = tiles_of(conv, AN_PASS_FORWARD, options);
+    if (options->training)
+        conv->tiles_weights = tiles_of(conv, AN_PASS_WEIGHTS, options);
+    if (input_likewise(options))
+        conv->tiles_input = tiles_of(conv, AN_PASS_INPUT, options);
 }
 
 /* What the words of the first convolution's direct sum have (first.h): what can be multiplied. */
 static an_precision words_of(an_precision precision) {
     const bool can = precision == AN_BF16 ? an_can_bf16() : precision == AN_INT8 && an_can_int8();
     return can ? precision : AN_FP32;
+}
+
+static an_conv_way way_of(const an_conv *conv, const an_conv_options *options) {
+    const an_layer *layer = conv->layer;
+    const int block = conv->kernels->block;
+    const bool less = options->precision == AN_BF16 || options->precision == AN_INT8;
+    if (less && conv->kernels->tiles && an_can_amx() && an_amx_conv_fits(layer))
+        return AN_BY_TILES;
+    if (!options->plain_input)
+        return an_winograd_fits(layer, block) ? AN_BY_WINOGRAD : AN_BY_DNNL;
+    if (words_of(options->precision) != AN_INT8 && an_winograd_fits_phases(layer, block))
+        return AN_BY_WINOGRAD;
+    return an_first_fits(layer) ? AN_BY_FIRST : AN_BY_DNNL;
 }
 
 alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels *kernels,
@@ -115,19 +143,17 @@ alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels
     conv->dnnl = dnnl;
     conv->images = options->images;
     conv->training = options->training;
-    const bool first = options->plain_input;
-    const an_precision words = words_of(options->precision);
-    conv->own = first ? words != AN_INT8 && an_winograd_fits_phases(layer, kernels->block)
-                      : an_winograd_fits(layer, kernels->block);
-    conv->is_first = first && !conv->own && an_first_fits(layer);
-    if (conv->is_first)
-        AN_TRY(an_first_make(&conv->first, kernels, layer, words, options->threads, error));
-    if (conv->own)
-        make_own(conv, options);
-    const bool done = conv->own && !first;
-    return done || (own_but_input(conv) && !options->input_gradient)
-               ? ALEXNET_OK
-               : make_by_dnnl(conv, options, error);
+    conv->way = way_of(conv, options);
+    if (conv->way == AN_BY_FIRST)
+        AN_TRY(an_first_make(&conv->first, kernels, layer, words_of(options->precision),
+                             options->threads, error));
+    if (conv->way == AN_BY_WINOGRAD)
+        make_winograd(conv, options);
+    if (conv->way == AN_BY_TILES)
+        make_tiles(conv, options);
+    const bool plain_gradient = options->plain_input && options->input_gradient;
+    return conv->way == AN_BY_DNNL || plain_gradient ? make_by_dnnl(conv, options, error)
+                                                     : ALEXNET_OK;
 }
 
 static void free_pass(an_conv_pass *pass) {
@@ -147,37 +173,62 @@ bool an_conv_does_relu(const an_kernels *kernels, const an_layer *layer) {
 }
 
 bool an_conv_takes_whole_batches(const an_conv *conv) {
-    return !conv->own && !conv->is_first;
-}
-
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
+    return conv->way == AN_BY_DNNL;
 }
 
 size_t an_conv_packed_bytes(const an_conv *conv) {
-    return conv->own        ? sizeof(float) * an_winograd_weight_floats(&conv->winograd)
-           : conv->is_first ? an_first_packed_bytes(&conv->first)
-                            : conv->forward.weight_bytes;
+    switch (conv->way) {
+    case AN_BY_TILES:
+        return an_amx_conv_packed_bytes(&conv->tiles);
+    case AN_BY_WINOGRAD:
+        return sizeof(float) * an_winograd_weight_floats(&conv->winograd);
+    case AN_BY_FIRST:
+        return an_first_packed_bytes(&conv->first);
+    case AN_BY_DNNL:
+        break;
+    }
+    return conv->forward.weight_bytes;
 }
 
-/* What a Winograd pass backward needs: transformed weights, or their gradient, and its work; 0
- * where there is none. */
-static size_t backward_bytes(const an_winograd *w) {
+static size_t forward_bytes(const an_conv *conv) {
+    switch (conv->way) {
+    case AN_BY_TILES:
+        return an_amx_conv_work_bytes(&conv->tiles);
+    case AN_BY_WINOGRAD:
+        return sizeof(float) * an_winograd_work_floats(&conv->winograd);
+    case AN_BY_FIRST:
+        return an_first_workspace_bytes(&conv->first, conv->training);
+    case AN_BY_DNNL:
+        break;
+    }
+    return conv->forward.scratch_bytes;
+}
+
+/* What passes backward need, besides those by oneDNN: packed weights, or their gradient, and their
+ * work; 0 where there are none. */
+static size_t winograd_bytes(const an_winograd *w) {
     return w->tile ? sizeof(float) * (an_winograd_weight_floats(w) + an_winograd_work_floats(w))
                    : 0;
+}
+
+static size_t tiles_bytes(const an_amx_conv *tiles) {
+    return tiles->round ? an_amx_conv_packed_bytes(tiles) + an_amx_conv_work_bytes(tiles) : 0;
 }
 
 size_t an_conv_workspace_bytes(const an_conv *conv) {
     if (!conv->layer)
         return 0;
-    const size_t input = larger(conv->input.weight_bytes + conv->input.scratch_bytes,
-                                backward_bytes(&conv->winograd_input));
-    const size_t weights = larger(conv->weights.weight_bytes + conv->weights.scratch_bytes,
-                                  backward_bytes(&conv->winograd_weights));
-    const size_t forward = conv->own ? sizeof(float) * an_winograd_work_floats(&conv->winograd)
-                           : conv->is_first ? an_first_workspace_bytes(&conv->first, conv->training)
-                                            : conv->forward.scratch_bytes;
-    return an_aligned(larger(forward, larger(input, weights)));
+    const size_t needs[] = {forward_bytes(conv),
+                            conv->input.weight_bytes + conv->input.scratch_bytes,
+                            conv->weights.weight_bytes + conv->weights.scratch_bytes,
+                            winograd_bytes(&conv->winograd_input),
+                            winograd_bytes(&conv->winograd_weights),
+                            tiles_bytes(&conv->tiles_input),
+                            tiles_bytes(&conv->tiles_weights)};
+    size_t most = 0;
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+        most = needs[i] > most ? needs[i] : most;
+    return an_aligned(most);
 }
 
 /* oneDNN takes what it only reads as writable, too. */
@@ -191,13 +242,18 @@ static void *readable(const float *data) {
 
 alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float input_range,
                             float *packed, void *workspace, alexnet_error *error) {
-    if (conv->is_first) {
-        an_first_pack(&conv->first, weights, input_range, packed);
+    switch (conv->way) {
+    case AN_BY_TILES:
+        conv->kernels->tiles->pack(&conv->tiles, weights, input_range, packed);
         return ALEXNET_OK;
-    }
-    if (conv->own) {
+    case AN_BY_WINOGRAD:
         conv->kernels->winograd_weights(&conv->winograd, weights, packed, workspace);
         return ALEXNET_OK;
+    case AN_BY_FIRST:
+        an_first_pack(&conv->first, weights, input_range, packed);
+        return ALEXNET_OK;
+    case AN_BY_DNNL:
+        break;
     }
     return an_primitive_run(conv->dnnl, &conv->forward.reorder,
                             (void *const[]){readable(weights), packed}, error);
@@ -206,14 +262,19 @@ alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float inp
 alexnet_status an_conv_forward(const an_conv *conv, int images, const float *x, const float *packed,
                                const float *bias, bool relu, float *y, void *workspace,
                                alexnet_error *error) {
-    if (conv->is_first) {
-        an_first_forward(&conv->first, images, x, packed, bias, y, workspace);
+    switch (conv->way) {
+    case AN_BY_TILES:
+        conv->kernels->tiles->forward(&conv->tiles, images, x, packed, bias, relu, y, workspace);
         return ALEXNET_OK;
-    }
-    if (conv->own) {
+    case AN_BY_WINOGRAD:
         conv->kernels->winograd_forward(&conv->winograd, images, x, packed, bias, relu, y,
                                         workspace);
         return ALEXNET_OK;
+    case AN_BY_FIRST:
+        an_first_forward(&conv->first, images, x, packed, bias, y, workspace);
+        return ALEXNET_OK;
+    case AN_BY_DNNL:
+        break;
     }
     return an_primitive_run(
         conv->dnnl, &conv->forward.compute,
@@ -222,6 +283,13 @@ alexnet_status an_conv_forward(const an_conv *conv, int images, const float *x, 
 
 alexnet_status an_conv_backward_input(const an_conv *conv, const float *weights, const float *dy,
                                       float *dx, void *workspace, alexnet_error *error) {
+    if (conv->tiles_input.round > 0) {
+        const an_amx_conv *tiles = &conv->tiles_input;
+        char *work = (char *)workspace + an_amx_conv_packed_bytes(tiles);
+        conv->kernels->tiles->pack(tiles, weights, 0, workspace);
+        conv->kernels->tiles->forward(tiles, conv->images, dy, workspace, NULL, false, dx, work);
+        return ALEXNET_OK;
+    }
     if (conv->winograd_input.tile > 0) {
         const an_winograd *w = &conv->winograd_input;
         float *transformed = workspace, *work = transformed + an_winograd_weight_floats(w);
@@ -239,15 +307,21 @@ alexnet_status an_conv_backward_input(const an_conv *conv, const float *weights,
 alexnet_status an_conv_backward_weights(const an_conv *conv, const float *x, const float *dy,
                                         float *dw, float *db, void *workspace,
                                         alexnet_error *error) {
-    if (conv->is_first) {
+    const an_winograd *w = &conv->winograd_weights;
+    switch (conv->way) {
+    case AN_BY_TILES:
+        conv->kernels->tiles->gradient(&conv->tiles_weights, conv->images, x, dy, dw, db,
+                                       workspace);
+        return ALEXNET_OK;
+    case AN_BY_WINOGRAD:
+        conv->kernels->winograd_gradient(w, conv->images, x, dy, dw, db, workspace,
+                                         (float *)workspace + an_winograd_weight_floats(w));
+        return ALEXNET_OK;
+    case AN_BY_FIRST:
         an_first_backward_weights(&conv->first, conv->images, x, dy, dw, db, workspace);
         return ALEXNET_OK;
-    }
-    if (conv->own) {
-        const an_winograd *w = &conv->winograd_weights;
-        float *gradient = workspace, *work = gradient + an_winograd_weight_floats(w);
-        conv->kernels->winograd_gradient(w, conv->images, x, dy, dw, db, gradient, work);
-        return ALEXNET_OK;
+    case AN_BY_DNNL:
+        break;
     }
     void *scratch = (char *)workspace + conv->weights.weight_bytes;
     AN_TRY(an_primitive_run(conv->dnnl, &conv->weights.compute,

@@ -1,7 +1,8 @@
 /*
- * Convolutions on blocked activations (the network's input: plain): by Winograd's algorithm where
- * that fits, a first one with a stride by its phases, or else by kernels for few maps (first.h);
- * others, and the gradient of a plain input, by oneDNN.
+ * Convolutions on blocked activations (the network's input: plain): in bfloat16 and int8 by tiles
+ * where the processor has them, by Winograd's algorithm where that fits, a first one with a stride
+ * by its phases, or else by kernels for few maps (first.h); others, and the gradient of a plain
+ * input, by oneDNN.
  *
  * Each wants weights in a form of its own, another for each pass. A plan for inference packs them
  * once and forgets the plain ones; a plan for training keeps plain master weights and packs them in
@@ -10,6 +11,7 @@
 #ifndef AN_BACKEND_CPU_CONV_H
 #define AN_BACKEND_CPU_CONV_H
 
+#include "backend/cpu/amx_conv.h"
 #include "backend/cpu/dnnl.h"
 #include "backend/cpu/first.h"
 #include "backend/cpu/kernels/kernels.h"
@@ -21,17 +23,26 @@ typedef struct an_conv_pass {
     size_t scratch_bytes;
 } an_conv_pass;
 
+/* How a convolution is computed: all passes, but for the gradient of a plain input. */
+typedef enum an_conv_way {
+    AN_BY_DNNL,
+    AN_BY_WINOGRAD,
+    AN_BY_FIRST, /* kernels for few maps */
+    AN_BY_TILES  /* of AMX */
+} an_conv_way;
+
 /* All zero until made; freed with an_conv_free. */
 typedef struct an_conv {
     const an_layer *layer;
     const an_kernels *kernels;
     const an_dnnl *dnnl;
     int images;
-    bool own; /* by Winograd's algorithm, but for the gradient of a plain input: */
+    bool training;
+    an_conv_way way;
     an_winograd winograd, winograd_input, winograd_weights;
-    bool is_first, training; /* all but the gradient of the input by: */
+    an_amx_conv tiles, tiles_input, tiles_weights;
     an_first first;
-    an_conv_pass forward, input, weights; /* else by oneDNN; the latter two in training */
+    an_conv_pass forward, input, weights; /* by oneDNN; the latter two in training */
 } an_conv;
 
 /* How a plan uses a convolution. */
@@ -41,6 +52,7 @@ typedef struct an_conv_options {
     bool plain_input; /* x is plain, not blocked */
     bool training;
     bool input_gradient;
+    bool signed_input; /* int8: x may be negative */
     an_precision precision;
 } an_conv_options;
 

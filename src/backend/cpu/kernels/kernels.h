@@ -18,6 +18,7 @@
 #define AN_BACKEND_CPU_KERNELS_H
 
 #include "backend/backend.h"
+#include "backend/cpu/amx_conv.h"
 #include "backend/cpu/kernels/fc_engine.h"
 #include "backend/cpu/kernels/first_work.h"
 #include "backend/cpu/winograd.h"
@@ -71,6 +72,9 @@ typedef struct an_kernels {
                              const float *bias, bool relu, float *y, float *work);
     void (*winograd_gradient)(const an_winograd *w, int images, const float *x, const float *dy,
                               float *dw, float *db, float *gradient, float *work);
+
+    /* Convolutions by tiles; NULL: none with blocks of B maps. */
+    const an_amx_conv_kernels *tiles;
 
     /* Fully connected, plain, in float32; and of one image, whose zeros are skipped, with weights
      * in AN_FP32, AN_BF16 or AN_INT8. */

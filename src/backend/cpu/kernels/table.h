@@ -40,6 +40,9 @@ const an_kernels AN_KERNELS = {
     .winograd_weights = winograd_weights,
     .winograd_forward = winograd_forward,
     .winograd_gradient = winograd_gradient,
+#ifdef __AVX512F__
+    .tiles = &an_amx_conv_all,
+#endif
     .fc = {.workspace_bytes = fc_workspace_bytes,
            .forward = fc_forward,
            .backward_workspace_bytes = fc_backward_bytes,
