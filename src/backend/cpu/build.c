@@ -27,10 +27,13 @@ static int next_buffer(supply *from, size_t count) {
     return *buffer;
 }
 
-static size_t tensor_count(const an_cpu_plan *plan, an_shape shape, bool blocked) {
-    const int images = plan->base.options.batch;
+static size_t image_count(const an_cpu_plan *plan, an_shape shape, bool blocked, int images) {
     return blocked ? an_blocked_count(plan->kernels, shape, images)
                    : (size_t)images * an_shape_count(shape);
+}
+
+static size_t tensor_count(const an_cpu_plan *plan, an_shape shape, bool blocked) {
+    return image_count(plan, shape, blocked, plan->base.options.batch);
 }
 
 static bool is_type(const an_cpu_plan *plan, int l, an_layer_type type) {
@@ -113,12 +116,8 @@ static bool works_in_place(const an_cpu_plan *plan, const an_cpu_layer *it) {
     return !plan->base.options.observe && (type == AN_RELU || type == AN_DROPOUT);
 }
 
-/* Buffers of the activations, first layer to last. */
-static void place_activations(an_cpu_plan *plan) {
-    const an_plan_options *options = &plan->base.options;
+static void choose_all_work(an_cpu_plan *plan) {
     const an_network *network = &plan->base.network;
-    supply activations = {plan, !options->training && !options->observe, {-1, -1}, 0};
-    int current = -1;
     bool blocked = false;
     for (int l = 0; l < network->layer_count; l++) {
         an_cpu_layer *it = &plan->layers[l];
@@ -129,13 +128,65 @@ static void place_activations(an_cpu_plan *plan) {
                              .dx = -1,
                              .dconverted = -1};
         choose_work(plan, l, blocked);
+        blocked = it->out_blocked;
+    }
+}
+
+/* Whether a layer's output has a buffer that its input has not. */
+static bool makes_tensor(const an_cpu_plan *plan, int l) {
+    const an_cpu_layer *it = &plan->layers[l];
+    return l == 0 || !(it->skip || works_in_place(plan, it));
+}
+
+/* Floats of the front's maps that are meant to stay in the caches of each thread. */
+enum { front_floats = 1 << 19 };
+
+/* The layers below the second with weights, for inference, where all of them are kernels for
+ * blocked maps that take as few images as they are given. */
+static void choose_front(an_cpu_plan *plan) {
+    const an_plan_options *options = &plan->base.options;
+    const an_layer *layers = plan->base.network.layers;
+    plan->front = 0;
+    plan->portion = options->batch;
+    if (options->training || options->observe || !an_first_fits(&layers[0]))
+        return;
+    int front = 1;
+    while (front < plan->base.network.layer_count && layers[front].weight < 0 &&
+           plan->layers[front].in_blocked && plan->layers[front].out_blocked &&
+           !plan->layers[front].reference)
+        front++;
+    const size_t maps = tensor_count(plan, layers[0].out, true) / options->batch;
+    const size_t most = (size_t)options->threads * front_floats / maps;
+    plan->front = front;
+    plan->portion = most < 1 ? 1 : most < (size_t)options->batch ? (int)most : options->batch;
+}
+
+/* The last layer of the front that makes a tensor, which all others read: the batch's. */
+static int last_of_front(const an_cpu_plan *plan) {
+    int l = plan->front - 1;
+    while (l >= 0 && !makes_tensor(plan, l))
+        l--;
+    return l;
+}
+
+/* Buffers of the activations, first layer to last. */
+static void place_activations(an_cpu_plan *plan) {
+    const an_plan_options *options = &plan->base.options;
+    supply portions = {plan, true, {-1, -1}, 0};
+    supply batches = {plan, !options->training && !options->observe, {-1, -1}, 0};
+    int current = -1;
+    bool blocked = false;
+    for (int l = 0; l < plan->base.network.layer_count; l++) {
+        an_cpu_layer *it = &plan->layers[l];
+        const bool inside = l < last_of_front(plan);
         if (it->in_blocked != blocked)
             current = it->converted =
-                next_buffer(&activations, tensor_count(plan, it->layer->in, it->in_blocked));
+                next_buffer(&batches, tensor_count(plan, it->layer->in, it->in_blocked));
         it->x = current;
-        if (current < 0 || !(it->skip || works_in_place(plan, it)))
-            current =
-                next_buffer(&activations, tensor_count(plan, it->layer->out, it->out_blocked));
+        if (makes_tensor(plan, l))
+            current = next_buffer(inside ? &portions : &batches,
+                                  image_count(plan, it->layer->out, it->out_blocked,
+                                              inside ? plan->portion : options->batch));
         it->y = current;
         if (it->reference && it->layer->spec.type != AN_ADAPTIVE_AVG_POOL)
             it->scale = add_buffer(plan, tensor_count(plan, it->layer->in, false));
@@ -203,6 +254,8 @@ static alexnet_status make_weighted(an_cpu_plan *plan, alexnet_error *error) {
 
 alexnet_status an_cpu_build(an_cpu_plan *plan, alexnet_error *error) {
     plan->input_gradient = -1;
+    choose_all_work(plan);
+    choose_front(plan);
     place_activations(plan);
     if (plan->base.options.training)
         place_gradients(plan);

@@ -5,6 +5,9 @@
  * and plain from the first fully connected layer or dropout on; between the two, and around the few
  * layers that the reference backend's functions do, they are converted.
  *
+ * For inference the layers below the second convolution, whose maps are the largest by far, take a
+ * few images at a time through all of them, so that these maps stay in the caches (the front).
+ *
  * Every tensor stands in a buffer. Training needs every layer's output until the backward pass has
  * come to it, so each has a buffer of its own; for inference two take turns, and in training two
  * others do for the gradients. ReLU and dropout work in place. With options.observe, nothing is
@@ -51,6 +54,8 @@ typedef struct an_cpu_plan {
     an_cpu_layer layers[AN_MAX_LAYERS];
     an_cpu_buffer buffers[AN_CPU_MAX_BUFFERS];
     int buffer_count;
+    int front;   /* so many layers at the bottom do ... */
+    int portion; /* ... so many images at a time */
     int staging; /* the input of fewer images than the batch, filled up for a first layer that
                   takes whole batches; -1: never needed */
     int input_gradient; /* plain (N, C, H, W); -1 unless observing and training */

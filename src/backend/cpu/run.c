@@ -42,11 +42,10 @@ static void dropout_forward(const an_cpu_plan *plan, int l, int images, const an
 }
 
 static alexnet_status layer_forward(const an_cpu_plan *plan, int l, int images, const an_step *step,
-                                    const float *x, alexnet_error *error) {
+                                    const float *x, float *y, alexnet_error *error) {
     const an_cpu_layer *it = &plan->layers[l];
     const an_kernels *kernels = plan->kernels;
     const an_layer *layer = it->layer;
-    float *y = an_cpu_data(plan, it->y);
     switch (layer->spec.type) {
     case AN_CONV:
         return conv_forward(plan, it, images, x, y, error);
@@ -91,23 +90,51 @@ static const float *fill_up(const an_cpu_plan *plan, const float *input, int ima
     return batch;
 }
 
+/* One layer, from what is below it. */
+static alexnet_status run_layer(const an_cpu_plan *plan, int l, int images, const an_step *step,
+                                const float *x, float *y, alexnet_error *error) {
+    const an_cpu_layer *it = &plan->layers[l];
+    const double begun = an_timing_begin(&plan->base);
+    if (it->converted >= 0) {
+        convert(plan, it->in_blocked, it->layer->in, images, x, an_cpu_data(plan, it->converted));
+        x = an_cpu_data(plan, it->converted);
+    }
+    if (!it->skip)
+        AN_TRY(layer_forward(plan, l, images, step, x, y, error));
+    an_timing_end(&plan->base, AN_TIMED_FORWARD, l, begun);
+    return ALEXNET_OK;
+}
+
+/* The front's layers, a portion of the images after the other. */
+static alexnet_status run_front(const an_cpu_plan *plan, const float *input, int images,
+                                alexnet_error *error) {
+    const size_t image = an_shape_count(plan->base.network.input);
+    const int output = plan->front > 0 ? plan->layers[plan->front - 1].y : -1;
+    for (int first = 0; first < images; first += plan->portion) {
+        const int some = images - first < plan->portion ? images - first : plan->portion;
+        const float *x = input + (size_t)first * image;
+        for (int l = 0; l < plan->front; l++) {
+            const an_cpu_layer *it = &plan->layers[l];
+            float *y = an_cpu_data(plan, it->y);
+            if (it->y == output)
+                y += output_count(plan, it, first);
+            AN_TRY(run_layer(plan, l, some, NULL, x, y, error));
+            x = y;
+        }
+    }
+    return ALEXNET_OK;
+}
+
 alexnet_status an_cpu_run_forward(an_cpu_plan *plan, const float *input, int images,
                                   const an_step *step, alexnet_error *error) {
     if (plan->staging >= 0 && images < plan->base.options.batch)
         input = fill_up(plan, input, images);
-    const float *x = input;
-    for (int l = 0; l < plan->base.network.layer_count; l++) {
-        const an_cpu_layer *it = &plan->layers[l];
-        const double begun = an_timing_begin(&plan->base);
-        if (it->converted >= 0) {
-            convert(plan, it->in_blocked, it->layer->in, images, x,
-                    an_cpu_data(plan, it->converted));
-            x = an_cpu_data(plan, it->converted);
-        }
-        if (!it->skip)
-            AN_TRY(layer_forward(plan, l, images, step, x, error));
-        x = an_cpu_data(plan, it->y);
-        an_timing_end(&plan->base, AN_TIMED_FORWARD, l, begun);
+    AN_TRY(run_front(plan, input, images, error));
+    const float *x = plan->front > 0 ? an_cpu_data(plan, plan->layers[plan->front - 1].y) : input;
+    for (int l = plan->front; l < plan->base.network.layer_count; l++) {
+        float *y = an_cpu_data(plan, plan->layers[l].y);
+        AN_TRY(run_layer(plan, l, images, step, x, y, error));
+        x = y;
     }
     return ALEXNET_OK;
 }

@@ -92,29 +92,44 @@ static void take_row(const amx_layout *at, const float *from, size_t plane, __m5
                 to + (size_t)b * block * at->element);
 }
 
+/* `count` parts of `bytes` each, `distance` apart: bytes is a constant where it is inlined. */
+static inline __attribute__((always_inline)) void deal(const char *parts, const size_t bytes,
+                                                       int count, char *to, size_t distance) {
+    for (int i = 0; i < count; i++)
+        memcpy(to + i * distance, parts + i * bytes, bytes);
+}
+
+/* The columns from `first` on, of `width`, of 16 that are looked at. */
+static inline __mmask16 inside(int first, int width) {
+    const unsigned from = first < 0 ? ~0u << smaller(-first, block) : ~0u;
+    const unsigned to = width - first >= block ? ~0u : (1u << larger(width - first, 0)) - 1;
+    return (__mmask16)(from & to);
+}
+
 /* A row of phases, of rows of a plain image: each S pixels of a row are neighbouring maps. */
 static void take_phase_row(const amx_layout *at, const float *image, int h, __m512 factor,
                            char *to) {
     const an_phase_maps *phases = &at->conv->view.phases;
-    const int stride = phases->stride, pixels = at->conv->view.in.w;
+    const int stride = phases->stride, pixels = at->conv->view.in.w, width = phases->image.w;
     const size_t part = (size_t)stride * at->element;
     for (int line = 0; line < phases->image.c * stride; line++, to += part) {
         const int from = h * stride + line % stride - phases->pad;
-        const float *row =
-            image + ((size_t)line / stride * phases->image.h + from) * (size_t)phases->image.w;
         const bool there = from >= 0 && from < phases->image.h;
-        for (int i = 0; i < pixels * stride; i += block) {
-            float values[block] = {0};
-            char elements[block * 2];
-            const int column = i - phases->pad, count = phases->image.w - column;
-            if (there && column >= 0 && count >= block)
-                memcpy(values, row + column, sizeof values);
+        const float *row =
+            there ? image + ((size_t)line / stride * phases->image.h + from) * width : image;
+        for (int i = 0; i < pixels * stride; i += block / stride * stride) {
+            _Alignas(AN_ALIGNMENT) char parts[block * 2];
+            const int column = i - phases->pad;
+            const __mmask16 mask = there ? inside(column, width) : 0;
+            const int count = smaller(block / stride, pixels - i / stride);
+            put(at, _mm512_maskz_loadu_ps(mask, row + column), factor, parts);
+            char *pixel = to + i / stride * at->pixel;
+            if (part == 8) /* AlexNet's S = 4, in bfloat16 */
+                deal(parts, 8, count, pixel, at->pixel);
+            else if (part == 4) /* and in bytes */
+                deal(parts, 4, count, pixel, at->pixel);
             else
-                for (int k = larger(0, -column); there && k < smaller(block, count); k++)
-                    values[k] = row[column + k];
-            put(at, _mm512_loadu_ps(values), factor, elements);
-            for (int k = 0; k < block / stride && i / stride + k < pixels; k++)
-                memcpy(to + (i / stride + k) * at->pixel, elements + k * part, part);
+                deal(parts, part, count, pixel, at->pixel);
         }
     }
 }
