@@ -143,6 +143,7 @@ alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels
     conv->dnnl = dnnl;
     conv->images = options->images;
     conv->training = options->training;
+    conv->plain_input = options->plain_input;
     conv->way = way_of(conv, options);
     if (conv->way == AN_BY_FIRST)
         AN_TRY(an_first_make(&conv->first, kernels, layer, words_of(options->precision),
@@ -244,7 +245,8 @@ alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float inp
                             float *packed, void *workspace, alexnet_error *error) {
     switch (conv->way) {
     case AN_BY_TILES:
-        conv->kernels->tiles->pack(&conv->tiles, weights, input_range, packed);
+        conv->kernels->tiles->pack(&conv->tiles, weights, conv->plain_input ? input_range : 0,
+                                   packed);
         return ALEXNET_OK;
     case AN_BY_WINOGRAD:
         conv->kernels->winograd_weights(&conv->winograd, weights, packed, workspace);

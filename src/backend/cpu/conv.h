@@ -37,7 +37,7 @@ typedef struct an_conv {
     const an_kernels *kernels;
     const an_dnnl *dnnl;
     int images;
-    bool training;
+    bool training, plain_input;
     an_conv_way way;
     an_winograd winograd, winograd_input, winograd_weights;
     an_amx_conv tiles, tiles_input, tiles_weights;
@@ -75,7 +75,9 @@ size_t an_conv_packed_bytes(const an_conv *conv);
 /* Bytes of the workspace that the other functions take: the most that one of them needs. */
 size_t an_conv_workspace_bytes(const an_conv *conv);
 
-/* Packs plain weights for an_conv_forward. `input_range` as in an_weights, 0 where unknown. */
+/* Packs plain weights for an_conv_forward. `input_range` as in an_weights, 0 where unknown; of
+ * pictures it is used, of other layers' inputs each image's own range is, as fully connected layers
+ * do, since other pictures may exceed what was seen. */
 alexnet_status an_conv_pack(const an_conv *conv, const float *weights, float input_range,
                             float *packed, void *workspace, alexnet_error *error);
 
