@@ -133,13 +133,14 @@ static const char *fc_weights(const an_fc_job *job, int panel, int line, int lin
 }
 
 /* Of plain weights the next block's, a row a line. */
-static fc_ask fc_next_weights(const an_fc_job *job, int panel, int line, int tile, const char *w) {
+static fc_ask fc_next_weights(const an_fc_job *job, int panel, int line, int tile, int tiles,
+                              const char *w) {
     const int row = panel * fc_width + tile * fc_block;
     const size_t column = (size_t)(line + fc_block) * fc_line_inputs;
     if (job->packed || tile >= fc_width / fc_block || row + fc_block > job->outputs)
-        return fc_ask_ahead(w);
+        return fc_ask_ahead(w, tile, tiles);
     return (fc_ask){(const char *)(job->w + (size_t)row * job->inputs + column),
-                    (size_t)job->inputs * sizeof *job->w};
+                    (size_t)job->inputs * sizeof *job->w, fc_line_weights};
 }
 
 static void pack(const an_fc_packing *job) {
@@ -200,7 +201,8 @@ static void input_panels(const an_fc_job *job, const fc_images *images, const fc
             for (int t = 0; t < tiles; t++) {
                 const int first = fc_first(cut, tile + t);
                 const int count = fc_first(cut, tile + t + 1) - first;
-                const fc_ask ask = {(const char *)next, (size_t)inputs * sizeof *next};
+                const fc_ask ask = {(const char *)next, (size_t)inputs * sizeof *next,
+                                    fc_line_weights};
                 fc_multiply_tile(count, line > 0, some,
                                  images->lines +
                                      ((size_t)first * lines + (size_t)line * count) * fc_line,
@@ -303,19 +305,23 @@ static void ask(const an_fc_gradient *job, int first, int count, int i) {
 static void weights_tile(const an_fc_gradient *job, const fc_cut *cut, int tile, const char *turned,
                          const char *packed) {
     const int first = fc_first(cut, tile), count = fc_first(cut, tile + 1) - first;
-    const int lines = fc_lines(job->images), inputs = job->inputs;
+    const int lines = fc_lines(job->images), inputs = job->inputs, panels = fc_panels(inputs);
     const bool aligned = (uintptr_t)job->dw % 64 == 0 && inputs % 16 == 0;
-    for (int panel = 0; panel < fc_panels(inputs); panel++) {
-        ask(job, first, count, (panel + 1) * fc_width);
-        fc_sums sums;
-        fc_multiply_tile(count, false, lines, turned + (size_t)first * lines * fc_line,
-                         packed + panel * fc_panel_bytes(job->images),
-                         fc_ask_ahead(packed + panel * fc_panel_bytes(job->images)), sums);
+    fc_sums sums[fc_run];
+    for (int panel = 0; panel < panels; panel += fc_run) {
+        const int some = fc_smaller(fc_run, panels - panel);
+        if (fc_run == 1) /* of long runs the processor itself sees what comes next */
+            ask(job, first, count, (panel + 1) * fc_width);
+        for (int p = 0; p < some; p++) {
+            const char *w = packed + (panel + p) * fc_panel_bytes(job->images);
+            fc_multiply_tile(count, false, lines, turned + (size_t)first * lines * fc_line, w,
+                             fc_ask_ahead(w, 0, 1), sums[p]);
+        }
         for (int o = 0; o < count; o++) {
-            for (int half = 0; half < 2; half++) {
-                const int i = panel * fc_width + half * 16;
+            for (int part = 0; part < 2 * some; part++) {
+                const int i = panel * fc_width + part * 16;
                 leave(job, aligned, (size_t)(first + o) * inputs + i, fc_mask(inputs - i),
-                      sums[o][half]);
+                      sums[part / 2][o][part % 2]);
             }
         }
     }

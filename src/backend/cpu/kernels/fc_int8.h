@@ -132,9 +132,10 @@ static const char *fc_weights(const an_fc_job *job, int panel, int line, int lin
     return fc_packed_lines(job, panel, line);
 }
 
-static fc_ask fc_next_weights(const an_fc_job *job, int panel, int line, int tile, const char *w) {
-    (void)job, (void)panel, (void)line, (void)tile;
-    return fc_ask_ahead(w);
+static fc_ask fc_next_weights(const an_fc_job *job, int panel, int line, int tile, int tiles,
+                              const char *w) {
+    (void)job, (void)panel, (void)line;
+    return fc_ask_ahead(w, tile, tiles);
 }
 
 /* 16 weights as bytes. */

@@ -1,9 +1,11 @@
 /* The product of fc_panels.h by AVX-512: a register has the sums of one image and 16 outputs. */
 
 enum {
-    fc_tile = 13, /* images whose sums fit the registers */
-    fc_tiles = 5, /* that multiply what the cache holds of a panel */
-    fc_overhang = 0
+    fc_tile = 13,    /* images whose sums fit the registers */
+    fc_tiles = 5,    /* that multiply what the cache holds of a panel */
+    fc_run = 1,      /* panels of gradients that leave row by row */
+    fc_overhang = 0, /* bytes behind the images that are read */
+    fc_ahead = 8192  /* bytes from what is multiplied to what is asked for */
 };
 
 /* A thread needs nothing to begin with. */
@@ -11,6 +13,12 @@ static void fc_enter(void) {
 }
 
 static void fc_leave(void) {
+}
+
+/* Weights that lie in one run: what comes next in it. */
+static fc_ask fc_ask_ahead(const char *w, int tile, int tiles) {
+    (void)tile, (void)tiles;
+    return (fc_ask){w + fc_ahead, fc_line_weights, fc_line_weights};
 }
 
 /* sums (+)= `lines` lines of a tile's images x weights. `images` and `parts`, into how many sums

@@ -6,9 +6,10 @@
 #include "backend/cpu/kernels/amx.h"
 
 enum {
-    fc_tile = 2 * amx_rows, /* images whose sums fit the registers */
-    fc_tiles = 2,           /* that multiply what the cache holds of a panel */
-    fc_overhang = (amx_rows - 1) * fc_line
+    fc_tile = 2 * amx_rows,                /* images whose sums fit the registers */
+    fc_tiles = 2,                          /* that multiply what the cache holds of a panel */
+    fc_run = 32,                           /* panels of gradients that leave row by row */
+    fc_overhang = (amx_rows - 1) * fc_line /* bytes behind the images that are read */
 };
 
 static void fc_enter(void) {
@@ -17,6 +18,13 @@ static void fc_enter(void) {
 
 static void fc_leave(void) {
     amx_end();
+}
+
+/* Weights that lie in one run: the next block. Each of the tiles asks for a part of each line, so
+ * that memory is never idle. */
+static fc_ask fc_ask_ahead(const char *w, int tile, int tiles) {
+    const size_t part = fc_line_weights / tiles;
+    return (fc_ask){w + fc_block * fc_line_weights + tile * part, fc_line_weights, part};
 }
 
 /* sums (+)= `lines` lines of a tile's images x weights. `both`, whether the second tile has images,
@@ -41,9 +49,8 @@ static inline __attribute__((always_inline)) void fc_multiply(const bool both, i
         _tile_loadd(3, &sums[amx_rows][1], row);
     }
     for (int line = 0; line < lines; line++) {
-#pragma GCC unroll 32
-        for (int i = 0; i < fc_line_weights; i += 64)
-            _mm_prefetch(ask.from + i, _MM_HINT_T0);
+        for (size_t i = 0; i < ask.bytes; i += 64)
+            _mm_prefetch(ask.from + i, _MM_HINT_T2);
         _tile_loadd(6, w, row);
         _tile_loadd(7, w + amx_row, row);
         _tile_loadd(4, x, fc_line);

@@ -7,7 +7,7 @@
  *   fc_images, fc_begin(job), fc_take(images, n, line, to)
  *                                    the input: a line is 64 bytes of image n, ready to multiply;
  *   fc_weights(job, panel, line, lines, buffer)         lines of a panel, in a buffer if need be;
- *   fc_next_weights(job, panel, line, tile, w)          what is asked for while tile `tile` of
+ *   fc_next_weights(job, panel, line, tile, tiles, w)   what is asked for while tile `tile` of
  *                                                       those that share w is multiplied with it;
  *   fc_finish(job, images, n, o, sum)                   y of image n and 16 outputs, without bias.
  *
@@ -22,7 +22,6 @@ enum {
     fc_line_inputs = fc_steps * FC_GROUP,
     fc_line_weights = fc_steps * fc_width * 4, /* bytes of a panel that it is multiplied with */
     fc_block = 16,                             /* lines of that */
-    fc_ahead = 8192 /* bytes from what is multiplied to what is asked for */
 };
 
 static int fc_lines(int inputs) {
@@ -42,19 +41,12 @@ static const char *fc_packed_lines(const an_fc_job *job, int panel, int line) {
            (size_t)line * fc_line_weights;
 }
 
-/* What is asked for while something else is multiplied: with each line as many bytes as it has
- * weights, and between those of one and of the next so many. */
+/* What is asked for while something else is multiplied: with each line so many bytes, and between
+ * those of one and of the next so many. */
 typedef struct fc_ask {
     const char *from;
-    size_t stride;
+    size_t stride, bytes;
 } fc_ask;
-
-/* Weights that lie in one run: what comes next in it. */
-static fc_ask fc_ask_ahead(const char *w) {
-    return (fc_ask){w + fc_ahead, fc_line_weights};
-}
-
-static fc_ask fc_next_weights(const an_fc_job *job, int panel, int line, int tile, const char *w);
 
 #ifdef FC_AMX
 #include "backend/cpu/kernels/fc_multiply_amx.h"
@@ -64,6 +56,9 @@ static fc_ask fc_next_weights(const an_fc_job *job, int panel, int line, int til
 
 /* The sums of a tile, [image][half of the panel]. */
 typedef fc_sum fc_sums[fc_tile][2];
+
+static fc_ask fc_next_weights(const an_fc_job *job, int panel, int line, int tile, int tiles,
+                              const char *w);
 
 /* The images cut into tiles of about the same size: the first `larger` have `size`, the others one
  * less. */
@@ -118,8 +113,8 @@ static void fc_panel(const an_fc_job *job, const fc_images *images, const fc_cut
             const int first = fc_first(cut, tile + t), count = fc_first(cut, tile + t + 1) - first;
             const char *x =
                 images->lines + ((size_t)first * lines + (size_t)line * count) * fc_line;
-            fc_multiply_tile(count, line > 0, some, x, w, fc_next_weights(job, panel, line, t, w),
-                             sums[t]);
+            fc_multiply_tile(count, line > 0, some, x, w,
+                             fc_next_weights(job, panel, line, t, tiles, w), sums[t]);
         }
     }
     for (int t = 0; t < tiles; t++) {
