@@ -3,6 +3,8 @@
  * including file has set the target and defined
  *
  *   fc_sum, fc_nothing(), fc_plus(a, b), fc_dot(sum, image, weights)    sums of 16 outputs;
+ *                                    or, with FC_AMX, fc_sum and fc_dot(c, a, b) of tiles;
+ *   FC_ENGINE                                           the engine's name;
  *   FC_GROUP                                            inputs in four bytes;
  *   fc_images, fc_begin(job), fc_take(images, n, line, to)
  *                                    the input: a line is 64 bytes of image n, ready to multiply;
