@@ -7,6 +7,8 @@
  * two float32 operations behind an exact sum.
  */
 #include <math.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "backend/reference/layers.h"
 #include "core/threads.h"
@@ -82,21 +84,45 @@ static double model_pairs(const fc_case *c, int n, int o) {
     return sum * (double)w_scale * (double)(x_most / 32767);
 }
 
-/* The engines of fewer bits where this machine can run them; NULL elsewhere. */
-static const an_fc_engine *engine_bf16(void) {
+/* The engines of fewer bits that this machine can run, up to NULL. */
+typedef struct engines {
+    const an_fc_engine *list[3];
+} engines;
+
+static engines engines_of(an_precision precision) {
+    engines found = {{NULL}};
 #ifdef __x86_64__
-    if (an_can_bf16())
-        return &an_fc_bf16;
+    int count = 0;
+    if (precision == AN_BF16 ? an_can_bf16() : an_can_int8())
+        found.list[count++] = precision == AN_BF16 ? &an_fc_bf16 : &an_fc_int8;
+    if (an_can_amx())
+        found.list[count++] = precision == AN_BF16 ? &an_fc_amx_bf16 : &an_fc_amx_int8;
+#else
+    (void)precision;
 #endif
-    return NULL;
+    return found;
 }
 
-static const an_fc_engine *engine_int8(void) {
-#ifdef __x86_64__
-    if (an_can_int8())
-        return &an_fc_int8;
-#endif
-    return NULL;
+/* Bytes behind which no page can be read, nor written: tiles read more than they are asked for.
+ * All are NaN, in floats and in bfloat16. */
+typedef struct fenced {
+    char *block, *data;
+    size_t size;
+} fenced;
+
+static fenced fence(size_t bytes) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes + page - 1) / page * page;
+    fenced f = {.size = room + page};
+    f.block = mmap(NULL, f.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(f.block != MAP_FAILED);
+    f.data = f.block + room - bytes;
+    memset(f.block, 0xff, room);
+    assert_int_equal(mprotect(f.block + room, page, PROT_NONE), 0);
+    return f;
+}
+
+static void unfence(fenced *f) {
+    munmap(f->block, f->size);
 }
 
 static fc_case make_case(int images, int inputs, int outputs, rounding *rounded) {
@@ -118,9 +144,8 @@ static void free_case(fc_case *c) {
 static void compute(const an_fc_engine *engine, fc_case *c) {
     const int together = c->plain ? c->outputs : engine->packed_together;
     const size_t bytes = c->plain ? 0 : engine->packed_bytes(c->inputs, c->outputs);
-    an_guarded packed = an_guard(bytes / sizeof(float));
-    an_guarded workspace =
-        an_guard(engine->workspace_bytes(c->images, c->inputs, c->outputs) / sizeof(float));
+    fenced packed = fence(bytes);
+    fenced workspace = fence(engine->workspace_bytes(c->images, c->inputs, c->outputs));
     for (int first = 0; first < c->outputs && !c->plain; first += together) {
         const int left = c->outputs - first, last = first + (left < together ? left : together);
         engine->pack(&(an_fc_packing){.inputs = c->inputs,
@@ -143,8 +168,8 @@ static void compute(const an_fc_engine *engine, fc_case *c) {
                                  .y = c->y.data,
                                  .workspace = workspace.data,
                                  .signed_input = c->signed_input});
-    an_unguard(&packed);
-    an_unguard(&workspace);
+    unfence(&packed);
+    unfence(&workspace);
 }
 
 static void check(const an_fc_engine *engine, double (*model)(const fc_case *, int, int),
@@ -170,7 +195,8 @@ static const int sizes[][3] = {
     {1, 1003, 10},  {1, 4096, 70}, {2, 37, 4},    {3, 64, 33},    {4, 7, 8},     {5, 129, 17},
     {6, 32, 32},    {7, 31, 31},   {8, 200, 40},  {9, 16, 1},     {10, 66, 64},  {11, 33, 12},
     {12, 90, 1000}, {13, 1, 16},   {14, 50, 48},  {27, 1500, 9},  {64, 70, 100}, {70, 1100, 35},
-    {130, 99, 7},   {300, 20, 50}, {48, 131, 49}, {1, 4096, 130},
+    {130, 99, 7},   {300, 20, 50}, {48, 131, 49}, {1, 4096, 130}, {15, 65, 32},  {16, 1030, 31},
+    {17, 95, 66},   {32, 64, 32},  {33, 1, 1},    {100, 257, 97},
 };
 
 enum { size_count = sizeof sizes / sizeof *sizes };
@@ -193,22 +219,16 @@ static void in_float32(void **state) {
 
 static void in_bfloat16(void **state) {
     (void)state;
-    const an_fc_engine *engine = engine_bf16();
-    if (!engine) {
+    const engines all = engines_of(AN_BF16);
+    if (!all.list[0])
         skip();
-        return;
+    for (int i = 0; all.list[i]; i++) {
+        sums_of_floats(all.list[i], bfloat16, false);
+        sums_of_floats(all.list[i], bfloat16, true); /* as in training */
     }
-    sums_of_floats(engine, bfloat16, false);
-    sums_of_floats(engine, bfloat16, true); /* as in training */
 }
 
-static void in_int8(void **state) {
-    (void)state;
-    const an_fc_engine *engine = engine_int8();
-    if (!engine) {
-        skip();
-        return;
-    }
+static void sums_of_bytes(const an_fc_engine *engine) {
     for (int i = 0; i < size_count; i++) {
         for (int with_sign = 0; with_sign < 2; with_sign++) {
             fc_case c = make_case(sizes[i][0], sizes[i][1], sizes[i][2], as_it_is);
@@ -220,6 +240,15 @@ static void in_int8(void **state) {
             free_case(&c);
         }
     }
+}
+
+static void in_int8(void **state) {
+    (void)state;
+    const engines all = engines_of(AN_INT8);
+    if (!all.list[0])
+        skip();
+    for (int i = 0; all.list[i]; i++)
+        sums_of_bytes(all.list[i]);
 }
 
 static void in_int8_by_pairs(void **state) {
@@ -377,7 +406,7 @@ static void assert_near(double found, double expected, int terms) {
 }
 
 /* c has dy for y. */
-static void check_input_gradient(const an_fc_engine *engine, const fc_case *c, float *workspace) {
+static void check_input_gradient(const an_fc_engine *engine, const fc_case *c, void *workspace) {
     const size_t inputs = (size_t)c->inputs, outputs = (size_t)c->outputs;
     an_guarded dx = an_guard(c->x.count);
     engine->backward_input(c->images, c->inputs, c->outputs, c->w.data, c->y.data, dx.data,
@@ -391,7 +420,7 @@ static void check_input_gradient(const an_fc_engine *engine, const fc_case *c, f
 }
 
 static void check_weights_gradient(const an_fc_engine *engine, fc_case *c, const an_update *update,
-                                   float *workspace) {
+                                   void *workspace) {
     const size_t inputs = (size_t)c->inputs, outputs = (size_t)c->outputs;
     an_guarded dw = an_guard(c->w.count), v = an_guard_random(c->w.count, 7);
     an_guarded w_expected = an_guard(c->w.count), v_expected = an_guard_random(c->w.count, 7);
@@ -432,12 +461,11 @@ static void gradients(const an_fc_engine *engine, rounding *rounded) {
         fc_case c = make_case(size[0], size[1], size[2], rounded);
         an_guarded dy = an_guard_random(c.y.count, 5);
         memcpy(c.y.data, dy.data, dy.count * sizeof(float));
-        an_guarded workspace = an_guard(
-            engine->backward_workspace_bytes(c.images, c.inputs, c.outputs) / sizeof(float));
+        fenced workspace = fence(engine->backward_workspace_bytes(c.images, c.inputs, c.outputs));
         check_input_gradient(engine, &c, workspace.data);
         check_weights_gradient(engine, &c, i % 3 < 2 ? &rules[i % 3] : NULL, workspace.data);
         an_unguard(&dy);
-        an_unguard(&workspace);
+        unfence(&workspace);
         free_case(&c);
     }
 }
@@ -450,12 +478,11 @@ static void gradients_in_float32(void **state) {
 
 static void gradients_in_bfloat16(void **state) {
     (void)state;
-    const an_fc_engine *engine = engine_bf16();
-    if (!engine) {
+    const engines all = engines_of(AN_BF16);
+    if (!all.list[0])
         skip();
-        return;
-    }
-    gradients(engine, bfloat16);
+    for (int i = 0; all.list[i]; i++)
+        gradients(all.list[i], bfloat16);
 }
 
 /* db = sum of dy over the images */
@@ -498,9 +525,9 @@ static void weights_survive(const an_fc_engine *engine) {
 
 static void int8_weights_survive(void **state) {
     (void)state;
-    const an_fc_engine *engine = engine_int8();
-    if (engine)
-        weights_survive(engine);
+    const engines all = engines_of(AN_INT8);
+    for (int i = 0; all.list[i]; i++)
+        weights_survive(all.list[i]);
     for (const an_kernels *const *k = an_kernel_tables(); *k; k++)
         if ((*k)->fc_int8)
             weights_survive((*k)->fc_int8);
@@ -550,12 +577,16 @@ static void nan_is_not_hidden(void **state) {
             nan_weight_shows((*k)->fc_int8);
         }
     }
-    const an_fc_engine *engines[] = {engine_bf16(), engine_int8()};
-    for (int i = 0; i < 2; i++)
-        if (engines[i])
-            nan_stays(engines[i], 3, false);
-    if (engines[1])
-        nan_weight_shows(engines[1]);
+    const engines bf16 = engines_of(AN_BF16), int8 = engines_of(AN_INT8);
+    for (int i = 0; bf16.list[i]; i++) {
+        nan_stays(bf16.list[i], 3, false);
+        nan_stays(bf16.list[i], 40, true);
+    }
+    for (int i = 0; int8.list[i]; i++) {
+        nan_stays(int8.list[i], 3, false);
+        nan_stays(int8.list[i], 40, false);
+        nan_weight_shows(int8.list[i]);
+    }
 }
 
 /* The same bits however many threads there are. */
@@ -583,10 +614,11 @@ static void same_for_any_threads(void **state) {
         if ((*k)->fc_int8)
             same_bits((*k)->fc_int8, 20, false);
     }
-    const an_fc_engine *engines[] = {engine_bf16(), engine_int8()};
-    for (int i = 0; i < 2; i++)
-        if (engines[i])
-            same_bits(engines[i], 20, false);
+    const engines bf16 = engines_of(AN_BF16), int8 = engines_of(AN_INT8);
+    for (int i = 0; bf16.list[i]; i++)
+        same_bits(bf16.list[i], 20, false);
+    for (int i = 0; int8.list[i]; i++)
+        same_bits(int8.list[i], 20, false);
 }
 
 int main(void) {

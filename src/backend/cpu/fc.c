@@ -15,9 +15,9 @@ static const an_fc_engine *engine_of(const an_kernels *kernels, int inputs,
         return kernels->fc_sparse[options->precision];
 #ifdef __x86_64__
     if (options->precision == AN_BF16 && an_can_bf16())
-        return &an_fc_bf16;
+        return an_can_amx() ? &an_fc_amx_bf16 : &an_fc_bf16;
     if (options->precision == AN_INT8 && an_can_int8() && inputs <= most_int8_inputs)
-        return &an_fc_int8;
+        return an_can_amx() ? &an_fc_amx_int8 : &an_fc_int8;
 #else
     (void)inputs;
 #endif

@@ -67,8 +67,9 @@ typedef struct an_fc_engine {
 } an_fc_engine;
 
 #ifdef __x86_64__
-extern const an_fc_engine an_fc_bf16; /* where an_can_bf16() */
-extern const an_fc_engine an_fc_int8; /* where an_can_int8() */
+extern const an_fc_engine an_fc_bf16;                     /* where an_can_bf16() */
+extern const an_fc_engine an_fc_int8;                     /* where an_can_int8() */
+extern const an_fc_engine an_fc_amx_bf16, an_fc_amx_int8; /* where an_can_amx() */
 #endif
 
 #endif

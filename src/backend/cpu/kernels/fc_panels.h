@@ -3,11 +3,13 @@
  * including file has set the target and defined
  *
  *   fc_sum, fc_nothing(), fc_plus(a, b), fc_dot(sum, image, weights)    sums of 16 outputs;
+ *                                    or, with FC_AMX, fc_sum and fc_dot(c, a, b) of tiles;
+ *   FC_ENGINE                                           the engine's name;
  *   FC_GROUP                                            inputs in four bytes;
  *   fc_images, fc_begin(job), fc_take(images, n, line, to)
  *                                    the input: a line is 64 bytes of image n, ready to multiply;
  *   fc_weights(job, panel, line, lines, buffer)         lines of a panel, in a buffer if need be;
- *   fc_next_weights(job, panel, line, tile, w)          what is asked for while tile `tile` of
+ *   fc_next_weights(job, panel, line, tile, tiles, w)   what is asked for while tile `tile` of
  *                                                       those that share w is multiplied with it;
  *   fc_finish(job, images, n, o, sum)                   y of image n and 16 outputs, without bias.
  *
@@ -21,10 +23,7 @@ enum {
     fc_steps = 16, /* groups in it: broadcasts */
     fc_line_inputs = fc_steps * FC_GROUP,
     fc_line_weights = fc_steps * fc_width * 4, /* bytes of a panel that it is multiplied with */
-    fc_tile = 13,                              /* images whose sums fit the registers */
-    fc_tiles = 5,                              /* that multiply what the cache holds of a panel */
     fc_block = 16,                             /* lines of that */
-    fc_ahead = 8192 /* bytes from what is multiplied to what is asked for */
 };
 
 static int fc_lines(int inputs) {
@@ -44,104 +43,24 @@ static const char *fc_packed_lines(const an_fc_job *job, int panel, int line) {
            (size_t)line * fc_line_weights;
 }
 
+/* What is asked for while something else is multiplied: with each line so many bytes, and between
+ * those of one and of the next so many. */
+typedef struct fc_ask {
+    const char *from;
+    size_t stride, bytes;
+} fc_ask;
+
+#ifdef FC_AMX
+#include "backend/cpu/kernels/fc_multiply_amx.h"
+#else
+#include "backend/cpu/kernels/fc_multiply.h"
+#endif
+
 /* The sums of a tile, [image][half of the panel]. */
 typedef fc_sum fc_sums[fc_tile][2];
 
-/* What is asked for while something else is multiplied: with each line as many bytes as it has
- * weights, and between those of one and of the next so many. */
-typedef struct fc_ask {
-    const char *from;
-    size_t stride;
-} fc_ask;
-
-/* Weights that lie in one run: what comes next in it. */
-static fc_ask fc_ask_ahead(const char *w) {
-    return (fc_ask){w + fc_ahead, fc_line_weights};
-}
-
-static fc_ask fc_next_weights(const an_fc_job *job, int panel, int line, int tile, const char *w);
-
-/* sums (+)= `lines` lines of a tile's images x weights. `images` and `parts`, into how many sums
- * each is split so that additions need not wait, are constants where it is inlined. */
-static inline __attribute__((always_inline)) void fc_multiply(const int images, const int parts,
-                                                              bool add, int lines, const char *x,
-                                                              const char *w, fc_ask ask,
-                                                              fc_sums sums) {
-    fc_sum sum[fc_tile][2][4];
-#pragma GCC unroll 13
-    for (int m = 0; m < images; m++) {
-#pragma GCC unroll 2
-        for (int half = 0; half < 2; half++) {
-#pragma GCC unroll 4
-            for (int p = 0; p < parts; p++)
-                sum[m][half][p] = add && p == 0 ? sums[m][half] : fc_nothing();
-        }
-    }
-    for (int line = 0; line < lines; line++) {
-        for (int step = 0; step < fc_steps; step += parts) {
-#pragma GCC unroll 4
-            for (int p = 0; p < parts; p++) {
-                const char *next = ask.from + (size_t)(step + p) * fc_width * 4;
-                if (parts > 1) { /* few images: nothing is needed twice */
-                    _mm_prefetch(next, _MM_HINT_NTA);
-                    _mm_prefetch(next + 64, _MM_HINT_NTA);
-                } else {
-                    _mm_prefetch(next, _MM_HINT_T0);
-                    _mm_prefetch(next + 64, _MM_HINT_T0);
-                }
-                const __m512i low = _mm512_load_si512(w), high = _mm512_load_si512(w + 64);
-#pragma GCC unroll 13
-                for (int m = 0; m < images; m++) {
-                    int32_t group;
-                    memcpy(&group, x + m * fc_line + p * 4, sizeof group);
-                    const __m512i image = _mm512_set1_epi32(group);
-                    sum[m][0][p] = fc_dot(sum[m][0][p], image, low);
-                    sum[m][1][p] = fc_dot(sum[m][1][p], image, high);
-                }
-                w += fc_width * 4;
-            }
-            x += parts * 4;
-        }
-        x += (images - 1) * fc_line;
-        ask.from += ask.stride;
-    }
-#pragma GCC unroll 13
-    for (int m = 0; m < images; m++) {
-#pragma GCC unroll 2
-        for (int half = 0; half < 2; half++) {
-            sums[m][half] = sum[m][half][0];
-#pragma GCC unroll 4
-            for (int p = 1; p < parts; p++)
-                sums[m][half] = fc_plus(sums[m][half], sum[m][half][p]);
-        }
-    }
-}
-
-static void fc_multiply_tile(int images, bool add, int lines, const char *x, const char *w,
-                             fc_ask ask, fc_sums sums) {
-#define FC_CASE(images, parts)                                                                     \
-    case images:                                                                                   \
-        fc_multiply(images, parts, add, lines, x, w, ask, sums);                                   \
-        break;
-    switch (images) {
-        FC_CASE(1, 4)
-        FC_CASE(2, 4)
-        FC_CASE(3, 2)
-        FC_CASE(4, 2)
-        FC_CASE(5, 1)
-        FC_CASE(6, 1)
-        FC_CASE(7, 1)
-        FC_CASE(8, 1)
-        FC_CASE(9, 1)
-        FC_CASE(10, 1)
-        FC_CASE(11, 1)
-        FC_CASE(12, 1)
-        FC_CASE(13, 1)
-    default:
-        break;
-    }
-#undef FC_CASE
-}
+static fc_ask fc_next_weights(const an_fc_job *job, int panel, int line, int tile, int tiles,
+                              const char *w);
 
 /* The images cut into tiles of about the same size: the first `larger` have `size`, the others one
  * less. */
@@ -196,8 +115,8 @@ static void fc_panel(const an_fc_job *job, const fc_images *images, const fc_cut
             const int first = fc_first(cut, tile + t), count = fc_first(cut, tile + t + 1) - first;
             const char *x =
                 images->lines + ((size_t)first * lines + (size_t)line * count) * fc_line;
-            fc_multiply_tile(count, line > 0, some, x, w, fc_next_weights(job, panel, line, t, w),
-                             sums[t]);
+            fc_multiply_tile(count, line > 0, some, x, w,
+                             fc_next_weights(job, panel, line, t, tiles, w), sums[t]);
         }
     }
     for (int t = 0; t < tiles; t++) {
@@ -223,6 +142,7 @@ static void fc_forward(const an_fc_job *job) {
     const int panels = fc_panels(job->outputs);
 #pragma omp parallel
     {
+        fc_enter();
 #pragma omp for schedule(static)
         for (int tile = 0; tile < cut.tiles; tile++)
             fc_take_tile(job, &images, &cut, tile);
@@ -231,5 +151,6 @@ static void fc_forward(const an_fc_job *job) {
             for (int panel = 0; panel < panels; panel++)
                 fc_panel(job, &images, &cut, tile, panel);
         }
+        fc_leave();
     }
 }
