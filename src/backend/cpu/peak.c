@@ -100,14 +100,14 @@ an_rate an_cpu_limit(an_limit limit, double seconds) {
         rate = (an_rate){arithmetic(kernels->multiply_adds, seconds), kernels->name};
         break;
     case AN_LIMIT_BF16:
-        rate = an_can_amx() ? (an_rate){arithmetic(an_multiply_adds_amx_bf16, seconds), "AMX"}
-                            : arithmetic_below(an_can_bf16(), an_multiply_adds_bf16, "AVX512_BF16",
-                                               seconds);
+        rate = an_can_amx()
+                   ? (an_rate){arithmetic(an_multiply_adds_amx_bf16, seconds), "AMX"}
+                   : arithmetic_below(an_can_bf16(), an_multiply_adds_bf16, "AVX512_BF16", seconds);
         break;
     case AN_LIMIT_INT8:
-        rate = an_can_amx() ? (an_rate){arithmetic(an_multiply_adds_amx_int8, seconds), "AMX"}
-                            : arithmetic_below(an_can_int8(), an_multiply_adds_int8, "AVX512_VNNI",
-                                               seconds);
+        rate = an_can_amx()
+                   ? (an_rate){arithmetic(an_multiply_adds_amx_int8, seconds), "AMX"}
+                   : arithmetic_below(an_can_int8(), an_multiply_adds_int8, "AVX512_VNNI", seconds);
         break;
     case AN_LIMIT_READ:
     case AN_LIMIT_COPY:

@@ -24,7 +24,8 @@ static bool can_avx_vnni(void) {
     return an_dnnl_allows_avx2_vnni() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & avx_vnni);
 }
 
-/* Linux lends a process the tiles' registers when it asks; from then on all its threads have them. */
+/* Linux lends a process the tiles' registers when it asks; from then on all its threads have them.
+ */
 static bool tiles_lent;
 
 static void ask_for_tiles(void) {
