@@ -95,7 +95,7 @@ sparse_add(const an_precision type, const int rows, int groups, const char *cons
         for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 8
             for (int line = 0; line < bytes; line += AN_ALIGNMENT)
-                __builtin_prefetch(coming[r] + at + line, 0, 0); /* nothing is needed twice */
+                __builtin_prefetch(coming[r] + at + line, 0, 2);
             sparse_multiply(type, broadcast(x[r]), row[r] + (size_t)g * bytes, sum);
         }
 #pragma GCC unroll 8
