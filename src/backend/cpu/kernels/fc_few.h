@@ -24,7 +24,7 @@ static float fc_row(int inputs, const float *w, const float *x) {
     for (; i + step <= inputs; i += step) {
 #pragma GCC unroll 8
         for (int j = 0; j < step; j += cache_line)
-            __builtin_prefetch(w + i + j + fc_ahead, 0, 2);
+            __builtin_prefetch(w + i + j + fc_ahead, 0, 3);
 #pragma GCC unroll 8
         for (int p = 0; p < fc_parts; p++)
             sum[p] = multiply_add(load(w + i + p * AN_BLOCK), load(x + i + p * AN_BLOCK), sum[p]);
