@@ -3,8 +3,8 @@
 #include "core/memory.h"
 
 /* What a round's pictures may take, so that they stay in the caches of two cores beside a panel's
- * weights. */
-static const size_t round_bytes = (size_t)1 << 20;
+ * weights; and in AN_PASS_WEIGHTS, where all of the gradient is passed for each round. */
+static const size_t round_bytes = (size_t)1 << 20, gradient_round_bytes = (size_t)4 << 20;
 
 enum { most_summands = 66000 }; /* products of bytes, of which as many fit 32 bits */
 
@@ -60,7 +60,8 @@ an_amx_conv an_amx_conv_of(const an_layer *layer, const an_amx_conv_options *opt
     conv.positions =
         divide_up((conv.out.h - 1) * conv.pitch + conv.out.w, AN_AMX_PAIR) * AN_AMX_PAIR;
     conv.steps = divide_up(view->window * (int)pixel_bytes(&conv), AN_AMX_STEP);
-    const size_t most = round_bytes / image_bytes(&conv);
+    const bool weights = options->pass == AN_PASS_WEIGHTS;
+    const size_t most = (weights ? gradient_round_bytes : round_bytes) / image_bytes(&conv);
     const int round = most < 1 ? 1 : most < (size_t)options->images ? (int)most : options->images;
     conv.round = divide_up(options->images, divide_up(options->images, round));
     return conv;

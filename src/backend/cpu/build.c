@@ -139,7 +139,7 @@ static bool makes_tensor(const an_cpu_plan *plan, int l) {
 }
 
 /* Floats of the front's maps that are meant to stay in the caches of each thread. */
-enum { front_floats = 1 << 19 };
+enum { front_floats = 1 << 18 };
 
 /* The layers below the second with weights, for inference, where all of them are kernels for
  * blocked maps that take as few images as they are given. */

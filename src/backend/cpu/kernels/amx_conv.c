@@ -111,19 +111,20 @@ static void take_phase_row(const amx_layout *at, const float *image, int h, __m5
                            char *to) {
     const an_phase_maps *phases = &at->conv->view.phases;
     const int stride = phases->stride, pixels = at->conv->view.in.w, width = phases->image.w;
+    const int together = block / stride;
     const size_t part = (size_t)stride * at->element;
     for (int line = 0; line < phases->image.c * stride; line++, to += part) {
         const int from = h * stride + line % stride - phases->pad;
         const bool there = from >= 0 && from < phases->image.h;
         const float *row =
             there ? image + ((size_t)line / stride * phases->image.h + from) * width : image;
-        for (int i = 0; i < pixels * stride; i += block / stride * stride) {
+        for (int w = 0; w < pixels; w += together) {
             _Alignas(AN_ALIGNMENT) char parts[block * 2];
-            const int column = i - phases->pad;
+            const int column = w * stride - phases->pad;
             const __mmask16 mask = there ? inside(column, width) : 0;
-            const int count = smaller(block / stride, pixels - i / stride);
+            const int count = smaller(together, pixels - w);
             put(at, _mm512_maskz_loadu_ps(mask, row + column), factor, parts);
-            char *pixel = to + i / stride * at->pixel;
+            char *pixel = to + w * at->pixel;
             if (part == 8) /* AlexNet's S = 4, in bfloat16 */
                 deal(parts, 8, count, pixel, at->pixel);
             else if (part == 4) /* and in bytes */
@@ -272,11 +273,26 @@ static int map_of(const amx_layout *at, int index, int half) {
     return map < at->maps ? index / at->panels * at->maps + map : -1;
 }
 
-/* Writes a panel's sums of the positions from `first` on, as far as they are in the picture. */
+/* Writes a tile's sums of 16 positions, as far as they are in the picture, run by run of a row. */
+static inline void write_tile(const an_amx_conv *conv, const amx_ending *end, int first,
+                              const char *sums, float *y) {
+    const int last = first + amx_rows, width = conv->out.w;
+    for (int q = first, run; q < last; q += run) {
+        const int h = q / conv->pitch, w = q % conv->pitch;
+        if (h >= conv->out.h)
+            break;
+        run = smaller(last - q, conv->pitch - w);
+        float *to = y + ((size_t)h * width + w) * block;
+        for (int i = 0; i < smaller(run, width - w); i++)
+            _mm512_store_ps(to + (size_t)i * block, finish(end, sums + (q - first + i) * amx_row));
+    }
+}
+
+/* Writes a panel's sums of the positions from `first` on. */
 static void write_pair(const amx_layout *at, const amx_output *out, int image, int index, int first,
                        const char *sums) {
     const an_amx_conv *conv = at->conv;
-    const int width = conv->out.w, height = conv->out.h;
+    const size_t plane = (size_t)conv->out.h * conv->out.w;
     for (int half = 0; half < 2; half++) {
         const int map = map_of(at, index, half);
         if (map < 0)
@@ -286,19 +302,9 @@ static void write_pair(const amx_layout *at, const amx_output *out, int image, i
         if (at->int8)
             end.scale = _mm512_mul_ps(_mm512_loadu_ps(out->scales + map),
                                       _mm512_set1_ps(scales_of(at)[image]));
-        float *y = out->y + ((size_t)image * conv->out.c + map) * height * width;
-        int h = first / conv->pitch, w = first % conv->pitch;
-        for (int p = 0; p < pair && h < height; p++) {
-            if (w < width) {
-                const char *from = sums + (2 * (p / amx_rows) + half) * amx_tile;
-                _mm512_store_ps(y + ((size_t)h * width + w) * block,
-                                finish(&end, from + p % amx_rows * amx_row));
-            }
-            if (++w == conv->pitch) {
-                w = 0;
-                h++;
-            }
-        }
+        float *y = out->y + ((size_t)image * conv->out.c + map) * plane;
+        write_tile(conv, &end, first, sums + half * amx_tile, y);
+        write_tile(conv, &end, first + amx_rows, sums + (2 + half) * amx_tile, y);
     }
 }
 
