@@ -34,8 +34,9 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     const double most = int16 ? tolerance_int16 : tolerance;
     const an_winograd forward = an_winograd_of(layer, algorithm, &options);
     const bool plain_input = layer->spec.stride > 1;
+    const bool has_input = !plain_input && an_winograd_fits_input(layer, kernels->block);
     options.int16 = AN_INT16_NONE;
-    options.pass = plain_input ? AN_PASS_FORWARD : AN_PASS_INPUT;
+    options.pass = has_input ? AN_PASS_INPUT : AN_PASS_FORWARD;
     const an_winograd backward = an_winograd_of(layer, algorithm, &options);
     options.pass = AN_PASS_WEIGHTS;
     const an_winograd gradient = an_winograd_of(layer, algorithm, &options);
@@ -64,7 +65,7 @@ static void check(const an_kernels *kernels, an_winograd_algorithm algorithm, co
     an_sums_finish(&s, layer, images, bias);
     assert_close("forward", kernels->name, (int)algorithm, s.y, plain, out, most);
 
-    if (!plain_input) {
+    if (has_input) {
         kernels->winograd_weights(&backward, w, v, backward_work);
         kernels->winograd_forward(&backward, images, blocked_dy, v, NULL, false, result,
                                   backward_work);
@@ -92,6 +93,7 @@ static void every_algorithm(const an_kernels *kernels, an_int16 int16) {
         an_layer_of(3, 0, 2, (an_shape){2 * one, 7, 10}, 2 * one),
         an_layer_of(5, 2, 2, (an_shape){2 * one, 9, 6}, 2 * one),
         an_layer_of(5, 0, 1, (an_shape){one, 6, 5}, one),
+        an_layer_of(5, 2, 2, (an_shape){3 * one, 6, 7}, 2 * one), /* 3 blocks a group */
     };
     for (size_t l = 0; l < sizeof layers / sizeof *layers; l++) {
         assert_true(an_winograd_fits(&layers[l], kernels->block));
@@ -203,7 +205,10 @@ static void chooses(void **state) {
     an_layer strided = conv3;
     strided.spec.stride = 2;
     assert_false(an_winograd_fits(&strided, 16));
-    const an_layer few = an_layer_of(3, 1, 1, (an_shape){16, 13, 13}, 384);
+    const an_layer one = an_layer_of(3, 1, 1, (an_shape){16, 13, 13}, 384);
+    assert_true(an_winograd_fits(&one, 16));
+    assert_false(an_winograd_fits_input(&one, 16));
+    const an_layer few = an_layer_of(3, 1, 1, (an_shape){8, 13, 13}, 384);
     assert_false(an_winograd_fits(&few, 16));
     const an_layer conv1 = an_strided_layer(11, 4, 0, (an_shape){3, 227, 227}, 96);
     assert_int_equal(chosen(&conv1, 64), AN_WINOGRAD_4_3);

@@ -88,15 +88,17 @@ static an_winograd winograd_of(const an_conv *conv, an_pass pass, const an_conv_
 }
 
 /* Whether the gradient of the input is by the same way as the other passes. */
-static bool input_likewise(const an_conv_options *options) {
-    return options->input_gradient && !options->plain_input;
+static bool input_likewise(const an_conv *conv, const an_conv_options *options) {
+    return options->input_gradient && !options->plain_input && conv->way != AN_BY_DNNL &&
+           (conv->way != AN_BY_WINOGRAD ||
+            an_winograd_fits_input(conv->layer, conv->kernels->block));
 }
 
 static void make_winograd(an_conv *conv, const an_conv_options *options) {
     conv->winograd = winograd_of(conv, AN_PASS_FORWARD, options);
     if (options->training)
         conv->winograd_weights = winograd_of(conv, AN_PASS_WEIGHTS, options);
-    if (input_likewise(options))
+    if (input_likewise(conv, options))
         conv->winograd_input = winograd_of(conv, AN_PASS_INPUT, options);
 }
 
@@ -112,7 +114,7 @@ static void make_tiles(an_conv *conv, const an_conv_options *options) {
     conv->tiles = tiles_of(conv, AN_PASS_FORWARD, options);
     if (options->training)
         conv->tiles_weights = tiles_of(conv, AN_PASS_WEIGHTS, options);
-    if (input_likewise(options))
+    if (input_likewise(conv, options))
         conv->tiles_input = tiles_of(conv, AN_PASS_INPUT, options);
 }
 
@@ -152,9 +154,9 @@ alexnet_status an_conv_make(an_conv *conv, const an_dnnl *dnnl, const an_kernels
         make_winograd(conv, options);
     if (conv->way == AN_BY_TILES)
         make_tiles(conv, options);
-    const bool plain_gradient = options->plain_input && options->input_gradient;
-    return conv->way == AN_BY_DNNL || plain_gradient ? make_by_dnnl(conv, options, error)
-                                                     : ALEXNET_OK;
+    const bool input_by_dnnl = options->input_gradient && !input_likewise(conv, options);
+    return conv->way == AN_BY_DNNL || input_by_dnnl ? make_by_dnnl(conv, options, error)
+                                                    : ALEXNET_OK;
 }
 
 static void free_pass(an_conv_pass *pass) {

@@ -23,7 +23,8 @@ typedef struct an_conv_pass {
     size_t scratch_bytes;
 } an_conv_pass;
 
-/* How a convolution is computed: all passes, but for the gradient of a plain input. */
+/* How a convolution is computed: all passes, but that oneDNN does the gradient of a plain input,
+ * and of one that Winograd's kernels have not in pairs of blocks. */
 typedef enum an_conv_way {
     AN_BY_DNNL,
     AN_BY_WINOGRAD,

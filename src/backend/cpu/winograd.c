@@ -36,8 +36,11 @@ bool an_winograd_fits(const an_layer *layer, int block) {
     return (spec->kernel == 3 || spec->kernel == 5) && spec->stride == 1 &&
            spec->pad < spec->kernel &&
            layer->out.h == layer->in.h + 2 * spec->pad - spec->kernel + 1 &&
-           layer->in.c / spec->groups % (2 * block) == 0 &&
-           spec->units / spec->groups % (2 * block) == 0;
+           layer->in.c / spec->groups % block == 0 && spec->units / spec->groups % (2 * block) == 0;
+}
+
+bool an_winograd_fits_input(const an_layer *layer, int block) {
+    return an_winograd_fits(layer, block) && layer->in.c / layer->spec.groups % (2 * block) == 0;
 }
 
 bool an_winograd_fits_phases(const an_layer *layer, int block) {

@@ -62,8 +62,10 @@ typedef struct an_winograd {
     int chunk; /* tiles */
 } an_winograd;
 
-/* Whether the kernels with blocks of B maps can do a layer: window, stride, and whole blocks. */
+/* Whether the kernels with blocks of B maps can do a layer: window, stride, whole blocks, and of
+ * the output pairs of them; and the gradient of its input, where the input has to be in pairs. */
 bool an_winograd_fits(const an_layer *layer, int block);
+bool an_winograd_fits_input(const an_layer *layer, int block);
 
 /* Whether they can do the first layer by its phases, from plain images; not to the gradient of its
  * input. */
