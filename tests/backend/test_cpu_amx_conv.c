@@ -230,13 +230,14 @@ static void nan_shows(void **state) {
 
 static void does_not_fit(void **state) {
     (void)state;
-    const an_layer few = an_layer_of(3, 1, 1, (an_shape){24, 13, 13}, 32);
-    const an_layer odd = an_layer_of(3, 1, 1, (an_shape){32, 13, 13}, 48);
-    const an_layer deep = an_layer_of(5, 2, 1, (an_shape){2656, 5, 5}, 32);
-    const an_layer colours = an_layer_of(3, 1, 1, (an_shape){3, 32, 32}, 32);
-    const an_layer *layers[] = {&few, &odd, &deep, &colours};
+    const an_layer layers[] = {
+        an_layer_of(3, 1, 1, (an_shape){24, 13, 13}, 32), /* no whole blocks in, */
+        an_layer_of(3, 1, 1, (an_shape){32, 13, 13}, 48), /* no pairs of them out, */
+        an_layer_of(5, 2, 1, (an_shape){2656, 5, 5}, 32), /* more products than a sum holds, */
+        an_layer_of(3, 1, 1, (an_shape){3, 32, 32}, 32),  /* and a picture without phases */
+    };
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
-        assert_false(an_amx_conv_fits(layers[i]));
+        assert_false(an_amx_conv_fits(&layers[i]));
 }
 
 int main(void) {
