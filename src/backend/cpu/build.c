@@ -156,9 +156,10 @@ static void choose_front(an_cpu_plan *plan) {
            !plan->layers[front].reference)
         front++;
     const size_t maps = tensor_count(plan, layers[0].out, true) / options->batch;
-    const size_t most = (size_t)options->threads * front_floats / maps;
+    const int threads = options->threads,
+              each = front_floats / maps < 1 ? 1 : (int)(front_floats / maps);
     plan->front = front;
-    plan->portion = most < 1 ? 1 : most < (size_t)options->batch ? (int)most : options->batch;
+    plan->portion = each * threads < options->batch ? each * threads : options->batch;
 }
 
 /* The last layer of the front that makes a tensor, which all others read: the batch's. */

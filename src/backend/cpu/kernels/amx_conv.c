@@ -327,6 +327,13 @@ static int parts_of(const an_amx_conv *conv, int images) {
     return smaller(conv->positions / pair, (enough + tasks - 1) / tasks);
 }
 
+/* Whether each thread takes whole images, and so finds and leaves their maps in its own caches:
+ * where all weights fit beside them, and no thread would wait. */
+static bool keeps_images(const amx_layout *at, int images) {
+    const size_t weights = an_amx_conv_panels(at->conv) * at->panel;
+    return images % at->conv->threads == 0 && weights <= (size_t)1 << 18;
+}
+
 static void amx_conv_forward(const an_amx_conv *conv, int images, const float *x,
                              const void *packed, const float *bias, bool relu, float *y,
                              void *work) {
@@ -341,6 +348,13 @@ static void amx_conv_forward(const an_amx_conv *conv, int images, const float *x
             const int some = smaller(conv->round, images - first), parts = parts_of(conv, some);
             const amx_output to = {packed, bias, scales, relu, y + first * out};
             take_pictures(&at, some, x + first * in, at.int8 ? scales[conv->out.c] : 0);
+            if (keeps_images(&at, some)) {
+#pragma omp for schedule(static)
+                for (int image = 0; image < some; image++)
+                    for (int p = 0; p < panels; p++)
+                        compute(&at, &to, image, p, 0, conv->positions);
+                continue;
+            }
 #pragma omp for collapse(3) schedule(dynamic)
             for (int p = 0; p < panels; p++)
                 for (int image = 0; image < some; image++)
