@@ -1,7 +1,7 @@
 /*
  * Fully connected layers, with the weights (O, I) where and as they are, for few images: what it
  * costs is reading the weights once. For one image a thread reads one row after the other, asking
- * memory ahead for what it will not need twice; for more, tiles of rows and images save reading the
+ * memory ahead; for more, tiles of rows and images save reading the
  * images over and over.
  *
  * Threads take runs of rows as they get done with the last, so that a core that is busy elsewhere
