@@ -4,8 +4,9 @@
  *     pictures (image, group, H, W, C / groups)     in bfloat16 or bytes
  *     weights  (panel, window row, step, 2 tiles)   a panel is 32 maps of the output
  *
- * Threads first share the rows of the pictures among them, then panels and parts of pictures; a
- * panel's weights stay in a core's second cache while it goes through the pictures.
+ * Threads first share the rows of the pictures among them, then panels and parts of pictures, or
+ * whole pictures where the weights are few; a panel's weights stay in a core's second cache while
+ * it goes through the pictures.
  */
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -19,6 +20,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,avx2,fma")
 #pragma GCC target("amx-tile,amx-bf16,amx-int8")
 #include "backend/cpu/kernels/amx.h"
+#include "backend/cpu/kernels/largest.h"
 
 enum {
     block = 16,         /* maps of blocked activations */
@@ -161,23 +163,10 @@ static void take_picture_row(const amx_layout *at, const float *x, int h, float 
     }
 }
 
-/* The largest magnitude of many numbers; NaN where not all are finite. */
-static float largest(const float *from, size_t count) {
-    __m512 most = _mm512_setzero_ps();
-    __mmask16 odd = 0; /* what is no number less than infinity */
-    for (size_t i = 0; i < count; i += block) {
-        const __mmask16 there = count - i < block ? (__mmask16)((1u << (count - i)) - 1) : 0xffff;
-        const __m512 magnitude = _mm512_abs_ps(_mm512_maskz_loadu_ps(there, from + i));
-        odd |= _mm512_cmp_ps_mask(magnitude, _mm512_set1_ps(INFINITY), _CMP_NLT_UQ);
-        most = _mm512_max_ps(most, magnitude);
-    }
-    return odd ? NAN : _mm512_reduce_max_ps(most);
-}
-
 /* What a byte of a picture is worth: NaN where something in it is not finite. */
 static float scale_of(const amx_layout *at, const float *x, float range) {
     const float levels = at->conv->signed_input ? 127 : 255;
-    const float most = largest(x, an_view_image_floats(&at->conv->view));
+    const float most = largest(x, (int)an_view_image_floats(&at->conv->view));
     return (range > 0 && most <= INFINITY ? range : most) / levels;
 }
 
@@ -244,7 +233,6 @@ static void multiply_pair(const amx_layout *at, const char *x, const char *w, vo
     _tile_stored(1, to + amx_tile, amx_row);
     _tile_stored(2, to + 2 * amx_tile, amx_row);
     _tile_stored(3, to + 3 * amx_tile, amx_row);
-    __asm__ volatile("" ::: "memory"); /* gcc does not know what was stored */
 }
 
 /* Sums of a position and 16 maps, as they are written. */
@@ -432,7 +420,7 @@ static __m512 weight_scales(const amx_layout *at, const float *plain, int o) {
                                     : (size_t)at->depth * view->window * view->window;
     float scales[block];
     for (int i = 0; i < block; i++)
-        scales[i] = largest(plain + (o + i) * count, count) / 127;
+        scales[i] = largest(plain + (o + i) * count, (int)count) / 127;
     return _mm512_loadu_ps(scales);
 }
 

@@ -47,6 +47,7 @@ static inline __m512 fc_finish(const an_fc_job *job, const fc_images *images, in
                                fc_sum sum);
 
 #include "backend/cpu/kernels/fc_panels.h"
+#include "backend/cpu/kernels/largest.h"
 
 static size_t workspace_bytes(int images, int inputs, int outputs) {
     (void)outputs;
@@ -64,24 +65,6 @@ static fc_outputs outputs_of(int inputs, int outputs, const void *packed) {
     char *behind = (char *)(uintptr_t)packed + panels * fc_panel_bytes(inputs);
     return (fc_outputs){(float *)(void *)behind,
                         (int32_t *)(void *)(behind + panels * fc_width * sizeof(float))};
-}
-
-/* 16 floats, of which `count` are there and the others 0. */
-static inline __m512 some_floats(const float *from, int count) {
-    const __mmask16 mask = count >= 16 ? 0xffff : count <= 0 ? 0 : (__mmask16)((1u << count) - 1);
-    return _mm512_maskz_loadu_ps(mask, from);
-}
-
-/* The largest magnitude; NaN where not all are finite. */
-static float largest(const float *from, int count) {
-    __m512 most = _mm512_setzero_ps();
-    __mmask16 odd = 0; /* what is no number less than infinity */
-    for (int i = 0; i < count; i += 16) {
-        const __m512 magnitude = _mm512_abs_ps(some_floats(from + i, count - i));
-        odd |= _mm512_cmp_ps_mask(magnitude, _mm512_set1_ps(INFINITY), _CMP_NLT_UQ);
-        most = _mm512_max_ps(most, magnitude);
-    }
-    return odd ? NAN : _mm512_reduce_max_ps(most);
 }
 
 static int32_t levels(const an_fc_job *job) {
